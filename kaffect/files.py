@@ -163,7 +163,9 @@ def writer_lock(path: str | Path, what: str) -> Iterator[None]:
         except BlockingIOError as error:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
-            raise DatasetError(f"{path}: {what} is being written by process {holder}; wait for it or stop it") from error
+            raise DatasetError(
+                f"{path}: {what} is being written by process {holder}; wait for it or stop it"
+            ) from error
         handle.seek(0)
         handle.truncate()
         handle.write(f"{os.getpid()}")
@@ -186,7 +188,10 @@ def stable_hash(value: Any) -> str:
 def file_entries(root: Path) -> list[dict[str, Any]]:
     """Name, size and SHA-256 of every file below `root` but its manifest, sorted by name."""
     paths = sorted(p for p in root.rglob("*") if p.is_file() and p != root / MANIFEST)
-    return [{"name": p.relative_to(root).as_posix(), "bytes": p.stat().st_size, "sha256": sha256(p)} for p in paths]
+    return [
+        {"name": p.relative_to(root).as_posix(), "bytes": p.stat().st_size, "sha256": sha256(p)}
+        for p in paths
+    ]
 
 
 def write_manifest(root: str | Path, description: dict[str, Any]) -> None:
@@ -213,13 +218,19 @@ def verify_manifest(root: str | Path) -> dict[str, Any]:
             raise ArtifactError(f"{path}: missing, although {root / MANIFEST} lists it")
         size = path.stat().st_size
         if size != entry["bytes"]:
-            raise ArtifactError(f"{path}: damaged. Expected {entry['bytes']} bytes. Received: {size}")
+            raise ArtifactError(
+                f"{path}: damaged. Expected {entry['bytes']} bytes. Received: {size}"
+            )
         digest = sha256(path)
         if digest != entry["sha256"]:
-            raise ArtifactError(f"{path}: damaged. Expected SHA-256 {entry['sha256']}. Received: {digest}")
+            raise ArtifactError(
+                f"{path}: damaged. Expected SHA-256 {entry['sha256']}. Received: {digest}"
+            )
     for path in root.rglob("*"):
         if path.is_file() and path.resolve() not in listed and path != root / MANIFEST:
-            raise ArtifactError(f"{path}: not listed in {root / MANIFEST}; a foreign file is not accepted there")
+            raise ArtifactError(
+                f"{path}: not listed in {root / MANIFEST}; a foreign file is not accepted there"
+            )
     return manifest
 
 
@@ -235,5 +246,7 @@ def safe_join(root: str | Path, *parts: str) -> Path:
     except ValueError as error:
         raise DatasetError(f"{'/'.join(parts)!r} is not a file name: {error}") from error
     if not path.is_relative_to(base):
-        raise DatasetError(f"{'/'.join(parts)!r} leaves the folder {root}; names must stay inside it")
+        raise DatasetError(
+            f"{'/'.join(parts)!r} leaves the folder {root}; names must stay inside it"
+        )
     return path

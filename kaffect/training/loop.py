@@ -1,0 +1,120 @@
+"""The training loop: evaluate, keep the best on validation, stop early, resume bit-exactly.
+
+Serves every table: one run is a sequence of equal intervals, each of which
+ends with a look at the validation set and a checkpoint. Data order is a
+function of (seed, step), so that the step number is all that a resumed run
+needs beside the variables.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kaffect.config import from_dict
+from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.guards import NonFiniteGuard
+
+DatasetFrom = Callable[[int, int], tf.data.Dataset]
+Validate = Callable[[], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train: at most `steps` updates, a look every `evaluate_every`, `patience` looks."""
+
+    steps: int
+    evaluate_every: int
+    patience: int = 0
+
+
+@dataclass
+class Progress:
+    """What a run knows of itself; saved with each checkpoint.
+
+    `history` has one entry for each look: step, validation metrics and training terms.
+    """
+
+    step: int = 0
+    best_step: int = 0
+    best_score: float = float("-1e30")
+    looks_without_gain: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def should_stop(self, schedule: Schedule) -> bool:
+        exhausted = schedule.patience and self.looks_without_gain >= schedule.patience
+        return bool(exhausted) or self.step >= schedule.steps
+
+
+def train(
+    trainer: keras.Model,
+    dataset_from: DatasetFrom,
+    validate: Validate,
+    schedule: Schedule,
+    checkpoints: CheckpointFolder,
+    *,
+    score: str = "score",
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    on_look: Callable[[dict[str, Any]], None] = lambda look: None,
+) -> Progress:
+    """Train until the schedule or patience ends, then leave the best weights in the trainer.
+
+    Args:
+        trainer: compiled and built, its optimiser built.
+        dataset_from: (first step, number of steps) -> batches of exactly those steps.
+        validate: current weights -> validation metrics, among them `score`, the larger the better.
+        resume: go on from the newest checkpoint where there is one.
+        callbacks: Keras callbacks for every interval (progress bars).
+        on_look: receives each new entry of the history (TensorBoard).
+
+    Raises:
+        TrainingDiverged: a term was not finite; no checkpoint holds it.
+        ArtifactError: a checkpoint is damaged or of another configuration.
+    """
+    objects = {"network": trainer.network, "optimizer": trainer.optimizer}
+    progress = Progress()
+    last = checkpoints.last() if resume else None
+    if last is not None:
+        progress = from_dict(Progress, checkpoints.restore(last, objects), "checkpoint state")
+    while not progress.should_stop(schedule):
+        started = time.monotonic()
+        steps = min(schedule.evaluate_every, schedule.steps - progress.step)
+        terms = _interval(trainer, dataset_from, progress.step, steps, callbacks)
+        progress.step += steps
+        metrics = validate()
+        progress.seconds += time.monotonic() - started
+        look = {"step": progress.step, "train": terms, "validation": metrics}
+        progress.history.append(look)
+        improved = metrics[score] > progress.best_score
+        if improved:
+            progress.best_step, progress.best_score = progress.step, metrics[score]
+        progress.looks_without_gain = 0 if improved else progress.looks_without_gain + 1
+        checkpoints.save(progress.step, objects, asdict(progress), best=improved)
+        on_look(look)
+    best = checkpoints.best()
+    if best is not None and best != progress.step:
+        checkpoints.restore(best, objects)
+    return progress
+
+
+def _interval(
+    trainer: keras.Model,
+    dataset_from: DatasetFrom,
+    first: int,
+    steps: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> dict[str, float]:
+    history = trainer.fit(
+        dataset_from(first, steps),
+        steps_per_epoch=steps,
+        verbose=0,
+        callbacks=[NonFiniteGuard(first), *callbacks],
+    )
+    return {term: float(values[-1]) for term, values in history.history.items()}

@@ -1,0 +1,48 @@
+"""Multi-task training of valence/arousal and expressions (paper Equation 6, Section IV-C.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Batch = Mapping[str, tf.Tensor]
+LossFunction = Callable[[Batch, Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
+
+
+class MultiTaskTrainer(keras.Model):
+    """Trains a network whose inputs and labels come in one dictionary.
+
+    Args:
+        network: maps `batch[inputs]` to a dictionary of outputs.
+        losses: (batch, outputs) -> {'loss': scalar to minimise, term: scalar, ...}.
+        inputs: the key of the batch that feeds the network.
+
+    `train_step` returns every term of the loss and the global gradient norm,
+    all of the step just made: a guard can stop within that step.
+    """
+
+    def __init__(self, network: keras.Model, losses: LossFunction, *, inputs: str) -> None:
+        super().__init__(name="trainer")
+        self.network = network
+        self.losses_of = losses
+        self.inputs_key = inputs
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> Any:
+        return self.network(inputs, training=training)
+
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            outputs = self.network(data[self.inputs_key], training=True)
+            terms = self.losses_of(data, outputs)
+            scaled = self.optimizer.scale_loss(terms["loss"])
+        variables = self.network.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        self.optimizer.apply(gradients, variables)
+        # Under loss scaling an overflowing gradient is the scaler's to skip, so its
+        # norm is not a sign of divergence.
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return terms
+        return {**terms, "gradient_norm": tf.linalg.global_norm([g for g in gradients if g is not None])}
