@@ -1,4 +1,4 @@
-"""The errors that a user can cause, each of which says what, where, what is accepted and what arrived.
+"""The errors that a user can cause: what, where, what is accepted and what arrived.
 
 Command-line entries print the message of a `KaffectError` on one line and exit
 with code 2; a traceback is shown only with `--debug`.

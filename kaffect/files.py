@@ -1,4 +1,4 @@
-"""The only module that writes: a file or folder appears under its final name complete or not at all.
+"""The only module that writes: what has its final name is complete.
 
 Serves every user: a run that is killed, or a disk that is full, leaves no
 half-written file under a final name and destroys nothing that was there.
@@ -38,7 +38,7 @@ def fsync_directory(path: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; rename it into place when the block ends without error."""
+    """Open a temporary file beside `path`; rename it into place when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f"{_UNFINISHED}{path.name}-", dir=path.parent)
@@ -104,7 +104,7 @@ def append_line(path: str | Path, line: str) -> None:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; rename it into place when the block ends without error.
+    """Give a temporary folder beside `path`; rename it into place when the block ends well.
 
     An existing folder at `path` is replaced only after the new one is complete.
     """
@@ -140,7 +140,7 @@ def _sync_tree(root: Path) -> None:
 
 
 def remove_unfinished(folder: str | Path) -> None:
-    """Delete what a killed writer left behind in `folder` (call it while holding the writer lock)."""
+    """Delete what a killed writer left in `folder` (call it while holding the writer lock)."""
     for leftover in Path(folder).glob(f"{_UNFINISHED}*"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -195,7 +195,7 @@ def file_entries(root: Path) -> list[dict[str, Any]]:
 
 
 def write_manifest(root: str | Path, description: dict[str, Any]) -> None:
-    """Write `manifest.json`: `description` plus name, size and SHA-256 of every file below `root`."""
+    """Write `manifest.json`: `description` plus name, size and SHA-256 of every file."""
     root = Path(root)
     write_json(root / MANIFEST, {**description, "files": file_entries(root)})
 

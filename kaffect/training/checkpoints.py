@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill: step folders, complete or absent, with a pointer to the last one.
+"""Checkpoints that survive a kill: step folders, complete or absent, and a pointer.
 
 Serves everybody who trains: `tf.train.Checkpoint` inside a folder that is
 renamed into place with a manifest, so that a damaged, unfinished or foreign
@@ -7,6 +7,8 @@ checkpoint is refused before a single variable is touched.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +21,6 @@ from kaffect.files import (
     atomic_directory,
     read_json,
     remove_unfinished,
-    stable_hash,
     verify_manifest,
     write_json,
     write_manifest,
@@ -30,9 +31,13 @@ _LAST, _BEST = "LAST.json", "BEST.json"
 
 
 def describe_variables(objects: Mapping[str, Any]) -> list[list[Any]]:
-    """Owner, path, shape and type of every variable of `objects`, in order."""
+    """Owner, path, shape and type of every variable of `objects`, in order.
+
+    Numbers in a path are left out: Keras counts layers without a name through the
+    life of a process, so they differ between two equal models.
+    """
     return [
-        [owner, variable.path, list(variable.shape), str(variable.dtype)]
+        [owner, re.sub(r"_\d+", "", variable.path), list(variable.shape), str(variable.dtype)]
         for owner, thing in objects.items()
         for variable in thing.variables
     ]
@@ -90,7 +95,9 @@ class CheckpointFolder:
         verify_manifest(path)
         found, wanted = read_json(path / "variables.json"), describe_variables(objects)
         if found != wanted:
-            raise ArtifactError(f"{path}: a checkpoint of another configuration. {_gap(wanted, found)}")
+            raise ArtifactError(
+                f"{path}: a checkpoint of another configuration. {_gap(wanted, found)}"
+            )
         _checkpoint(objects).read(str(path / "variables")).assert_consumed()
         state: dict[str, Any] = read_json(path / "state.json")
         return state
@@ -121,12 +128,10 @@ class CheckpointFolder:
 
 def weights_hash(model: Any) -> str:
     """A hash of every variable's bytes: the key under which features of a fixed CNN are cached."""
-    import hashlib
-
     digest = hashlib.sha256()
     for variable in model.variables:
         digest.update(variable.value.numpy().tobytes())
-    return stable_hash([digest.hexdigest()])
+    return digest.hexdigest()[:16]
 
 
 def _gap(wanted: list[list[Any]], found: list[list[Any]]) -> str:

@@ -26,7 +26,7 @@ Validate = Callable[[], dict[str, float]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train: at most `steps` updates, a look every `evaluate_every`, `patience` looks."""
+    """How long to train: `steps` updates at most, a look at validation every `evaluate_every`."""
 
     steps: int
     evaluate_every: int

@@ -8,6 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kaffect.config import LossConfig, TrainConfig
+from kaffect.losses import multitask_loss
+from kaffect.training.precision import scaled
+
 Batch = Mapping[str, tf.Tensor]
 LossFunction = Callable[[Batch, Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
 
@@ -45,4 +49,36 @@ class MultiTaskTrainer(keras.Model):
         # norm is not a sign of divergence.
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             return terms
-        return {**terms, "gradient_norm": tf.linalg.global_norm([g for g in gradients if g is not None])}
+        return {
+            **terms,
+            "gradient_norm": tf.linalg.global_norm([g for g in gradients if g is not None]),
+        }
+
+
+def sequence_losses(config: LossConfig) -> LossFunction:
+    """Equation 6 as `config` has it, each task over its own labelled frames."""
+
+    def losses(batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return multitask_loss(
+            batch,
+            outputs,
+            alpha=config.alpha,
+            beta=config.beta,
+            va_loss=config.va_loss,
+            expression_loss=config.expression_loss,
+        )
+
+    return losses
+
+
+def adam(config: TrainConfig, policy: str) -> keras.optimizers.Optimizer:
+    """Adam as TensorFlow 1 has it (epsilon 1e-8), with loss scaling where the policy needs it."""
+    optimizer = keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
+    return scaled(optimizer, policy)
+
+
+def compiled(trainer: MultiTaskTrainer, optimizer: keras.optimizers.Optimizer) -> MultiTaskTrainer:
+    """Compile without XLA (its CPU convolutions were slower) and build the optimiser's slots."""
+    trainer.compile(optimizer=optimizer, jit_compile=False)
+    optimizer.build(trainer.network.trainable_variables)
+    return trainer

@@ -29,7 +29,7 @@ def processor_flags(path: str | Path = "/proc/cpuinfo") -> frozenset[str]:
 
 
 def resolve_precision(requested: str, *, gpus: int, flags: frozenset[str]) -> str:
-    """The Keras dtype policy for `requested` on a machine with `gpus` GPUs and processor `flags`."""
+    """The Keras dtype policy for `requested`, given the number of GPUs and processor flags."""
     if requested != "auto":
         return requested
     if gpus:

@@ -1,0 +1,47 @@
+"""Which tables and figures there are and what runs each: the index of `experiments/run.py`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+
+from kaffect.errors import ConfigError, expected_received
+
+Command = Callable[[argparse.Namespace], None]
+
+PROFILE_NAMES = ("smoke", "demo", "paper")
+
+# name -> (what it is, module and function that runs it); modules load on use, so
+# that --help and a mistyped name answer at once.
+TABLES: dict[str, tuple[str, str]] = {
+    "X": ("weights of the two losses", "experiments.recognition:run_table"),
+    "XI": ("loss functions and learning rates", "experiments.recognition:run_table"),
+}
+FIGURES: dict[str, tuple[str, str]] = {
+    "5": ("the VGGFACE-GRU-attention network", "experiments.figures:figure_5"),
+}
+
+
+def summary() -> str:
+    """One line that names the tables and figures."""
+    tables = ", ".join(f"{name} ({what})" for name, (what, _) in TABLES.items())
+    figures = ", ".join(f"{name} ({what})" for name, (what, _) in FIGURES.items())
+    return f"{tables}. Figures: {figures}."
+
+
+def command_for(options: argparse.Namespace) -> Command:
+    """The function that serves `options`.
+
+    Raises:
+        ConfigError: no such table or figure; the message lists those that exist.
+    """
+    kind, entries = ("table", TABLES) if options.table is not None else ("figure", FIGURES)
+    name = getattr(options, kind)
+    key = name.upper()
+    if key not in entries:
+        raise ConfigError(expected_received(f"--{kind}: unknown {kind}", tuple(entries), name))
+    setattr(options, kind, key)
+    module, function = entries[key][1].split(":")
+    command: Command = getattr(import_module(module), function)
+    return command

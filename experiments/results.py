@@ -1,0 +1,76 @@
+"""Where results go: one folder for each run of the command, one JSON line for each trained row.
+
+Serves the researcher: nothing of an earlier run is overwritten, and a line
+holds everything that decides its numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kaffect.errors import ArtifactError, ConfigError
+from kaffect.files import append_line
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def commit() -> str:
+    """The commit of this checkout, with '+changes' where files differ from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "-s") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def results_folder(out: Path | None, name: str, resume: bool) -> Path:
+    """The folder of this run: `out`, or the next (with `resume` the last) of `runs/<name>-NNN`.
+
+    Raises:
+        ConfigError: `out` already holds results and `resume` was not asked for.
+    """
+    if out is not None:
+        if out.exists() and not out.is_dir():
+            raise ConfigError(f"--out {out}: expected a folder. Received: a file")
+        if not resume and list(out.glob("*.jsonl")):
+            raise ConfigError(
+                f"--out {out}: holds the results of an earlier run; "
+                "add --resume to go on with it, or name another folder"
+            )
+        return out
+    earlier = sorted(path for path in (Path("runs")).glob(f"{name}-[0-9][0-9][0-9]"))
+    if resume and earlier:
+        return earlier[-1]
+    number = int(earlier[-1].name[-3:]) + 1 if earlier else 1
+    return Path("runs") / f"{name}-{number:03d}"
+
+
+def append_record(path: Path, record: dict[str, Any]) -> None:
+    """Add one run to the JSON lines; a value that is not finite is refused."""
+    append_line(path, json.dumps(record, sort_keys=True, allow_nan=False))
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """The runs in a file of JSON lines, oldest first.
+
+    Raises:
+        ArtifactError: a line is not a JSON object; names its line.
+    """
+    if not path.exists():
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise ArtifactError(f"{path}:{number}: not a JSON line: {error}") from error
+        if not isinstance(record, dict):
+            raise ArtifactError(f"{path}:{number}: expected a JSON object. Received: {line[:60]}")
+        yield record

@@ -1,0 +1,91 @@
+"""Reproduce a table or a figure of the paper: `python experiments/run.py --table XI`.
+
+Serves the researcher; thin on purpose. Without flags a table runs on the
+embedded synthetic data in the demo profile with one seed; `--data DIR` runs the
+same rows on an annotated data tree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# `python experiments/run.py` puts experiments/ on the path, not the checkout.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from experiments import catalogue  # noqa: E402
+from kaffect.config import IMPLEMENTATIONS, PRECISIONS  # noqa: E402
+from kaffect.errors import ConfigError, KaffectError  # noqa: E402
+
+INTERRUPTED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; building it imports nothing heavy."""
+    p = argparse.ArgumentParser(
+        prog="experiments/run.py",
+        description=__doc__.splitlines()[0],
+        epilog="Tables: " + catalogue.summary(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--table", metavar="NAME", help="table of the paper, for example XI")
+    what.add_argument("--figure", metavar="N", help="figure of the paper, for example 5")
+    p.add_argument("--row", type=int, metavar="N", help="only this row, counted from 1")
+    p.add_argument("--data", type=Path, metavar="DIR", help="annotated data tree (see the README)")
+    p.add_argument(
+        "--profile",
+        choices=catalogue.PROFILE_NAMES,
+        help="how much work: " "demo without --data, paper with it",
+    )
+    p.add_argument("--seeds", type=int, default=1, metavar="N", help="runs per row (default 1)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="results folder (default below runs/)")
+    p.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
+    p.add_argument("--dry-run", action="store_true", help="print what would run, write nothing")
+    p.add_argument("--precision", choices=PRECISIONS, default="auto")
+    p.add_argument(
+        "--implementation",
+        choices=IMPLEMENTATIONS,
+        default="fused",
+        help="of the recurrence: fused, or cell step by step",
+    )
+    p.add_argument("--weights", metavar="FILE", help="keras-vggface 'notop' weights for the CNN")
+    p.add_argument("--configuration", type=int, choices=(1, 2), help="GAN tables: only this one")
+    p.add_argument(
+        "--kernel",
+        type=int,
+        choices=(5, 7),
+        default=5,
+        help="GAN tables: filter size of configuration 2",
+    )
+    p.add_argument("--debug", action="store_true", help="show tracebacks")
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; give the exit code (0 done, 2 a mistake, 130 interrupted)."""
+    options = parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if options.debug else "2")
+    try:
+        if options.seeds < 1:
+            raise ConfigError(f"--seeds: expected 1 or more. Received: {options.seeds}")
+        catalogue.command_for(options)(options)
+    except KaffectError as error:
+        if options.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted: what is finished is kept; the same command with --resume goes on",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

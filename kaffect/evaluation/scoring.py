@@ -1,0 +1,74 @@
+"""Predictions -> the numbers of Tables IX to XI (paper Section IV-D), once per annotated frame.
+
+A video is predicted at 30 frames a second; each annotated frame of the source
+takes the prediction nearest in time and is scored exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+
+from kaffect.metrics import au_scores, expression_scores, va_scores
+from kaffect.training.prediction import Predictions
+
+
+class Scoring(Protocol):
+    """Annotated source frames and where their prediction stands (`FrameIndex.scoring`)."""
+
+    row: np.ndarray
+    track: np.ndarray
+    valence_arousal: np.ndarray
+    va_valid: np.ndarray
+    expression: np.ndarray
+    expression_valid: np.ndarray
+    action_units: np.ndarray
+    au_valid: np.ndarray
+
+
+def score(
+    predictions: Predictions,
+    rows: np.ndarray,
+    scoring: Scoring,
+    tasks: Iterable[str],
+    *,
+    threshold: float = 0.5,
+) -> dict[str, float]:
+    """Metrics of `tasks` over all annotated frames together.
+
+    Args:
+        predictions: as `predict_rows` gives them, for the sorted row numbers `rows`.
+        scoring: the annotated frames of the same split.
+        tasks: of 'va', 'expression' and 'au'; a task without labels gives no metrics.
+        threshold: probability from which an Action Unit counts as present.
+
+    Returns:
+        Metric name -> value; `score`, by which a checkpoint is chosen, is the mean CCC
+        plus the macro F1 of the tasks scored.
+    """
+    place = np.searchsorted(rows, scoring.row)
+    found: dict[str, float] = {}
+    total = 0.0
+    wanted = set(tasks)
+    if "va" in wanted:
+        pairs = scoring.valence_arousal, predictions["valence_arousal"][place], scoring.va_valid
+        va = va_scores(*pairs, video=scoring.track)
+        total += (va["ccc_valence"] + va["ccc_arousal"]) / 2 if va else 0.0
+        found.update(va)
+    if "expression" in wanted:
+        logits = predictions["expression_logits"][place]
+        expression = expression_scores(
+            scoring.expression, logits.argmax(axis=1), scoring.expression_valid, logits.shape[1]
+        )
+        total += expression.get("f1_macro", 0.0)
+        found.update(expression)
+    if "au" in wanted:
+        # The logit of a probability: the network's outputs are logits.
+        cut = np.log(threshold / (1 - threshold))
+        decided = (predictions["action_unit_logits"][place] > cut).astype(int)
+        au = au_scores(scoring.action_units, decided, scoring.au_valid)
+        total += au.get("au_f1_macro", 0.0)
+        found.update(au)
+    return {**found, "score": total}

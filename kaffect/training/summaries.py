@@ -1,0 +1,102 @@
+"""What TensorBoard shows of a run: curves, HParams, faces with labels, attention weights.
+
+Serves the researcher who watches a table being made:
+`tensorboard --logdir RUN/tensorboard`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+matplotlib.use("Agg")  # no screen is needed, nor asked for
+from matplotlib import pyplot  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+
+class RunSummaries:
+    """Writes one run's summaries below `folder`.
+
+    Args:
+        folder: one folder per run, so that TensorBoard lists the rows of a table side by side.
+        settings: what tells this run from the others; shown by the HParams plugin.
+    """
+
+    def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
+        self.writer = tf.summary.create_file_writer(str(folder))
+        with self.writer.as_default():
+            hparams.hparams(dict(settings), trial_id=Path(folder).name)
+
+    def scalars(self, step: int, group: str, values: Mapping[str, float]) -> None:
+        """Curves `group/name` at `step`; CCC, F1 and accuracy among them."""
+        with self.writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(f"{group}/{name}", value)
+
+    def image(self, step: int, name: str, figure: Figure) -> None:
+        """A matplotlib figure as an image; the figure is closed."""
+        with self.writer.as_default(step):
+            tf.summary.image(name, figure_pixels(figure)[None])
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def figure_pixels(figure: Figure) -> np.ndarray:
+    """The pixels of `figure`, uint8 [height, width, 4]; the figure is closed."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    pyplot.close(figure)
+    return tf.io.decode_png(buffer.getvalue(), channels=4).numpy()
+
+
+def faces_figure(
+    faces: np.ndarray, true: Sequence[str], predicted: Sequence[str], columns: int = 6
+) -> Figure:
+    """A grid of faces, each with its label above and the prediction below.
+
+    Args:
+        faces: uint8 [n, height, width, 3].
+        true, predicted: one caption for each face.
+    """
+    rows = -(-len(faces) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(1.75 * columns, 2.25 * rows))
+    for axis in np.atleast_1d(axes).flat:
+        axis.axis("off")
+    for axis, face, above, below in zip(np.atleast_1d(axes).flat, faces, true, predicted):
+        axis.imshow(face)
+        axis.set_title(above, fontsize=7, color="#1a1a1a")
+        axis.text(
+            0.5, -0.04, below, transform=axis.transAxes, ha="center", va="top", fontsize=7,
+            color="#0b5cad",
+        )  # fmt: skip
+    figure.suptitle("label above, prediction below (blue)", fontsize=8)
+    figure.tight_layout(rect=(0, 0, 1, 0.98))
+    return figure
+
+
+def attention_figure(weights: np.ndarray, title: str) -> Figure:
+    """Attention weights of one sequence: frame by frame, how much each past output counts.
+
+    Args:
+        weights: [time, length]; the last column is the newest output.
+    """
+    figure, axis = pyplot.subplots(figsize=(6.4, 4.2))
+    length = weights.shape[1]
+    image = axis.imshow(
+        weights.T, aspect="auto", origin="lower", cmap="viridis", vmin=0,
+        extent=(0, weights.shape[0], -length, 0),
+    )  # fmt: skip
+    axis.set_xlabel("frame of the sequence")
+    axis.set_ylabel("past output (frames ago)")
+    axis.set_title(title, fontsize=9)
+    figure.colorbar(image, label="attention weight")
+    figure.tight_layout()
+    return figure
