@@ -26,10 +26,10 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.step += 1
-        for term, value in (logs or {}).items():
-            number = float(value)
-            if not math.isfinite(number):
-                raise TrainingDiverged(
-                    f"Training stopped at step {self.step}: {term} is {number}. "
-                    "The last good checkpoint is kept; a smaller learning rate may help"
-                )
+        numbers = {term: float(value) for term, value in (logs or {}).items()}
+        bad = [f"{term} is {n}" for term, n in sorted(numbers.items()) if not math.isfinite(n)]
+        if bad:
+            raise TrainingDiverged(
+                f"Training stopped at step {self.step}: {', '.join(bad)}. "
+                "The last good checkpoint is kept; a smaller learning rate may help"
+            )

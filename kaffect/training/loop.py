@@ -114,6 +114,7 @@ def _interval(
     history = trainer.fit(
         dataset_from(first, steps),
         steps_per_epoch=steps,
+        shuffle=False,  # the order is the data set's own
         verbose=0,
         callbacks=[NonFiniteGuard(first), *callbacks],
     )

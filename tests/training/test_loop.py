@@ -1,0 +1,127 @@
+"""The training loop: resumes bit-exactly, keeps the best on validation, stops on NaN."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kaffect.errors import TrainingDiverged
+from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.loop import Schedule, train
+
+from . import tiny_run
+
+PROGRAM = Path(tiny_run.__file__)
+ROOT = PROGRAM.parents[2]
+
+
+def _start(folder: Path, pause: float) -> subprocess.Popen[str]:
+    command = [sys.executable, str(PROGRAM), str(folder), str(pause)]
+    environment = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin"}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def _run_with_kills(folder: Path, kills: int) -> str:
+    """Kill the run `kills` times after it has written another checkpoint, then let it end."""
+    checkpoints = CheckpointFolder(folder)
+    for _ in range(kills):
+        before = checkpoints.last()
+        process = _start(folder, 0.03)
+        while checkpoints.last() == before and process.poll() is None:
+            time.sleep(0.005)
+        assert process.poll() is None, "the run ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    last = checkpoints.last()
+    assert last is not None and 0 < last < tiny_run.STEPS, "the kill must leave work to do"
+    output, _ = _start(folder, 0.0).communicate()
+    return output.strip()
+
+
+def test_kill_and_resume_is_bit_exact(tmp_path: Path) -> None:
+    whole, _ = _start(tmp_path / "whole", 0.0).communicate()
+    assert len(whole.strip()) == 64, "the uninterrupted run must print its hash"
+    assert _run_with_kills(tmp_path / "killed", kills=2) == whole.strip()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("kills", [1, 2, 3, 4])
+def test_many_kills(tmp_path: Path, kills: int) -> None:
+    whole, _ = _start(tmp_path / "whole", 0.0).communicate()
+    assert _run_with_kills(tmp_path / "killed", kills) == whole.strip()
+
+
+def test_without_resume_a_run_starts_over(tmp_path: Path) -> None:
+    first, _ = tiny_run.run(tmp_path, steps=tiny_run.LOOK)
+    again, progress = tiny_run.run(tmp_path, steps=tiny_run.LOOK, resume=False)
+    assert progress.step == tiny_run.LOOK and len(progress.history) == 1
+    assert tiny_run.fingerprint(first) == tiny_run.fingerprint(again)
+
+
+def _scripted(tmp_path: Path, scores: list[float], patience: int) -> tuple[list[int], int]:
+    """Train with prescribed validation scores; give the steps looked at and the step restored."""
+    trainer = tiny_run.make_trainer()
+    looked: list[int] = []
+    weights: dict[int, np.ndarray] = {}
+
+    def validate() -> dict[str, float]:
+        step = int(trainer.optimizer.iterations.numpy())
+        looked.append(step)
+        weights[step] = trainer.network.get_weights()[0]
+        return {"score": scores[len(looked) - 1]}
+
+    schedule = Schedule(2 * len(scores), 2, patience)
+    train(trainer, tiny_run.batches, validate, schedule, CheckpointFolder(tmp_path))
+    final = trainer.network.get_weights()[0]
+    restored = [step for step, value in weights.items() if np.array_equal(value, final)]
+    return looked, restored[0]
+
+
+def test_the_best_on_validation_is_restored(tmp_path: Path) -> None:
+    assert _scripted(tmp_path, [0.1, 0.7, 0.3, 0.5, 0.2], patience=0) == ([2, 4, 6, 8, 10], 4)
+
+
+def test_patience_counts_looks_without_gain(tmp_path: Path) -> None:
+    looked, restored = _scripted(tmp_path, [0.1, 0.7, 0.3, 0.5, 0.9, 0.9], patience=2)
+    assert (looked, restored) == ([2, 4, 6, 8], 4)
+
+
+def test_a_value_that_is_not_finite_stops_the_run_at_its_step(tmp_path: Path) -> None:
+    trainer = tiny_run.make_trainer()
+    bad = 7
+
+    def poisoned(first: int, steps: int) -> tf.data.Dataset:
+        def plant(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            x = batch["features"]
+            return {**batch, "features": tf.where(step == bad - 1, x * np.nan, x)}
+
+        numbers = tf.data.Dataset.range(first, first + steps)
+        return tf.data.Dataset.zip(numbers, tiny_run.batches(first, steps)).map(plant)
+
+    checkpoints = CheckpointFolder(tmp_path)
+    with pytest.raises(TrainingDiverged, match=f"step {bad}: .*loss is nan"):
+        train(trainer, poisoned, lambda: {"score": 0.0}, Schedule(24, 4), checkpoints)
+    assert checkpoints.last() == 4
+    fresh = tiny_run.make_trainer()
+    checkpoints.restore(4, {"network": fresh.network, "optimizer": fresh.optimizer})
+    assert all(np.isfinite(weight).all() for weight in fresh.network.get_weights())
+
+
+def test_dropout_is_on_while_training() -> None:
+    """A trainer that forgot `training=True` would give the same loss twice on one batch."""
+    trainer = tiny_run.make_trainer()
+    trainer.optimizer.learning_rate = 0.0
+    batch = next(iter(tiny_run.batches(0, 1)))
+    first, second = (float(trainer.train_step(batch)["loss"]) for _ in range(2))
+    assert first != second
+    assert isinstance(trainer, keras.Model)

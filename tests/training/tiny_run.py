@@ -1,0 +1,85 @@
+"""A small training run with everything that a table's run has: dropout, Adam, looks, checkpoints.
+
+Run as a program by the kill test: `python tiny_run.py FOLDER [seconds per step]`; prints a hash
+of every variable when it ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.determinism import make_deterministic
+from kaffect.training.loop import Progress, Schedule, train
+from kaffect.training.multitask import MultiTaskTrainer, compiled
+
+STEPS, LOOK = 24, 4
+
+
+def batches(first: int, steps: int) -> tf.data.Dataset:
+    """Batches as a function of the step alone."""
+
+    def batch(step: tf.Tensor) -> dict[str, tf.Tensor]:
+        x = tf.random.stateless_normal((8, 3), (7, step))
+        return {"features": x, "target": tf.reduce_sum(x**2, axis=-1, keepdims=True)}
+
+    return tf.data.Dataset.range(first, first + steps).map(batch)
+
+
+def losses(batch: dict, outputs: dict) -> dict[str, tf.Tensor]:
+    return {"loss": tf.reduce_mean((outputs["value"] - batch["target"]) ** 2)}
+
+
+def make_trainer(seed: int = 3) -> MultiTaskTrainer:
+    make_deterministic(seed)
+    x = keras.Input((3,))
+    hidden = keras.layers.Dropout(0.5, seed=seed)(keras.layers.Dense(16, "relu")(x))
+    network = keras.Model(x, {"value": keras.layers.Dense(1)(hidden)})
+    trainer = MultiTaskTrainer(network, losses, inputs="features")
+    return compiled(trainer, keras.optimizers.Adam(0.01))
+
+
+def validation(trainer: MultiTaskTrainer) -> dict[str, float]:
+    batch = next(iter(batches(1000, 1)))
+    outputs = trainer.network(batch["features"], training=False)
+    return {"score": -float(losses(batch, outputs)["loss"])}
+
+
+def run(
+    folder: Path, pause: float = 0.0, steps: int = STEPS, patience: int = 0, resume: bool = True
+) -> tuple[MultiTaskTrainer, Progress]:
+    trainer = make_trainer()
+
+    class Slow(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+            time.sleep(pause)
+
+    progress = train(
+        trainer,
+        batches,
+        lambda: validation(trainer),
+        Schedule(steps, LOOK, patience),
+        CheckpointFolder(folder),
+        resume=resume,
+        callbacks=[Slow()],
+    )
+    return trainer, progress
+
+
+def fingerprint(trainer: MultiTaskTrainer) -> str:
+    digest = hashlib.sha256()
+    for variable in (*trainer.network.variables, *trainer.optimizer.variables):
+        digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    made, _ = run(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+    print(fingerprint(made))
