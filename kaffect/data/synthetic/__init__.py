@@ -1,0 +1,33 @@
+"""Synthetic Aff-Wild: rendered faces with known labels, as a data tree like a user's own (paper Section II).
+
+Write a tree with `write_tree(root, SyntheticConfig())`, or take labels with
+`simulate_tracks` and frames with `render_frames`. Nothing here imports TensorFlow.
+"""
+
+from kaffect.data.synthetic.config import PROFILES, SyntheticConfig
+from kaffect.data.synthetic.plan import TrackPlan, VideoPlan, make_plan
+from kaffect.data.synthetic.render import (
+    Track,
+    landmarks,
+    render_frames,
+    render_video,
+    simulate_tracks,
+    simulate_video,
+)
+from kaffect.data.synthetic.tree import is_synthetic, write_tree
+
+__all__ = [
+    "PROFILES",
+    "SyntheticConfig",
+    "Track",
+    "TrackPlan",
+    "VideoPlan",
+    "is_synthetic",
+    "landmarks",
+    "make_plan",
+    "render_frames",
+    "render_video",
+    "simulate_tracks",
+    "simulate_video",
+    "write_tree",
+]

@@ -1,0 +1,49 @@
+"""Anti-aliased drawing on uint8 frames with sub-pixel corners (serves the renderer of synthetic Aff-Wild)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Colour = tuple[float, float, float]
+_SHIFT = 4
+FIXED = 1 << _SHIFT
+
+
+def fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Pixels to the fixed-point numbers that the functions below take, clipped far outside a frame."""
+    return np.rint(np.clip(points, -4000, 4000) * FIXED).astype(np.int32)
+
+
+def fill(image: Image, points: NDArray[np.int32], colour: Colour | float) -> None:
+    cv2.fillPoly(image, [points], colour, cv2.LINE_AA, _SHIFT)
+
+
+def line(image: Image, points: NDArray[np.int32], colour: Colour | float, width: float) -> None:
+    cv2.polylines(image, [points], False, colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
+
+
+def loop(image: Image, points: NDArray[np.int32], colour: Colour | float, width: float) -> None:
+    cv2.polylines(image, [points], True, colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
+
+
+def dot(image: Image, point: NDArray[np.int32], radius: float, colour: Colour | float) -> None:
+    centre = (int(point[0]), int(point[1]))
+    cv2.circle(image, centre, max(1, round(radius * FIXED)), colour, -1, cv2.LINE_AA, _SHIFT)
+
+
+def shaded(colour: Colour, factor: float) -> Colour:
+    """`colour` times `factor`; shadows keep more red, as skin does."""
+    if factor < 1:
+        return (
+            colour[0] * (0.2 + 0.8 * factor) if factor > 0.3 else colour[0] * factor * 1.4,
+            colour[1] * factor,
+            colour[2] * factor,
+        )
+    return tuple(min(255.0, c * factor) for c in colour)  # type: ignore[return-value]
+
+
+def mixed(a: Colour, b: Colour, t: float) -> Colour:
+    return (a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t)

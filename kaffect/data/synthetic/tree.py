@@ -1,0 +1,191 @@
+"""Writes synthetic Aff-Wild as a user's own data: videos, ABAW-1 text, boxes, subjects (paper Section II).
+
+The tree is complete or absent; `synthetic.json` and `README.md` in it say what it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kaffect.data.synthetic.config import SPLIT_FOLDERS, SyntheticConfig
+from kaffect.data.synthetic.encode import write_mp4
+from kaffect.data.synthetic.plan import VideoPlan, make_plan
+from kaffect.data.synthetic.render import Track, render_video, simulate_video
+from kaffect.files import atomic_directory, write_json, write_text
+from kaffect.labels import VALENCE_AROUSAL, LabelSpace
+
+MARK = "synthetic.json"
+Progress = Callable[[int, int], None]
+
+_README = """# Synthetic Aff-Wild
+
+Rendered, not recorded: nobody in these videos exists. Made by kaffect from the
+settings in `synthetic.json`. Figures measured on it are figures on synthetic
+data and never stand beside figures on Aff-Wild.
+
+`videos/` MP4 files; `annotations/{VA,EXPR,AU}_Set/` one text file a track, one
+line a frame of the video, missing labels -5 (VA) and -1; `boxes/` true face boxes;
+`subjects.csv` who is seen where.
+"""
+
+
+def annotation_files(track: Track) -> dict[str, str]:
+    """Text of every annotation file of a track, by path below `annotations/`."""
+    space, labels = track.video.config.space, track.labels
+    folder = SPLIT_FOLDERS[track.video.split]
+    rows = (f"{v:g},{a:g}" for v, a in labels.valence_arousal)
+    files = {f"VA_Set/{folder}/{track.name}.txt": _text(VALENCE_AROUSAL, rows)}
+    if track.video.task == "expression":
+        classes = (str(c) for c in labels.expression)
+        files[f"EXPR_Set/{folder}/{track.name}.txt"] = _text(space.expressions, classes)
+    else:
+        units = (",".join(map(str, row)) for row in labels.action_units)
+        files[f"AU_Set/{folder}/{track.name}.txt"] = _text(space.action_units, units)
+    return files
+
+
+def _text(header: Iterable[str], rows: Iterable[str]) -> str:
+    return "\n".join([",".join(header), *rows]) + "\n"
+
+
+def boxes_text(track: Track) -> str:
+    """`boxes/<track>.csv`: one row for each frame with a face, frames counted from 1."""
+    rows = (
+        ",".join([str(number), *(f"{edge:.1f}" for edge in box)])
+        for number, box in enumerate(track.boxes, 1)
+        if not np.isnan(box[0])
+    )
+    return _text(("frame", "left", "top", "right", "bottom"), rows)
+
+
+def subjects_text(plan: Iterable[VideoPlan]) -> str:
+    """`subjects.csv`: a row for each track."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("video", "subject", "gender"))
+    for video in plan:
+        for track in video.tracks:
+            writer.writerow((track.name, track.subject, track.gender))
+    return out.getvalue()
+
+
+def write_video(root: Path, video: VideoPlan) -> str:
+    """Render and label one video below `root`; give its name."""
+    for track in simulate_video(video):
+        for name, text in annotation_files(track).items():
+            _put(root / "annotations" / name, text)
+        _put(root / "boxes" / f"{track.name}.csv", boxes_text(track))
+    path = root / "videos" / f"{video.name}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = video.config
+    write_mp4(path, render_video(video), video.fps, video.size, config.preset, config.crf)
+    return video.name
+
+
+def _put(path: Path, text: str) -> None:
+    # Inside of an `atomic_directory`, which is synced as a whole: no rename for each small file.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _render_all(root: Path, plan: tuple[VideoPlan, ...], processes: int) -> Iterator[str]:
+    if processes == 1:
+        for video in plan:
+            yield write_video(root, video)
+        return
+    # "spawn": TensorFlow's threads in the parent do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_one_thread) as pool:
+        # Long videos first, so that no process waits for the last one.
+        order = sorted(plan, key=lambda v: -v.frames * v.size[0] * v.size[1])
+        futures = [pool.submit(write_video, root, video) for video in order]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def write_tree(
+    root: str | Path,
+    config: SyntheticConfig,
+    *,
+    processes: int | None = None,
+    progress: bool | Progress = True,
+) -> Path:
+    """Render the whole data set into the new folder `root` and give its path.
+
+    The bytes depend on `config` alone, not on `processes`. A folder at `root` is
+    replaced once the new one is complete.
+
+    Args:
+        processes: how many to use; by default one for each processor.
+        progress: True for a bar, False for silence, or a function of (frames done, frames in all).
+    """
+    root = Path(root)
+    plan = make_plan(config)
+    processes = max(1, min(processes or os.cpu_count() or 1, len(plan)))
+    frames = {video.name: video.frames for video in plan}
+    with atomic_directory(root) as folder, _Reporter(progress, sum(frames.values())) as report:
+        for name in _render_all(folder, plan, processes):
+            report(frames[name])
+        write_text(folder / "subjects.csv", subjects_text(plan))
+        write_text(folder / "README.md", _README)
+        write_json(
+            folder / MARK,
+            {
+                "synthetic": True,
+                "generator": "kaffect.data.synthetic",
+                "config": config.to_dict(),
+                "videos": len(plan),
+                "tracks": sum(len(video.tracks) for video in plan),
+                "frames": sum(frames.values()),
+            },
+        )
+    return root
+
+
+def is_synthetic(root: str | Path) -> bool:
+    """Whether the data tree at `root` was written by `write_tree`."""
+    return (Path(root) / MARK).is_file()
+
+
+class _Reporter:
+    """A progress bar in frames, or the caller's own function."""
+
+    def __init__(self, progress: bool | Progress, total: int) -> None:
+        self._call = progress if callable(progress) else None
+        self._show = progress is True
+        self._done, self._total = 0, total
+
+    def __enter__(self) -> _Reporter:
+        if self._show:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=self._total, desc="rendering synthetic Aff-Wild", unit="frame")
+        return self
+
+    def __call__(self, frames: int) -> None:
+        self._done += frames
+        if self._show:
+            self._bar.update(frames)
+        if self._call is not None:
+            self._call(self._done, self._total)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._show:
+            self._bar.close()
