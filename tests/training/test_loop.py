@@ -96,20 +96,23 @@ def test_patience_counts_looks_without_gain(tmp_path: Path) -> None:
     assert (looked, restored) == ([2, 4, 6, 8], 4)
 
 
-def test_a_value_that_is_not_finite_stops_the_run_at_its_step(tmp_path: Path) -> None:
+# ReLU turns a NaN input into 0 here: the loss stays finite and only the gradient tells.
+@pytest.mark.parametrize(("key", "term"), [("target", "loss"), ("features", "gradient_norm")])
+def test_a_value_that_is_not_finite_stops_the_run_at_its_step(
+    tmp_path: Path, key: str, term: str
+) -> None:
     trainer = tiny_run.make_trainer()
     bad = 7
 
     def poisoned(first: int, steps: int) -> tf.data.Dataset:
         def plant(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            x = batch["features"]
-            return {**batch, "features": tf.where(step == bad - 1, x * np.nan, x)}
+            return {**batch, key: tf.where(step == bad - 1, batch[key] * np.nan, batch[key])}
 
         numbers = tf.data.Dataset.range(first, first + steps)
         return tf.data.Dataset.zip(numbers, tiny_run.batches(first, steps)).map(plant)
 
     checkpoints = CheckpointFolder(tmp_path)
-    with pytest.raises(TrainingDiverged, match=f"step {bad}: .*loss is nan"):
+    with pytest.raises(TrainingDiverged, match=f"step {bad}: .*{term} is nan"):
         train(trainer, poisoned, lambda: {"score": 0.0}, Schedule(24, 4), checkpoints)
     assert checkpoints.last() == 4
     fresh = tiny_run.make_trainer()
