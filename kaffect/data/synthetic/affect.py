@@ -19,11 +19,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Episode:
-    """A stretch of a video that is planned for one reaction; `reaction` is a key of `REACTIONS`."""
+    """A stretch of a video, in seconds, that is planned for one reaction.
+
+    Attributes:
+        reaction: key of `REACTIONS`.
+        extras: those of the reaction's `sometimes` units that it has this time.
+    """
 
     reaction: str
-    begin: float  # seconds
+    begin: float
     end: float
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def simulate_affect(
         valence = valence + level * reaction.valence_arousal[0] * tone[0]
         arousal = arousal + level * reaction.valence_arousal[1] * tone[1]
         shown = dict(reaction.always)
-        shown.update({n: v for n, (p, v) in reaction.sometimes.items() if rng.random() < p})
+        shown.update({name: reaction.sometimes[name][1] for name in episode.extras})
         for name, intensity in shown.items():
             jitter = float(rng.uniform(0.85, 1.1)) * person.expressiveness
             column = UNIT_COLUMN[name]

@@ -50,7 +50,7 @@ def _cap(p: Person, rng: np.random.Generator) -> np.ndarray:
     return _closed([*outer, *inner, *middle, *left, *left_outer], 72)
 
 
-def _strands(p: Person, rng: np.random.Generator, count: int = 14) -> np.ndarray:
+def _strands(p: Person, rng: np.random.Generator, count: int = 18) -> np.ndarray:
     """Lines of lighter and darker hair over the cap, [count, 4, 3]."""
     w, line = p.face_width, -0.66 if p.fringe else p.hairline - 0.08
     begin = rng.uniform(-0.35, 0.35, count)

@@ -122,9 +122,9 @@ def sample_light(rng: np.random.Generator, times: Array, size: tuple[int, int]) 
         direction=(float(rng.uniform(-0.9, 0.9)), float(rng.uniform(-0.8, 0.35))),
         contrast=float(rng.uniform(0.25, 0.85)),
         colour=(1 + warm, 1 + green, 1 - warm),
-        gain=np.clip(gain, 0.45, 1.45),
+        gain=np.clip(gain, 0.5, 1.45),
         gamma=float(rng.uniform(0.82, 1.22)),
         gradient=(float(rng.uniform(-0.4, 0.4)), float(rng.uniform(-0.25, 0.25))),
         blur=float(rng.choice([0.0, 0.5, 0.8, 1.1], p=[0.4, 0.3, 0.2, 0.1])) * min(size) / 240,
-        noise=float(rng.choice([1.5, 3.0, 5.0, 8.0])),
+        noise=float(rng.choice([1.5, 2.5, 4.0, 6.0])),
     )

@@ -68,7 +68,7 @@ class FacePainter:
         self.beard_colour = mixed(
             p.skin, p.hair, {"stubble": 0.28, "full": 0.8, "goatee": 0.75}.get(p.beard, 0.0)
         )
-        self.hair_dark, self.hair_light = shaded(p.hair, 0.65), shaded(p.hair, 1.35)
+        self.hair_dark, self.hair_light = shaded(p.hair, 0.8), shaded(p.hair, 1.16)
 
     def behind(self, frame: Image, q: Points) -> None:
         """What lies behind the neck: long hair."""
@@ -119,13 +119,23 @@ class FacePainter:
             return
         for side in "lr":
             fill(frame, q[f"cheek_{side}"], mixed(p.skin, (214, 96, 88), 0.10 + 0.16 * u["AU12"]))
-        if p.beard != "none":
-            fill(frame, q["beard"], self.beard_colour)
         roi = frame[y0:y1, x0:x1]
+        if p.beard != "none":
+            self._beard(roi, q["beard"] - np.array([x0 * 16, y0 * 16], np.int32), s)
         k = max(3, int(0.09 * s) | 1)
         roi[:] = cv2.blur(roi, (k, k))
         shade = self._shade(q, u, affine, s, (x0, y0, x1, y1))
         cv2.multiply(roi, cv2.merge((shade, shade, shade)), roi, 1 / 128)
+
+    def _beard(self, roi: Image, outline: NDArray[np.int32], s: float) -> None:
+        """Blend the beard over the skin with a soft edge."""
+        mask = np.zeros(roi.shape[:2], np.uint8)
+        fill(mask, outline, 255)
+        k = max(3, int(0.2 * s) | 1)
+        weight = cv2.multiply(cv2.blur(mask, (k, k)), 1 / 255, dtype=cv2.CV_32F)
+        colour = np.empty_like(roi)
+        colour[:] = np.clip(self.beard_colour, 0, 255)
+        roi[:] = cv2.blendLinear(colour, roi, weight, 1 - weight)
 
     def _shade(
         self,
@@ -156,7 +166,7 @@ class FacePainter:
         k = max(3, int(0.16 * s) | 1)
         soft = cv2.blur(soft, (k, k))
         self._folds(fine, q, u, origin, s)
-        k = max(3, int(0.035 * s) | 1)
+        k = max(3, int(0.055 * s) | 1)
         fine = cv2.blur(fine, (k, k))
         shade = cv2.addWeighted(cv2.addWeighted(relief, 1, soft, 1, -128), 1, fine, 1, -128)
         mask = np.zeros((size[1], size[0]), np.uint8)
@@ -186,7 +196,7 @@ class FacePainter:
             ("bridge", 0.16, 0.07),
         ):
             if strength > 0.03:
-                grey = 128 - 92 * min(strength, 1.0)
+                grey = 128 - 78 * min(strength, 1.0)
                 for side in "lr":
                     line(fine, q[f"{name}_{side}"] - origin, grey, width * s)
         for number in range(3):
@@ -194,7 +204,7 @@ class FacePainter:
             for part, strength in (
                 (points[:4], u["AU2"]), (points[3:6], u["AU1"]), (points[5:], u["AU2"]),
             ):  # fmt: skip
-                line(fine, part, 128 - 92 * min(1, 0.16 * age + 0.75 * strength), 0.035 * s)
+                line(fine, part, 128 - 78 * min(1, 0.16 * age + 0.75 * strength), 0.035 * s)
         line(fine, q["dimple"] - origin, 128 - 80 * u["AU17"], 0.06 * s)
         line(fine, q["lip_shadow"] - origin, 128 - 26 - 30 * u["AU17"], 0.06 * s)
 
@@ -229,7 +239,7 @@ class FacePainter:
             fill(frame, q["cap"], p.hair)
             strands = q["strands"].reshape(-1, 4, 2)
             for number, strand in enumerate(strands):
-                line(frame, strand, self.hair_light if number % 2 else self.hair_dark, 0.03 * s)
+                line(frame, strand, self.hair_light if number % 2 else self.hair_dark, 0.02 * s)
         if p.glasses != "none":
             width = 0.03 * s if p.glasses == "thin" else 0.06 * s
             for side in "lr":

@@ -14,7 +14,7 @@ import numpy as np
 
 from kaffect.data.synthetic.affect import Episode
 from kaffect.data.synthetic.config import SPLITS, SyntheticConfig
-from kaffect.data.synthetic.prototypes import EXPRESSION_SET_TIME, UNIT_SET_TIME
+from kaffect.data.synthetic.prototypes import EXPRESSION_SET_TIME, REACTIONS, UNIT_SET_TIME
 
 # "close or equal to 30" (Section III-A); real collections also hold film and European rates.
 FRAME_RATES = (
@@ -148,6 +148,7 @@ class _Quota:
         self._share = {name: share / total for name, share in self._share.items()}
         self._given = dict.fromkeys(self._share, 0.0)
         self._all = 0.0
+        self._extra = {(r, u): 0.0 for r, kind in REACTIONS.items() for u in kind.sometimes}
 
     def fill(self, seconds: float) -> tuple[Episode, ...]:
         """Episodes of 1.2 to 2.8 s, one after another, until `seconds` are full."""
@@ -165,6 +166,16 @@ class _Quota:
             name = max(want, key=lambda key: want[key])
             self._given[name] += length
             self._all += length
-            episodes.append(Episode(name, begin, begin + length))
+            episodes.append(Episode(name, begin, begin + length, self._extras(name, length)))
             begin, last = begin + length, name
         return tuple(episodes)
+
+    def _extras(self, reaction: str, length: float) -> tuple[str, ...]:
+        """Which optional units this episode of `length` seconds has; dealt, so that shares hold."""
+        chosen = []
+        for unit, (share, _) in REACTIONS[reaction].sometimes.items():
+            owed = share * self._given[reaction] - self._extra[reaction, unit]
+            if owed > length * self._rng.uniform(0.1, 0.9):
+                self._extra[reaction, unit] += length
+                chosen.append(unit)
+        return tuple(chosen)

@@ -167,8 +167,11 @@ class _Actor:
         fill(frame, fixed(outline * scale + centre), colour)
 
 
-def render_video(video: VideoPlan) -> Iterator[Image]:
-    """Draw a video: uint8 RGB frames [height, width, 3], the same on every machine of one kind."""
+def render_video(video: VideoPlan, step: int = 1) -> Iterator[Image]:
+    """Draw every `step`-th frame of a video: uint8 RGB [height, width, 3].
+
+    The bytes of a frame depend on the plan alone, not on which other frames are drawn.
+    """
     tracks = simulate_video(video)
     times = tracks[0].times
     rng = np.random.default_rng(derived_seed(video.seed, "scene"))
@@ -180,7 +183,7 @@ def render_video(video: VideoPlan) -> Iterator[Image]:
     reach = float(shake.choice([0.0, 1.5, 4.0], p=[0.5, 0.3, 0.2])) * video.size[1] / 240
     offset = np.clip(smooth_noise(shake, times, 0.35, 2) * reach, 1 - MARGIN, MARGIN - 1)
     middle = np.array([place.shape[1] - 1, place.shape[0] - 1]) / 2
-    for number in range(video.frames):
+    for number in range(0, video.frames, step):
         x, y = middle - offset[number]
         frame = cv2.getRectSubPix(place, video.size, (float(x), float(y)))
         for actor in actors:
@@ -188,6 +191,6 @@ def render_video(video: VideoPlan) -> Iterator[Image]:
         yield camera.expose(frame, number)
 
 
-def render_frames(track: Track) -> Iterator[Image]:
+def render_frames(track: Track, step: int = 1) -> Iterator[Image]:
     """Draw the video that `track` belongs to: uint8 RGB frames [height, width, 3]."""
-    return render_video(track.video)
+    return render_video(track.video, step)
