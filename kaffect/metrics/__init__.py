@@ -1,0 +1,57 @@
+"""The evaluation criteria of Section IV-D, always over the whole set, never averaged over batches.
+
+Importing the NumPy functions does not import TensorFlow; the Keras metric does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kaffect.metrics.classification import (
+    accuracy,
+    au_accuracy,
+    au_exact_match,
+    au_f1,
+    au_f1_macro,
+    au_f1_weighted,
+    f1,
+)
+from kaffect.metrics.concordance import ccc, ccc_per_video
+from kaffect.metrics.scores import (
+    AU_KEYS,
+    EXPRESSION_KEYS,
+    VA_KEYS,
+    au_scores,
+    expression_scores,
+    va_scores,
+)
+
+if TYPE_CHECKING:
+    from kaffect.metrics.streaming import ConcordanceCorrelation
+
+__all__ = [
+    "AU_KEYS",
+    "EXPRESSION_KEYS",
+    "VA_KEYS",
+    "ConcordanceCorrelation",
+    "accuracy",
+    "au_accuracy",
+    "au_exact_match",
+    "au_f1",
+    "au_f1_macro",
+    "au_f1_weighted",
+    "au_scores",
+    "ccc",
+    "ccc_per_video",
+    "expression_scores",
+    "f1",
+    "va_scores",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ConcordanceCorrelation":
+        from kaffect.metrics.streaming import ConcordanceCorrelation
+
+        return ConcordanceCorrelation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
