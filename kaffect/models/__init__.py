@@ -9,18 +9,29 @@ from kaffect.models.affwildnet import (
     sequence_head,
     vggface_gru_attention,
 )
+from kaffect.models.dcgan96 import dcgan_discriminator, dcgan_generator
+from kaffect.models.layer_table import LayerRow, layer_table
+from kaffect.models.normalization import FusedBatchNormalization
 from kaffect.models.preprocessing import ImagePreprocessing
+from kaffect.models.ssgan32 import ssgan_discriminator, ssgan_generator
 from kaffect.models.vggface import vggface_features
 from kaffect.models.vggface_weights import download_vggface_weights, load_vggface_weights
 
 __all__ = [
+    "FusedBatchNormalization",
     "ImagePreprocessing",
+    "LayerRow",
+    "dcgan_discriminator",
+    "dcgan_generator",
     "download_vggface_weights",
     "frame_classifier",
     "frame_encoder",
     "join",
+    "layer_table",
     "load_vggface_weights",
     "sequence_head",
+    "ssgan_discriminator",
+    "ssgan_generator",
     "vggface_features",
     "vggface_gru_attention",
 ]
