@@ -207,4 +207,8 @@ def _fetch(url: str, target: IO[bytes]) -> str:
                 raise ArtifactError(f"{url}: longer than {_MOST_BYTES} bytes; not the file meant")
             digest.update(chunk)
             target.write(chunk)
+        announced = answer.headers.get("Content-Length")
+    if announced is not None and size != int(announced):
+        problem = f"cannot be downloaded: the answer ended after {size} of {announced} bytes"
+        raise ArtifactError(f"{url}: {problem}")
     return digest.hexdigest()
