@@ -1,0 +1,17 @@
+"""Data path (paper Sections II-D and III): annotation text and videos -> frames -> batches.
+
+Importing this package loads neither TensorFlow nor a video library.
+"""
+
+from __future__ import annotations
+
+from kaffect.data.annotation_lists import AnnotationList, read_annotation_list
+from kaffect.data.annotations import Annotation, read_annotations, write_annotations
+
+__all__ = [
+    "Annotation",
+    "AnnotationList",
+    "read_annotation_list",
+    "read_annotations",
+    "write_annotations",
+]

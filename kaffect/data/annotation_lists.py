@@ -1,0 +1,206 @@
+"""Multi-task list files: one row an image, all three tasks in it (ABAW-3 and later, s-Aff-Wild2).
+
+Header `image,valence,arousal,expression,AU1,...,AU26`, then rows such as
+`video/00001.jpg,-0.2,0.4,4,0,0,...`. Rows may stand in any order and be repeated.
+Missing labels are -5 / -1 / -1, as in the one-task files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kaffect.data.number_text import (
+    MAX_LINES,
+    check_fields,
+    parse_rows,
+    read_text,
+    shown,
+)
+from kaffect.errors import AnnotationError
+from kaffect.labels import (
+    ACTION_UNITS_12,
+    EXPRESSIONS_8,
+    MISSING_ACTION_UNIT,
+    MISSING_EXPRESSION,
+    MISSING_VALENCE_AROUSAL,
+    VALENCE_AROUSAL,
+)
+
+LIST_COLUMNS = ("image", *VALENCE_AROUSAL, "expression", *ACTION_UNITS_12)
+_LABELS = (False, False) + (True,) * (1 + len(ACTION_UNITS_12))
+_ACCEPTED = ("in [-1, 1], or -5", "in [-1, 1], or -5", "in 0 to 7, or -1", "0, 1, or -1")
+# One folder and a frame number, nothing else: such a name cannot leave the image folder.
+_IMAGE = re.compile(rb"(?!\.)([^/\\,\0-\x1f\x7f]{1,200})/([0-9]{1,9})\.(?:jpg|jpeg|png)")
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationList:
+    """The labels of many tracks, sorted by track name and frame number; each frame once.
+
+    Attributes:
+        images: the names as written.
+        tracks: [rows] str, the folder of each image.
+        frames: [rows] int64, 1-based frame numbers.
+        valence_arousal: [rows, 2] float64; va_valid: [rows] bool.
+        expression: [rows] int32; expression_valid: [rows] bool.
+        action_units: [rows, 12] int8; au_valid: [rows] bool.
+        duplicates: how many repeated rows were merged.
+    """
+
+    images: tuple[str, ...]
+    tracks: np.ndarray
+    frames: np.ndarray
+    valence_arousal: np.ndarray
+    va_valid: np.ndarray
+    expression: np.ndarray
+    expression_valid: np.ndarray
+    action_units: np.ndarray
+    au_valid: np.ndarray
+    duplicates: int
+    path: Path
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_annotation_list(path: str | Path) -> AnnotationList:
+    """Read a multi-task list file.
+
+    Identical rows for one image are merged; rows that differ are an error.
+
+    Raises:
+        AnnotationError: with path and 1-based line, whatever is wrong.
+    """
+    path = Path(path)
+    data = read_text(path)
+    header, _, body = data.partition(b"\n")
+    expected = ",".join(LIST_COLUMNS)
+    if header != expected.encode():
+        raise AnnotationError(
+            path, 1, f"wrong header. Expected: {expected}. Received: {shown(header)}"
+        )
+    if not body:
+        raise AnnotationError(path, 2, "a header, but no line for any image")
+    lines = body.removesuffix(b"\n").split(b"\n")
+    if len(lines) > MAX_LINES:
+        problem = f"too many lines. Expected at most {MAX_LINES}. Received: {len(lines)}"
+        raise AnnotationError(path, 2 + MAX_LINES, problem)
+    names = [line.partition(b",")[0] for line in lines]
+    values = _parse(lines)
+    keys = [_IMAGE.fullmatch(name) for name in names]
+    if values is None or not all(keys) or not _in_label_space(values):
+        values = _read_slowly(path, lines)
+    tracks, frames = _split_names(path, names, keys)
+    return _merge(path, lines, names, tracks, frames, values)
+
+
+def _parse(lines: list[bytes]) -> np.ndarray | None:
+    """All numbers by the fast parser, in two tables: decimals first, then labels."""
+    parts = [line.split(b",", 3) for line in lines]
+    if any(len(part) != 4 for part in parts):
+        return None
+    decimals = parse_rows(b"".join(b"%b,%b\n" % (p[1], p[2]) for p in parts), 2, labels=False)
+    width = len(LIST_COLUMNS) - 3
+    labels = parse_rows(b"".join(p[3] + b"\n" for p in parts), width, labels=True)
+    if decimals is None or labels is None:
+        return None
+    return np.concatenate([decimals, labels], axis=1)
+
+
+def _wrong(values: np.ndarray) -> np.ndarray:
+    """[rows, columns] bool: where a number is outside the label space."""
+    va, expression, units = values[:, :2], values[:, 2:3], values[:, 3:]
+    wrong_va = ~((np.abs(va) <= 1) | (va == MISSING_VALENCE_AROUSAL))
+    wrong_expression = ~((expression >= MISSING_EXPRESSION) & (expression < len(EXPRESSIONS_8)))
+    wrong_units = ~((units >= MISSING_ACTION_UNIT) & (units <= 1))
+    return np.concatenate([wrong_va, wrong_expression, wrong_units], axis=1)
+
+
+def _in_label_space(values: np.ndarray) -> bool:
+    return not _wrong(values).any()
+
+
+def _read_slowly(path: Path, lines: list[bytes]) -> np.ndarray:
+    """Line by line: the first line that is wrong, named; what it accepts is right."""
+    rows = []
+    for number, text in enumerate(lines, 2):
+        name, *fields = text.split(b",")
+        row = check_fields(path, number, fields, LIST_COLUMNS[1:], _LABELS)
+        if not _IMAGE.fullmatch(name):
+            raise AnnotationError(
+                path, number, "not an image name. Expected folder/number.jpg. "
+                f"Received: {shown(name)}"
+            )  # fmt: skip
+        wrong = np.flatnonzero(_wrong(np.asarray([row]))[0])
+        if wrong.size:
+            column = int(wrong[0])
+            accepted = _ACCEPTED[min(column, 3)]
+            raise AnnotationError(
+                path, number, f"{LIST_COLUMNS[column + 1]} must be {accepted} (no label). "
+                f"Received: {shown(fields[column])}"
+            )  # fmt: skip
+        rows.append(row)
+    return np.asarray(rows)
+
+
+def _split_names(
+    path: Path, names: list[bytes], keys: list[re.Match[bytes] | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    tracks, frames = [], []
+    for number, (name, key) in enumerate(zip(names, keys), 2):
+        try:
+            if key is None:
+                raise ValueError("not folder/number.jpg")
+            tracks.append(key[1].decode("utf-8"))
+            frames.append(int(key[2]))
+        except ValueError as error:
+            raise AnnotationError(path, number, f"not an image name: {shown(name)}") from error
+    return np.array(tracks), np.array(frames, np.int64)
+
+
+def _merge(
+    path: Path,
+    lines: list[bytes],
+    names: list[bytes],
+    tracks: np.ndarray,
+    frames: np.ndarray,
+    values: np.ndarray,
+) -> AnnotationList:
+    values = _complete_marks(values)
+    order = np.lexsort((np.arange(len(frames)), frames, tracks))
+    same = (tracks[order][1:] == tracks[order][:-1]) & (frames[order][1:] == frames[order][:-1])
+    differs = same & (values[order][1:] != values[order][:-1]).any(axis=1)
+    if differs.any():
+        place = int(np.flatnonzero(differs)[0])
+        first, second = int(order[place]), int(order[place + 1])
+        raise AnnotationError(
+            path, second + 2, f"{shown(names[second])} is labelled twice and differently; "
+            f"the other row is line {first + 2}"
+        )  # fmt: skip
+    keep = order[np.concatenate([[True], ~same])]
+    va, expression, units = np.split(values[keep], [2, 3], axis=1)
+    return AnnotationList(
+        images=tuple(names[i].decode("utf-8") for i in keep),
+        tracks=tracks[keep],
+        frames=frames[keep],
+        valence_arousal=va,
+        va_valid=va[:, 0] != MISSING_VALENCE_AROUSAL,
+        expression=expression[:, 0].astype(np.int32),
+        expression_valid=expression[:, 0] != MISSING_EXPRESSION,
+        action_units=units.astype(np.int8),
+        au_valid=units[:, 0] != MISSING_ACTION_UNIT,
+        duplicates=len(lines) - len(keep),
+        path=path,
+    )
+
+
+def _complete_marks(values: np.ndarray) -> np.ndarray:
+    """A mark in one column of a task becomes the mark of all its columns."""
+    values = values.copy()
+    values[(values[:, :2] == MISSING_VALENCE_AROUSAL).any(axis=1), :2] = MISSING_VALENCE_AROUSAL
+    values[(values[:, 3:] == MISSING_ACTION_UNIT).any(axis=1), 3:] = MISSING_ACTION_UNIT
+    return values

@@ -1,0 +1,198 @@
+"""One annotation file of any release -> arrays (paper Section III-C; Aff-Wild, ABAW).
+
+Line i after the header (0-based) belongs to frame i + 1 of the video. Formats:
+
+* VA: header `valence,arousal`; numbers in [-1, 1], or -5 for a frame without a label.
+* EXPR: header of 7 names (ABAW-1/2) or 8 (ABAW-3 and later, with `Other`); a class
+  number, or -1.
+* AU: header of 8 names (ABAW-1/2) or 12 (ABAW-3 and later); 0, 1, or -1.
+* original Aff-Wild: no header, one number a line, in a folder `valence` or `arousal`.
+
+A mark in one field makes the whole frame invalid, and its other fields take the
+mark as well: a valence whose arousal is missing cannot enter a CCC of both.
+CRLF line ends and a UTF-8 byte order mark are accepted, a blank line is not: it
+would shift every label behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kaffect.data.number_text import MAX_LINES, check_fields, parse_rows, read_text, shown
+from kaffect.errors import AnnotationError
+from kaffect.files import write_text
+from kaffect.labels import (
+    ACTION_UNITS_8,
+    ACTION_UNITS_12,
+    EXPRESSIONS_7,
+    EXPRESSIONS_8,
+    MISSING_ACTION_UNIT,
+    MISSING_EXPRESSION,
+    MISSING_VALENCE_AROUSAL,
+    VALENCE_AROUSAL,
+    VALENCE_AROUSAL_RANGE,
+)
+
+HEADERS: dict[tuple[str, ...], str] = {
+    VALENCE_AROUSAL: "va",
+    EXPRESSIONS_7: "expression",
+    EXPRESSIONS_8: "expression",
+    ACTION_UNITS_8: "au",
+    ACTION_UNITS_12: "au",
+}
+_HEADER_LINES = {",".join(names).encode(): names for names in HEADERS}
+_DTYPES = {"expression": np.int32, "au": np.int8}
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """The labels of one track for one task.
+
+    Attributes:
+        task: 'va', 'expression', 'au', or 'valence' / 'arousal' (original Aff-Wild).
+        columns: names of the classes (expression) or of the value columns (all others).
+        values: [frames, 2] float64 in [-1, 1] (va), [frames, 1] float64 (valence, arousal),
+            [frames, 1] int32 class numbers (expression), [frames, units] int8 0/1 (au);
+            -5 or -1 throughout an invalid frame.
+        valid: [frames] bool, False where the frame has no label.
+        path: the file it was read from.
+    """
+
+    task: str
+    columns: tuple[str, ...]
+    values: np.ndarray
+    valid: np.ndarray
+    path: Path
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def read_annotations(path: str | Path, task: str | None = None) -> Annotation:
+    """Read one annotation file; the header (or the folder, where there is none) tells the format.
+
+    Args:
+        path: the file.
+        task: the task that the file must be of, or None for any.
+
+    Raises:
+        AnnotationError: with path and 1-based line: not a file, a wrong header, a wrong
+            number of fields, not a number, a number out of range, no frame, or more than
+            10,000,000 lines.
+    """
+    path = Path(path)
+    data = read_text(path)
+    found, columns, body, first_line = _split_header(path, data)
+    if task is not None and found != task:
+        raise AnnotationError(
+            path, 1, f"wrong kind of annotation. Expected {task!r} here. Received: {found!r}"
+        )
+    if not body:
+        raise AnnotationError(path, first_line, "a header, but no line for any frame")
+    # A label line has at least two bytes: only long text can have too many lines.
+    if len(body) > 2 * MAX_LINES and (lines := body.count(b"\n")) > MAX_LINES:
+        problem = f"too many lines. Expected at most {MAX_LINES}. Received: {lines}"
+        raise AnnotationError(path, first_line + MAX_LINES, problem)
+    fields = ("expression",) if found == "expression" else columns
+    values = parse_rows(body, len(fields), labels=found in _DTYPES)
+    if values is None or not _in_label_space(found, columns, values):
+        values = _read_slowly(path, found, columns, body, first_line)
+    return _finish(path, found, columns, values)
+
+
+def write_annotations(path: str | Path, annotation: Annotation) -> None:
+    """Write the text that `read_annotations` reads back as the same arrays.
+
+    Raises:
+        AnnotationError: `values` leave the label space, or a task without header is to
+            be written outside of the folder that names it.
+    """
+    path = Path(path)
+    task, values = annotation.task, np.asarray(annotation.values)
+    if values.ndim != 2 or not len(values) or not _in_label_space(task, annotation.columns, values):
+        raise AnnotationError(path, None, f"values outside the label space of {task!r}")
+    lines = [] if task in VALENCE_AROUSAL else [",".join(annotation.columns)]
+    if task in VALENCE_AROUSAL and path.parent.name != task:
+        raise AnnotationError(
+            path, None, f"a file without header must lie in a folder {task!r}. "
+            f"Received: {path.parent.name!r}"
+        )  # fmt: skip
+    for row, valid in zip(values.tolist(), np.asarray(annotation.valid).tolist()):
+        lines.append(",".join(_number(v if valid else _mark(task)) for v in row))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _number(value: float) -> str:
+    text = repr(value)
+    if "e" in text:  # the format has no exponents
+        text = np.format_float_positional(value, trim="-")
+    return text.removesuffix(".0")
+
+
+def _mark(task: str) -> float:
+    if task == "expression":
+        return MISSING_EXPRESSION
+    return MISSING_ACTION_UNIT if task == "au" else MISSING_VALENCE_AROUSAL
+
+
+def _split_header(path: Path, data: bytes) -> tuple[str, tuple[str, ...], bytes, int]:
+    """(task, columns, text of the frames, 1-based line of the first frame)."""
+    end = data.index(b"\n")
+    header = data[:end]
+    columns = _HEADER_LINES.get(header)
+    if columns is not None:
+        return HEADERS[columns], columns, data[end + 1 :], 2
+    folder = path.parent.name
+    if folder in VALENCE_AROUSAL:
+        return folder, (folder,), data, 1
+    accepted = "; ".join(",".join(names) for names in HEADERS)
+    raise AnnotationError(
+        path, 1, f"wrong header. Expected one of: {accepted} (a file without header is accepted "
+        f"in a folder 'valence' or 'arousal' only). Received: {shown(header)}"
+    )  # fmt: skip
+
+
+def _in_label_space(task: str, columns: tuple[str, ...], values: np.ndarray) -> bool:
+    if task == "expression":
+        return bool((values < len(columns)).all() and (values >= MISSING_EXPRESSION).all())
+    if task == "au":
+        return bool((values <= 1).all() and (values >= MISSING_ACTION_UNIT).all())
+    low, high = VALENCE_AROUSAL_RANGE
+    inside = (values >= low) & (values <= high)
+    return bool((inside | (values == MISSING_VALENCE_AROUSAL)).all())
+
+
+def _read_slowly(
+    path: Path, task: str, columns: tuple[str, ...], body: bytes, first_line: int
+) -> np.ndarray:
+    """Read line by line: finds the first line that is wrong, and is what "right" means."""
+    names = ("expression",) if task == "expression" else columns
+    labels = [task in _DTYPES] * len(names)
+    rows = []
+    for line, text in enumerate(body.removesuffix(b"\n").split(b"\n"), first_line):
+        fields = text.split(b",")
+        row = check_fields(path, line, fields, names, labels)
+        for name, field, value in zip(names, fields, row):
+            if not _in_label_space(task, columns, np.asarray([value])):
+                accepted = _accepted(task, columns)
+                problem = f"{name} must be {accepted} (no label). Received: {shown(field)}"
+                raise AnnotationError(path, line, problem)
+        rows.append(row)
+    return np.asarray(rows)
+
+
+def _accepted(task: str, columns: tuple[str, ...]) -> str:
+    if task == "expression":
+        return f"a class number in 0 to {len(columns) - 1}, or -1"
+    return "0, 1, or -1" if task == "au" else "in [-1, 1], or -5"
+
+
+def _finish(path: Path, task: str, columns: tuple[str, ...], values: np.ndarray) -> Annotation:
+    values = values.astype(_DTYPES.get(task, np.float64), copy=False)
+    mark = _mark(task)
+    valid = (values != mark).all(axis=1)
+    values[~valid] = mark
+    return Annotation(task, columns, values, valid, path)

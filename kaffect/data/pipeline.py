@@ -1,0 +1,255 @@
+"""Batches for training and evaluation: 10 sequences of 80 frames (paper Section IV-C.2), or frames.
+
+The order is a pure function of (seed, step): to go on after an interruption, ask for
+the steps from there. One epoch is a permutation of all windows; a batch may reach
+from one epoch into the next. Pictures come from the TFRecords by random access, so
+that memory does not grow with the data set.
+
+Every element is a dict: 'images' uint8 [..., 96, 96, 3] or 'features' [..., F],
+'valence_arousal' float32 [..., 2], 'expression' int32 [...], 'action_units' float32
+[..., units], a bool mask '<task>_mask' [...] for each, and 'row' int64 [...] (-1 is
+padding, with a grey picture or zero features). A missing label has value 0 and mask
+False; in all batches a frame without face is masked as well. (Scores count it: they
+use `FrameIndex.scoring` and the prediction of that row.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from kaffect.data.augment import Augmentation
+from kaffect.data.examples import parse_images
+from kaffect.data.records import FrameIndex, RecordReader
+from kaffect.data.sequences import PADDING
+from kaffect.errors import DatasetError
+
+# Distinguish the draws of one (seed, step) from each other.
+_ORDER, _AUGMENT = 0x0DE2, 0xA06
+_FOREVER = np.iinfo(np.int64).max
+Batch = dict[str, tf.Tensor]
+
+
+def training_sequences(
+    index: FrameIndex,
+    windows: np.ndarray,
+    *,
+    batch: int = 10,
+    seed: int = 0,
+    first_step: int = 0,
+    steps: int | None = None,
+    features: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """Batches of shuffled windows, one for each step from `first_step` on.
+
+    Args:
+        windows: [windows, length] of `make_windows`.
+        steps: how many; None never ends.
+        features: [rows of the split, F] (a memory map) in the place of pictures.
+
+    Returns:
+        Elements as in the module's text, leading shape [batch, length].
+    """
+    choose = _shuffled(np.asarray(windows, np.int64), batch, seed)
+    return _batches(index, choose, first_step, steps, features)
+
+
+def evaluation_sequences(
+    index: FrameIndex,
+    windows: np.ndarray,
+    *,
+    batch: int = 10,
+    features: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """Every window once, in order; the last batch is filled up with padding.
+
+    Returns:
+        Elements as in the module's text, leading shape [batch, length].
+    """
+    windows = np.asarray(windows, np.int64)
+    steps = -(-len(windows) // batch)
+    return _batches(index, _ordered(windows, batch), 0, steps, features)
+
+
+def training_frames(
+    index: FrameIndex,
+    *,
+    batch: int = 64,
+    seed: int = 0,
+    first_step: int = 0,
+    steps: int | None = None,
+    augment: bool | Augmentation = True,
+    rows: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """Batches of shuffled single frames, one for each step from `first_step` on.
+
+    Args:
+        augment: change the pictures (`Augmentation`, True for its defaults).
+        rows: which; by default `labelled_rows(index)`.
+
+    Returns:
+        Elements as in the module's text, leading shape [batch].
+    """
+    rows = labelled_rows(index) if rows is None else np.asarray(rows, np.int64)
+    change = Augmentation() if augment is True else augment or None
+    choose = _shuffled(rows, batch, seed)
+
+    def change_pictures(step: tf.Tensor, element: Batch) -> Batch:
+        if change is None:
+            return element
+        # The seeds of stateless operations are pairs: seed and step, then the purpose.
+        pair = tf.random.fold_in(tf.stack([tf.constant(seed, tf.int64), step]), _AUGMENT)
+        return {**element, "images": change.apply(element["images"], pair)}
+
+    return _batches(index, choose, first_step, steps, None, change_pictures)
+
+
+def evaluation_frames(
+    index: FrameIndex, *, batch: int = 64, rows: np.ndarray | None = None
+) -> tf.data.Dataset:
+    """Every frame of `rows` (by default all that count) once, in order; the last batch is padded.
+
+    Returns:
+        Elements as in the module's text, leading shape [batch].
+    """
+    rows = index.rows if rows is None else np.asarray(rows, np.int64)
+    return _batches(index, _ordered(rows, batch), 0, -(-len(rows) // batch), None)
+
+
+def labelled_rows(index: FrameIndex, task: str | None = None) -> np.ndarray:
+    """The rows that show a face and have a label of `task` ('va', 'expression', 'au'; None: any)."""
+    rows = index.rows
+    valid = {"va": index.va_valid, "expression": index.expression_valid, "au": index.au_valid}
+    chosen = list(valid.values()) if task is None else [valid[task]]
+    labelled = np.any([flags[rows] for flags in chosen], axis=0)
+    return rows[labelled & index.has_face[rows]]
+
+
+Choose = Callable[[tf.Tensor], tf.Tensor]
+
+
+def _shuffled(items: np.ndarray, batch: int, seed: int) -> Choose:
+    """step -> the `batch` items of that step; each epoch is a permutation of all of them."""
+    if not len(items):
+        raise DatasetError("there is no labelled frame to train on in this split")
+    table = tf.constant(items)
+    count = len(items)
+
+    def choose(step: tf.Tensor) -> tf.Tensor:
+        place = step * batch + tf.range(batch, dtype=tf.int64)
+        seeds = tf.stack(
+            [tf.fill([batch], tf.constant(seed, tf.int64)), place // count,
+             tf.fill([batch], tf.constant(_ORDER, tf.int64))], axis=1,
+        )  # fmt: skip
+        chosen = tf.random.experimental.index_shuffle(
+            place % count, seed=seeds, max_index=tf.fill([batch], tf.constant(count - 1, tf.int64))
+        )
+        return tf.gather(table, chosen)
+
+    return choose
+
+
+def _ordered(items: np.ndarray, batch: int) -> Choose:
+    """step -> the `batch` items from there on, filled up with padding."""
+    missing = -len(items) % batch
+    filler = np.full((missing, *items.shape[1:]), PADDING, np.int64)
+    table = tf.constant(np.concatenate([items, filler]))
+
+    def choose(step: tf.Tensor) -> tf.Tensor:
+        return table[step * batch : (step + 1) * batch]
+
+    return choose
+
+
+def _batches(
+    index: FrameIndex,
+    choose: Choose,
+    first_step: int,
+    steps: int | None,
+    features: np.ndarray | None,
+    finish: Callable[[tf.Tensor, Batch], Batch] | None = None,
+) -> tf.data.Dataset:
+    load = _Loader(index, features)
+    end = _FOREVER if steps is None else first_step + steps
+
+    def make(step: tf.Tensor) -> Batch:
+        element = load(choose(step))
+        return element if finish is None else finish(step, element)
+
+    return (
+        tf.data.Dataset.range(first_step, end)
+        .map(make, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+class _Loader:
+    """Row numbers of any shape -> the element of `_batches`."""
+
+    def __init__(self, index: FrameIndex, features: np.ndarray | None) -> None:
+        if features is not None and len(features) != len(index.track):
+            raise DatasetError(
+                f"{index.data.root}: features for {len(features)} rows do not fit split "
+                f"{index.name!r} with {len(index.track)}"
+            )
+        self._index, self._features = index, features
+        self._reader = RecordReader(index) if features is None else None
+        self._units = index.action_units.shape[1]
+
+    def __call__(self, rows: tf.Tensor) -> Batch:
+        flat = tf.reshape(rows, [-1])
+        va, va_mask, expression, expression_mask, units, units_mask = tf.numpy_function(
+            self._labels, [flat], [tf.float32, tf.bool, tf.int32, tf.bool, tf.float32, tf.bool]
+        )
+        element = {
+            "valence_arousal": (va, (2,)),
+            "valence_arousal_mask": (va_mask, ()),
+            "expression": (expression, ()),
+            "expression_mask": (expression_mask, ()),
+            "action_units": (units, (self._units,)),
+            "action_units_mask": (units_mask, ()),
+            "row": (flat, ()),
+        }
+        if self._features is not None:
+            gathered = tf.numpy_function(self._gather, [flat], tf.as_dtype(self._features.dtype))
+            element["features"] = (gathered, self._features.shape[1:])
+        else:
+            data, size = self._index.data, self._index.data.crop_rule.image_size
+            records = tf.numpy_function(self._read, [flat], tf.string)
+            records.set_shape([flat.shape[0]])
+            images = parse_images(records, data.encoding, size)
+            element["images"] = (images, (size, size, 3))
+        shape = rows.shape
+        return {name: tf.reshape(v, [*shape, *tail]) for name, (v, tail) in element.items()}
+
+    def _labels(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        index = self._index
+        real = rows >= 0
+        places = np.where(real, rows, 0)
+        seen = real & index.has_face[places]
+        out = []
+        for values, valid in (
+            (index.valence_arousal, index.va_valid),
+            (index.expression, index.expression_valid),
+            (index.action_units, index.au_valid),
+        ):
+            mask = seen & valid[places]
+            dtype = np.float32 if values.ndim == 2 else np.int32
+            chosen = values[places].astype(dtype)
+            chosen[~mask] = 0
+            out += [chosen, mask]
+        return tuple(out)
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        if self._reader is None:
+            raise DatasetError("this data set was opened for features, not for pictures")
+        return np.array(self._reader.read(rows), dtype=object)
+
+    def _gather(self, rows: np.ndarray) -> np.ndarray:
+        if self._features is None:
+            raise DatasetError("this data set was opened for pictures, not for features")
+        gathered = np.asarray(self._features[np.maximum(rows, 0)])
+        gathered[rows < 0] = 0
+        return gathered

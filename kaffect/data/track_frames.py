@@ -1,0 +1,210 @@
+"""One video and its labels -> face crops with labels, 30 a second (paper Sections III-A, III-E).
+
+Runs in the threads of `prepare`; loads no TensorFlow. Each label follows its source
+frame: the constant-rate frame that shows source frame i carries label line i.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from kaffect.data.annotations import Annotation
+from kaffect.data.examples import encode_example, encode_image
+from kaffect.data.faces import CropRule, read_boxes
+from kaffect.data.tree import Track
+from kaffect.data.video import VideoFrame, VideoReader, check_length, nearest_frame
+from kaffect.errors import AnnotationError, VideoError
+from kaffect.files import atomic_write
+
+LABEL_COLUMNS = (
+    "valence_arousal", "va_valid", "expression", "expression_valid", "action_units", "au_valid",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrackJob:
+    """A track to be prepared.
+
+    Attributes:
+        annotations: task -> labels.
+        units: how many Action Units the label space has.
+        part: stem of the two files to write: `records` and, when that is complete, `columns`.
+    """
+
+    track: Track
+    annotations: dict[str, Annotation]
+    units: int
+    part: Path
+
+    @property
+    def records(self) -> Path:
+        """The Examples one behind the other, without framing."""
+        return self.part.with_name(self.part.name + ".records")
+
+    @property
+    def columns(self) -> Path:
+        """Arrays of `_TrackWriter.finish`; `length` cuts `records`."""
+        return self.part.with_name(self.part.name + ".npz")
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """How frames are made: settings that decide the bytes of a part."""
+
+    rule: CropRule
+    fps: int = 30
+    encoding: str = "jpeg"
+    length_tolerance: int = 1
+
+
+def source_labels(
+    annotations: dict[str, Annotation], units: int, frames: int
+) -> dict[str, np.ndarray]:
+    """Labels of `frames` source frames; a missing label has value 0 and valid False."""
+    columns: dict[str, np.ndarray] = {
+        "valence_arousal": np.zeros((frames, 2), np.float32),
+        "va_valid": np.zeros(frames, bool),
+        "expression": np.zeros(frames, np.int32),
+        "expression_valid": np.zeros(frames, bool),
+        "action_units": np.zeros((frames, units), np.int8),
+        "au_valid": np.zeros(frames, bool),
+    }
+    names = {"va": "valence_arousal", "expression": "expression", "au": "action_units"}
+    for task, annotation in annotations.items():
+        n = min(len(annotation), frames)
+        valid = annotation.valid[:n]
+        target = columns[names[task]]
+        target[:n][valid] = annotation.values[:n][valid].reshape(-1, *target.shape[1:])
+        columns[f"{task}_valid"][:n] = valid
+    return columns
+
+
+class _TrackWriter:
+    """Crops, encodes and stores the frames of one track while its video is read."""
+
+    def __init__(self, job: TrackJob, settings: FrameSettings, out: IO[bytes]) -> None:
+        self._job, self._settings, self._out = job, settings, out
+        boxes = job.track.boxes
+        self._boxes = read_boxes(boxes) if boxes is not None else None
+        lines = max(len(a) for a in job.annotations.values())
+        # One more than needed for each frame past the annotation that is tolerated.
+        self._labels = source_labels(job.annotations, job.units, lines + settings.length_tolerance)
+        self._blank = encode_image(settings.rule.blank(), settings.encoding)
+        self._image, self._source = b"", 0
+        self.lengths: list[int] = []
+        self.sources: list[int] = []
+        self.faces: list[bool] = []
+
+    def add(self, frame: VideoFrame) -> None:
+        if frame.source > len(self._labels["va_valid"]):
+            return  # too long a video; the count at its end says so
+        box = None if self._boxes is None else self._boxes.get(frame.source)
+        face = self._boxes is None or box is not None
+        if frame.source != self._source:
+            self._source = frame.source
+            self._image = self._picture(frame, box) if face else self._blank
+        record = self._example(frame, face)
+        self._out.write(record)
+        self.lengths.append(len(record))
+        self.sources.append(frame.source)
+        self.faces.append(face)
+
+    def _picture(self, frame: VideoFrame, box: np.ndarray | None) -> bytes:
+        try:
+            crop = self._settings.rule.apply(frame.image, box)
+        except VideoError as error:
+            raise VideoError(f"{self._job.track.boxes}: frame {frame.source}: {error}") from error
+        return encode_image(crop, self._settings.encoding)
+
+    def _example(self, frame: VideoFrame, face: bool) -> bytes:
+        line = frame.source - 1
+        labels = {name: self._labels[name][line] for name in LABEL_COLUMNS}
+        return encode_example(
+            {
+                "image": self._image,
+                "track": self._job.track.name.encode(),
+                "frame": [frame.number],
+                "time": np.array([frame.number / self._settings.fps], np.float32),
+                "source_frame": [frame.source],
+                "has_face": [face],
+                "valence_arousal": labels["valence_arousal"],
+                "va_valid": [labels["va_valid"]],
+                "expression": [labels["expression"]],
+                "expression_valid": [labels["expression_valid"]],
+                "action_units": labels["action_units"].tolist(),
+                "au_valid": [labels["au_valid"]],
+            }
+        )
+
+    def finish(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        """Check the counts; give the columns of the track (rows, and `source_` for scoring)."""
+        decoded = len(times)
+        track = self._job.track
+        for annotation in self._job.annotations.values():
+            check_length(
+                track.video, decoded, annotation.path, len(annotation),
+                self._settings.length_tolerance,
+            )  # fmt: skip
+        last_box = max(self._boxes, default=0) if self._boxes else 0
+        if last_box > decoded:
+            raise AnnotationError(
+                track.boxes or "", None, f"a box for frame {last_box}, but {track.video} has "
+                f"{decoded} frames"
+            )  # fmt: skip
+        sources = np.array(self.sources, np.int32)
+        columns = {name: self._labels[name][sources - 1] for name in LABEL_COLUMNS}
+        columns["source_frame"] = sources
+        columns["has_face"] = np.array(self.faces)
+        columns["length"] = np.array(self.lengths, np.int32)
+        annotated = np.zeros(decoded, bool)
+        for task in self._job.annotations:
+            annotated |= self._labels[f"{task}_valid"][:decoded]
+        places = np.flatnonzero(annotated)
+        nearest = nearest_frame(times, self._settings.fps, len(sources))
+        columns["source_row"] = nearest[places]
+        columns["source_number"] = places.astype(np.int32) + 1
+        columns["source_seconds"] = times[places].astype(np.float32)
+        columns["source_frames"] = np.array(decoded)
+        for name in LABEL_COLUMNS:
+            columns[f"source_{name}"] = self._labels[name][places]
+        return columns
+
+
+def prepare_video(
+    jobs: Sequence[TrackJob], settings: FrameSettings, progress: Callable[[int], None]
+) -> None:
+    """Decode one video once and write the part of each of its tracks.
+
+    A part is complete when its columns are there: they are written last.
+
+    Args:
+        jobs: the tracks of one video file.
+        progress: is told how many more source frames were decoded; may raise to stop.
+
+    Raises:
+        VideoError, AnnotationError: as `VideoReader`, `check_length` and `read_boxes`.
+    """
+    reader = VideoReader(jobs[0].track.video, settings.fps)
+    with contextlib.ExitStack() as files:
+        writers = [
+            _TrackWriter(job, settings, files.enter_context(atomic_write(job.records, "wb")))
+            for job in jobs
+        ]
+        told = 0
+        for frame in reader:
+            for writer in writers:
+                writer.add(frame)
+            progress(reader.decoded - told)
+            told = reader.decoded
+        progress(reader.decoded - told)
+        times = np.asarray(reader.source_times)
+        columns = [writer.finish(times) for writer in writers]
+    for job, values in zip(jobs, columns):
+        with atomic_write(job.columns, "wb") as handle:
+            np.savez(handle, **values)  # type: ignore[arg-type]
