@@ -1,0 +1,52 @@
+"""What a reader must know beside a table of results (Section V): data, deviations, marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def notes_for(
+    runs: Sequence[Mapping[str, Any]],
+    synthetic_headers: Sequence[str],
+    given: Sequence[str],
+    dropped: int,
+    best: bool,
+) -> tuple[str, ...]:
+    """The header's notes: synthetic first, then deviations, then what the marks mean."""
+    notes = []
+    if synthetic_headers:
+        notes.append(
+            f"SYNTHETIC DATA: {' and '.join(synthetic_headers)} are scores on rendered faces. They "
+            "show whether the code learns; they are not results on the paper's data."
+        )
+    notes += given
+    for run in runs:
+        notes += run.get("notes") or ()
+    if dropped:
+        notes.append(f"{dropped} older run(s) with other settings are left out.")
+    notes.append(
+        "Ours: mean ± sample standard deviation over n training seeds, test split; with n=1 "
+        "there is no deviation. The paper reports single runs."
+    )
+    if best:
+        notes.append(
+            "*: best of our rows on the validation split, by mean CCC plus macro F1, among the "
+            "rows that train all tasks; test scores decide nothing."
+        )
+    notes.append("—: the row does not train this task.")
+    return tuple(dict.fromkeys(notes))
+
+
+def provenance_of(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """How many runs, how long they took, and the commits, data and machines that they name."""
+    if not runs:
+        return ("no runs yet",)
+    seconds = sum(float(run.get("wall_time") or 0) for run in runs)
+    lines = [f"{len(runs)} run(s), {seconds / 60:.1f} minutes in all"]
+    for name in ("commit", "data_hash", "hardware"):
+        values = list(dict.fromkeys(str(run[name]) for run in runs if run.get(name)))
+        more = f" and {len(values) - 4} more" if len(values) > 4 else ""
+        if values:
+            lines.append(f"{name.replace('_', ' ')}: {', '.join(values[:4])}{more}")
+    return tuple(lines)

@@ -1,0 +1,284 @@
+"""Runs of a table beside the paper's figures (Section V): means, spread, best row.
+
+The rules that keep a comparison honest live here and not in the renderers:
+synthetic runs never share a column with runs on the paper's data, runs of
+different profiles or settings are never averaged, and n is always known.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kaffect.errors import ArtifactError, expected_received
+from kaffect.evaluation.report_notes import notes_for, provenance_of
+
+# metric -> (name in wide tables, name in narrow tables, task)
+METRICS = {
+    "ccc_valence": ("CCC valence", "CCC-V", "va"),
+    "ccc_arousal": ("CCC arousal", "CCC-A", "va"),
+    "accuracy": ("Accuracy", "Acc.", "expression"),
+    "f1_weighted": ("F1 weighted", "F1-w", "expression"),
+    "f1_macro": ("F1 macro", "F1-m", "expression"),
+    "au_f1_weighted": ("AU F1 weighted", "AU-F1w", "au"),
+    "au_f1_macro": ("AU F1 macro", "AU-F1m", "au"),
+    "au_accuracy": ("AU accuracy", "AU-acc", "au"),
+}
+BASELINES = {
+    "constant": "constant predictor",
+    "constant_all_units": "constant, every AU",
+    "linear_probe": "linear probe 12x12",
+}
+_REQUIRED = ("table", "row", "seed", "metrics", "data_kind", "data_name", "profile")
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """One row of the paper's table: number from 1, long and short name, printed figures."""
+
+    row: int
+    label: str
+    short: str
+    metrics: Mapping[str, float]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """Mean over n seeds and sample standard deviation (n - 1), which n = 1 does not have."""
+
+    mean: float
+    deviation: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """One group of our runs: a data set and a profile."""
+
+    header: str
+    synthetic: bool
+    paper_data: bool
+    runs: int = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one column knows about one row; `n` 0 means that the row was not run."""
+
+    n: int = 0
+    metrics: Mapping[str, Statistic] = field(default_factory=dict)
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table, or a baseline (`row` None, no figures of the paper)."""
+
+    row: int | None
+    label: str
+    short: str
+    paper: Mapping[str, float]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that a renderer prints."""
+
+    table: str
+    title: str
+    paper_header: str
+    metrics: tuple[str, ...]
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    baselines: tuple[Line, ...]
+    notes: tuple[str, ...]
+    provenance: tuple[str, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of our figures comes from synthetic data."""
+        return any(column.synthetic and column.runs for column in self.columns)
+
+
+def summarise(
+    runs: Iterable[Mapping[str, Any]],
+    reference: Sequence[ReferenceRow],
+    *,
+    table: str,
+    title: str = "",
+    paper_data: str = "Aff-Wild",
+    notes: Sequence[str] = (),
+) -> Summary:
+    """Put the runs of `table` beside the paper's rows.
+
+    Of runs with the same column, row and seed the newest counts (by `time`, else by order); of
+    runs with different `settings_hash` in one column and row, those of the newest.
+
+    Args:
+        runs: records with `table`, `row` (number, or a key of `BASELINES`), `seed`, `metrics` (of
+            the test split), `data_kind` ('synthetic' or 'real'), `data_name`, `profile`; optional
+            `label`, `short`, `validation` (with `score`), `time` (ISO 8601), `commit`,
+            `settings_hash` (of the configuration without its seed), `wall_time` (s), `notes`.
+        reference: the paper's rows, in order.
+        table: which table's records to take.
+        title: what the table compares.
+        paper_data: name of the data that the paper's figures come from.
+        notes: deviations to state in the header, before those of the runs.
+
+    Raises:
+        ArtifactError: a record without one of the needed keys, or of an unknown `data_kind`.
+    """
+    chosen = [(index, run) for index, run in enumerate(runs) if run.get("table") == table]
+    for index, run in chosen:
+        _check(index, run)
+    ordered = [run for _, run in sorted(chosen, key=lambda pair: (_time(pair[1]), pair[0]))]
+    groups, dropped = _newest(ordered)
+    keys = list(dict.fromkeys(key[0] for key in groups))
+    columns = _columns(keys, ordered, paper_data)
+    names = [row.row for row in reference]
+    names += sorted({r for _, r in groups if isinstance(r, int)} - set(names))
+    extra = [r for r in BASELINES if any(r == name for _, name in groups)]
+    extra += sorted({r for _, r in groups if isinstance(r, str)} - set(BASELINES))
+    known = {row.row: row for row in reference}
+    metrics = _shown(reference, groups)
+    places = [key for key, _ in columns]
+    best = {key: _best(key, groups, metrics) for key in places}
+
+    def line(row: int | str) -> Line:
+        cells = tuple(_cell(groups.get((key, row), []), best.get(key) == row) for key in places)
+        if row in known:
+            paper = known[row]  # type: ignore[index]
+            return Line(paper.row, paper.label, paper.short, paper.metrics, cells)
+        found = [run for key in places for run in groups.get((key, row), [])]
+        label = str(found[0].get("label") or BASELINES.get(str(row), f"row {row}"))
+        short = str(found[0].get("short") or BASELINES.get(str(row), label))
+        return Line(row if isinstance(row, int) else None, label, short, {}, cells)
+
+    synthetic = [column.header for _, column in columns if column.synthetic]
+    every = [run for records in groups.values() for run in records]
+    return Summary(
+        table=table,
+        title=title,
+        paper_header=f"paper ({paper_data})",
+        metrics=metrics,
+        columns=tuple(column for _, column in columns),
+        lines=tuple(line(row) for row in names),
+        baselines=tuple(line(row) for row in extra),
+        notes=notes_for(every, synthetic, notes, dropped, any(best.values())),
+        provenance=provenance_of(every),
+    )
+
+
+def _check(index: int, run: Mapping[str, Any]) -> None:
+    missing = [key for key in _REQUIRED if key not in run]
+    if missing:
+        raise ArtifactError(f"run record {index + 1}: without {', '.join(missing)}")
+    if run["data_kind"] not in ("synthetic", "real"):
+        raise ArtifactError(
+            expected_received(
+                f"run record {index + 1}: data_kind", ("synthetic", "real"), run["data_kind"]
+            )
+        )
+
+
+def _time(run: Mapping[str, Any]) -> str:
+    return str(run.get("time") or "")
+
+
+def _key(run: Mapping[str, Any]) -> tuple[str, str, str]:
+    return run["data_kind"], str(run["data_name"]), str(run["profile"])
+
+
+def _newest(ordered: Sequence[Mapping[str, Any]]) -> tuple[dict, int]:
+    """(column, row) -> one run per seed, all of one setting; and how many had other settings."""
+    groups: dict[tuple, dict[int, Mapping[str, Any]]] = {}
+    for run in ordered:
+        # pop: the newest run comes last, whatever its seed.
+        seeds = groups.setdefault((_key(run), run["row"]), {})
+        seeds.pop(run["seed"], None)
+        seeds[run["seed"]] = run
+    found, dropped = {}, 0
+    for key, seeds in groups.items():
+        records = list(seeds.values())
+        settings = records[-1].get("settings_hash")
+        found[key] = [run for run in records if run.get("settings_hash") == settings]
+        dropped += len(records) - len(found[key])
+    return found, dropped
+
+
+def _is_paper_data(key: tuple[str, str, str], paper_data: str) -> bool:
+    def plain(name: str) -> str:
+        return name.lower().replace("-", "").replace(" ", "")
+
+    return key[0] == "real" and plain(key[1]) == plain(paper_data)
+
+
+def _columns(
+    keys: Sequence[tuple[str, str, str]], runs: Sequence[Mapping[str, Any]], paper_data: str
+) -> list[tuple[tuple[str, str, str], Column]]:
+    """Our columns: the paper's data first and always, then other real data, then synthetic."""
+    paper_key = ("real", paper_data, "paper")
+    rank = {"real": 1, "synthetic": 2}
+    present = [key for key in keys if _is_paper_data(key, paper_data) and key[2] == "paper"]
+    others = [key for key in keys if key not in present]
+    others.sort(key=lambda key: (not _is_paper_data(key, paper_data), rank[key[0]]))
+    columns = []
+    for key in (present or [paper_key]) + others:
+        name = "synthetic" if key[0] == "synthetic" else key[1]
+        if _is_paper_data(key, paper_data):
+            name = paper_data
+        # The data's own name tells two synthetic sets apart.
+        twins = {k[1] for k in keys if k[0] == "synthetic"}
+        if key[0] == "synthetic" and len(twins) > 1:
+            name += f": {key[1]}"
+        profile = "" if key[2] == "paper" and key[0] == "real" else f", {key[2]}"
+        count = sum(_key(run) == key for run in runs)
+        column = Column(
+            f"ours ({name}{profile})", key[0] == "synthetic", _is_paper_data(key, paper_data), count
+        )
+        columns.append((key, column))
+    return columns
+
+
+def _shown(reference: Sequence[ReferenceRow], groups: Mapping) -> tuple[str, ...]:
+    """The metrics that the paper's table has; without one, those that were measured."""
+    names = {name for row in reference for name in row.metrics}
+    if not names:
+        names = {name for runs in groups.values() for run in runs for name in run["metrics"]}
+    return tuple(name for name in METRICS if name in names)
+
+
+def _cell(runs: Sequence[Mapping[str, Any]], best: bool) -> Cell:
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        for name, value in run["metrics"].items():
+            if value is not None:
+                values.setdefault(name, []).append(float(value))
+    found = {
+        name: Statistic(statistics.fmean(v), statistics.stdev(v) if len(v) > 1 else None, len(v))
+        for name, v in values.items()
+    }
+    return Cell(len(runs), found, best)
+
+
+def _best(column: tuple, groups: Mapping, metrics: Sequence[str]) -> int | None:
+    """The row with the highest mean validation score, among those that train every task shown.
+
+    The score is a sum over tasks, so a row of one task cannot be compared with a row of two.
+    """
+    scores: dict[int, tuple[int, float]] = {}
+    for (key, row), runs in groups.items():
+        found = [(run.get("validation") or {}).get("score") for run in runs]
+        known = [float(score) for score in found if score is not None]
+        if key != column or not isinstance(row, int) or len(known) < len(found):
+            continue
+        width = sum(all(run["metrics"].get(m) is not None for run in runs) for m in metrics)
+        scores[row] = width, statistics.fmean(known)
+    widest = max((width for width, _ in scores.values()), default=0)
+    candidates = {row: score for row, (width, score) in scores.items() if width == widest}
+    return max(candidates, key=lambda row: candidates[row]) if len(candidates) > 1 else None
