@@ -119,7 +119,7 @@ def evaluation_frames(
 
 
 def labelled_rows(index: FrameIndex, task: str | None = None) -> np.ndarray:
-    """The rows that show a face and have a label of `task` ('va', 'expression', 'au'; None: any)."""
+    """Rows with a face and a label of `task` ('va', 'expression', 'au'; None: of any)."""
     rows = index.rows
     valid = {"va": index.va_valid, "expression": index.expression_valid, "au": index.au_valid}
     chosen = list(valid.values()) if task is None else [valid[task]]
@@ -136,6 +136,7 @@ def _shuffled(items: np.ndarray, batch: int, seed: int) -> Choose:
         raise DatasetError("there is no labelled frame to train on in this split")
     table = tf.constant(items)
     count = len(items)
+    last = tf.constant(count - 1, tf.int64)
 
     def choose(step: tf.Tensor) -> tf.Tensor:
         place = step * batch + tf.range(batch, dtype=tf.int64)
@@ -143,8 +144,10 @@ def _shuffled(items: np.ndarray, batch: int, seed: int) -> Choose:
             [tf.fill([batch], tf.constant(seed, tf.int64)), place // count,
              tf.fill([batch], tf.constant(_ORDER, tf.int64))], axis=1,
         )  # fmt: skip
-        chosen = tf.random.experimental.index_shuffle(
-            place % count, seed=seeds, max_index=tf.fill([batch], tf.constant(count - 1, tf.int64))
+        # The operation behind `tf.random.experimental.index_shuffle`, which pads a batch
+        # of seeds on the wrong axis (TensorFlow 2.21).
+        chosen = tf.raw_ops.RandomIndexShuffle(
+            index=place % count, seed=seeds, max_index=tf.fill([batch], last), rounds=4
         )
         return tf.gather(table, chosen)
 
@@ -158,7 +161,7 @@ def _ordered(items: np.ndarray, batch: int) -> Choose:
     table = tf.constant(np.concatenate([items, filler]))
 
     def choose(step: tf.Tensor) -> tf.Tensor:
-        return table[step * batch : (step + 1) * batch]
+        return tf.gather(table, step * batch + tf.range(batch, dtype=tf.int64))
 
     return choose
 

@@ -1,4 +1,4 @@
-"""Refuses prepared data that are damaged, before the first training step (paper Section III's data).
+"""Refuses prepared data that are damaged, before the first training step (paper Section III).
 
 TFRecord's own checksums do not see a missing tail, a swapped file or a lost shard:
 every file is compared with the manifest, and the manifest with its own hash.
