@@ -17,8 +17,8 @@ def notes_for(
     notes = []
     if synthetic_headers:
         notes.append(
-            f"SYNTHETIC DATA: {' and '.join(synthetic_headers)} are scores on rendered faces. They "
-            "show whether the code learns; they are not results on the paper's data."
+            f"SYNTHETIC DATA: what stands under {' and '.join(synthetic_headers)} was scored on "
+            "rendered faces. It shows whether the code learns; it is no result on the paper's data."
         )
     notes += given
     for run in runs:

@@ -104,6 +104,12 @@ class Summary:
         """Whether any of our figures comes from synthetic data."""
         return any(column.synthetic and column.runs for column in self.columns)
 
+    @property
+    def heading(self) -> str:
+        """Name and title, with the label of synthetic results."""
+        title = f": {self.title}" if self.title else ""
+        return f"Table {self.table}{title}" + (" [synthetic data]" if self.synthetic else "")
+
 
 def summarise(
     runs: Iterable[Mapping[str, Any]],

@@ -1,0 +1,37 @@
+"""The table "paper | ours" (Section V) as Markdown."""
+
+from __future__ import annotations
+
+from kaffect.evaluation.report_terminal import NOT_RUN, measured, printed
+from kaffect.evaluation.summary import METRICS, Summary
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown, and the HTML inside it, show as it is."""
+    for character in "\\`*_[]|<>":
+        text = text.replace(character, f"\\{character}" if character not in "<>" else character)
+    return " ".join(text.replace("<", "&lt;").replace(">", "&gt;").split())
+
+
+def render_markdown(summary: Summary) -> str:
+    """The comparison as a Markdown section with one table, notes above and origin below it."""
+    lines = [f"## {_escape(summary.heading)}", ""]
+    lines += [f"- {_escape(note)}" for note in summary.notes]
+    names = [METRICS[metric][0] for metric in summary.metrics]
+    heads = ["#", "row"] + [f"{name}, {summary.paper_header}" for name in names]
+    for column in summary.columns:
+        heads += [f"{name}, {column.header}" for name in names] if column.runs else [column.header]
+    aligns = [":--" if head == "row" else "--:" for head in heads]
+    lines += ["", f"| {' | '.join(map(_escape, heads))} |", f"| {' | '.join(aligns)} |"]
+    for line in [*summary.lines, *summary.baselines]:
+        row = ["" if line.row is None else str(line.row), _escape(line.label)]
+        row += [printed(line.paper.get(metric)) for metric in summary.metrics]
+        for column, cell in zip(summary.columns, line.cells, strict=True):
+            if not column.runs:
+                row.append(NOT_RUN)
+                continue
+            mark = " \\*" if cell.best else ""
+            row += [measured(cell, metric) + mark for metric in summary.metrics]
+        lines.append(f"| {' | '.join(row)} |")
+    lines += ["", _escape("; ".join(summary.provenance)) + "."]
+    return "\n".join(lines) + "\n"
