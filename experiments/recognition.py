@@ -1,0 +1,106 @@
+"""Tables X and XI from the command line to a plan that is run or only printed (Section V-B)."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.definitions import Row, Table
+from experiments.profiles import PROFILES, Profile
+from experiments.results import results_folder
+from kaffect.config import RunConfig, TrainConfig
+from kaffect.errors import ConfigError
+from kaffect.files import writer_lock
+
+
+def load_table(name: str) -> Table:
+    """The table of that name, from `experiments/tables/table_<name>.py`."""
+    table: Table = importlib.import_module(f"experiments.tables.table_{name.lower()}").TABLE
+    return table
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run of the command will do, before it does it."""
+
+    table: Table
+    profile: Profile
+    data: Path | None
+    rows: tuple[tuple[int, Row], ...]
+    seeds: tuple[int, ...]
+    base: RunConfig
+
+    def configurations(self) -> Iterator[tuple[int, Row, RunConfig]]:
+        """Number, row and configuration of every training, seed by seed."""
+        for seed in self.seeds:
+            for number, row in self.rows:
+                yield number, row, row.configure(self.base, seed)
+
+
+def make_plan(options: argparse.Namespace) -> Plan:
+    """Resolve the command line.
+
+    Raises:
+        ConfigError: a row that the table does not have, or a path that is not there.
+    """
+    table = load_table(options.table)
+    profile = PROFILES[options.profile or ("demo" if options.data is None else "paper")]
+    rows = tuple(enumerate(table.rows, start=1))
+    if options.row is not None:
+        if not 1 <= options.row <= len(rows):
+            raise ConfigError(
+                f"--row: table {table.name} has rows 1 to {len(rows)}. Received: {options.row}"
+            )
+        rows = (rows[options.row - 1],)
+    if options.weights is not None and not Path(options.weights).is_file():
+        raise ConfigError(f"--weights {options.weights}: no such file")
+    if options.data is not None and not options.data.is_dir():
+        raise ConfigError(f"--data {options.data}: expected a folder; there is none of that name")
+    model = dataclasses.replace(
+        profile.model, implementation=options.implementation, weights=options.weights
+    )
+    pretrain = profile.pretrain
+    if options.weights is not None:
+        pretrain = dataclasses.replace(pretrain, steps=0)
+    train = TrainConfig(
+        steps=profile.steps,
+        evaluate_every=profile.evaluate_every,
+        patience=profile.patience,
+        precision=options.precision,
+    )
+    base = RunConfig(model=model, pretrain=pretrain, train=train)
+    return Plan(table, profile, options.data, rows, tuple(range(options.seeds)), base)
+
+
+def run_table(options: argparse.Namespace) -> None:
+    """Run (or with `--dry-run` describe) a recognition table."""
+    plan = make_plan(options)
+    if options.dry_run:
+        describe(plan)
+        return
+    data_name = "synthetic" if plan.data is None else plan.data.resolve().name
+    name = f"table-{plan.table.name}-{plan.profile.name}-{data_name}"
+    folder = results_folder(options.out, name, options.resume)
+    folder.mkdir(parents=True, exist_ok=True)
+    with writer_lock(folder / "run", f"the results in {folder}"):
+        # Only here: --help, --dry-run and a mistyped flag need no TensorFlow.
+        table_run = importlib.import_module("experiments.table_run")
+        table_run.run(plan, folder, options.resume)
+
+
+def describe(plan: Plan) -> None:
+    """Print what would run: data, sizes, rows. Writes nothing and needs no TensorFlow."""
+    where = plan.data or "the embedded synthetic data"
+    print(f"Table {plan.table.name}: {plan.table.title} (Section {plan.table.section})")
+    print(f"profile {plan.profile.name} on {where}; seeds {', '.join(map(str, plan.seeds))}")
+    print(f"expected of the paper's best row: {plan.table.expected}")
+    print(f"cost: {plan.table.cost}")
+    for note in plan.profile.deviations:
+        print(f"deviation: {note}")
+    for number, row, config in plan.configurations():
+        settings = ", ".join(f"{key}={value}" for key, value in row.settings.items())
+        print(f"row {number:2d} seed {config.train.seed}: {settings}  [{config.hash()}]")

@@ -68,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; give the exit code (0 done, 2 a mistake, 130 interrupted)."""
     options = parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if options.debug else "2")
+    # TensorFlow logs at error level what is no error; its real errors are exceptions.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if options.debug else "3")
     try:
         if options.seeds < 1:
             raise ConfigError(f"--seeds: expected 1 or more. Received: {options.seeds}")

@@ -137,14 +137,15 @@ class PretrainConfig:
     Attributes:
         steps: updates; 0 leaves the CNN as it is initialised or loaded.
         evaluate_every: steps between two looks at the validation frames.
-        frames_per_track: at most so many frames of each track make one epoch's pool;
-            neighbouring frames are nearly the same picture.
+        patience: stop after so many looks without a better score; 0 never stops early.
+        partition: whose training videos are used; 'all' takes those of every task.
     """
 
     steps: int = 0
     batch: int = 64
     learning_rate: float = 1e-4
     evaluate_every: int = 200
+    patience: int = 0
     partition: str = "all"
 
     def __post_init__(self) -> None:

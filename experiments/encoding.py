@@ -1,0 +1,160 @@
+"""The CNN of a run and its features: trained once for all rows of a table (paper Section IV-C.2).
+
+"We kept the CNN weights fixed and trained the RNN, attention and output
+layers": the convolutions and FC 4096 are frozen, so their output is computed
+once per frame, kept on disk under a key of weights and data, and shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from experiments.sources import Source
+from kaffect.config import RunConfig
+from kaffect.data.features import FeatureStore
+from kaffect.data.pipeline import evaluation_frames, training_frames
+from kaffect.data.records import FrameIndex
+from kaffect.evaluation.scoring import score
+from kaffect.files import home, stable_hash
+from kaffect.models import frame_classifier, frame_encoder
+from kaffect.training.checkpoints import CheckpointFolder, weights_hash
+from kaffect.training.determinism import derived_seed
+from kaffect.training.loop import Progress, Schedule, train
+from kaffect.training.prediction import Predictions, predict_rows, predictor
+from kaffect.training.pretraining import frame_trainer
+from kaffect.training.progress import StepBar, progress_bar
+
+FRAME_TASKS = ("va", "expression", "au")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A fixed CNN: the network and where its weights come from, in words for the report."""
+
+    network: keras.Model
+    origin: str
+    progress: Progress | None = None
+
+
+def build_encoder(config: RunConfig) -> keras.Model:
+    """VGG-Face convolutions and FC, uint8 frames in, features out; normalisation inside."""
+    return frame_encoder(
+        image_size=config.data.image_size,
+        width=config.model.width,
+        fc_units=config.model.fc_units,
+        preprocessing=config.model.preprocessing,
+        weights=config.model.weights,
+        seed=derived_seed(config.train.seed, "cnn"),
+    )
+
+
+def fixed_encoder(config: RunConfig, source: Source, policy: str) -> Encoder:
+    """The CNN of `config`: initialised or loaded, and trained on single frames if it says so.
+
+    A finished training is kept below `$KAFFECT_HOME/encoders` and reused by every row
+    and later run with the same settings and data.
+    """
+    network = build_encoder(config)
+    origin = (
+        "VGG-Face weights" if config.model.weights else "He initialisation, no VGG-Face weights"
+    )
+    if config.pretrain.steps == 0:
+        return Encoder(network, origin)
+    space = source.prepared.label_space
+    frames = frame_classifier(
+        network,
+        expressions=len(space.expressions),
+        action_units=len(space.action_units),
+        dropout=config.model.dropout,
+        seed=derived_seed(config.train.seed, "frame heads"),
+    )
+    folder = home() / "encoders" / _key(config, source, policy)
+    print(
+        f"training the CNN on single frames ({config.pretrain.steps} steps) in {folder}", flush=True
+    )
+    progress = _train_frames(frames, config, source, policy, CheckpointFolder(folder))
+    return Encoder(
+        network, f"{origin}; trained on single frames, step {progress.best_step}", progress
+    )
+
+
+def _key(config: RunConfig, source: Source, policy: str) -> str:
+    values = config.to_dict()
+    model = {k: values["model"][k] for k in ("width", "fc_units", "preprocessing", "dropout")}
+    weights = config.model.weights and Path(config.model.weights).name
+    seed = config.train.seed
+    parts = [model, weights, values["pretrain"], source.prepared.hash, source.partition]
+    return stable_hash([*parts, policy, seed, config.train.adam_epsilon])
+
+
+def _train_frames(
+    network: keras.Model,
+    config: RunConfig,
+    source: Source,
+    policy: str,
+    checkpoints: CheckpointFolder,
+) -> Progress:
+    settings = config.pretrain
+    training = source.prepared.split("train").for_partition(settings.partition)
+    validation = source.split("validation")
+    trainer = frame_trainer(network, settings, config.train, policy)
+    predict = predictor(network)
+    seed = derived_seed(config.train.seed, "frame order")
+
+    def batches(first: int, steps: int) -> tf.data.Dataset:
+        return training_frames(
+            training, batch=settings.batch, seed=seed, first_step=first, steps=steps
+        )
+
+    def validate() -> dict[str, float]:
+        answers = predict_frames(predict, validation)
+        return score(answers, validation.rows, validation.scoring(), FRAME_TASKS[:2])
+
+    done = checkpoints.last() or 0
+    with progress_bar(settings.steps, "CNN on single frames", "step", initial=done) as bar:
+        # Interrupted training of the CNN always goes on: its key names all that it depends on.
+        return train(
+            trainer,
+            batches,
+            validate,
+            Schedule(settings.steps, settings.evaluate_every, settings.patience),
+            checkpoints,
+            resume=True,
+            callbacks=[StepBar(bar, settings.batch)],
+            on_look=lambda look: print(_look_line(look), flush=True),
+        )
+
+
+def _look_line(look: dict) -> str:
+    shown = ("ccc_valence", "ccc_arousal", "accuracy", "f1_macro")
+    parts = [f"{k} {look['validation'][k]:.3f}" for k in shown if k in look["validation"]]
+    return f"  step {look['step']}: validation {', '.join(parts)}"
+
+
+def predict_frames(predict: Callable[..., dict], index: FrameIndex) -> Predictions:
+    """Single-frame answers for every frame of `index`."""
+
+    batches = evaluation_frames(index, batch=128)
+    return predict_rows(predict, batches, index.rows, inputs="images")
+
+
+def features_of(encoder: Encoder, source: Source, splits: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The encoder's output before dropout for every frame of the splits, cached on disk.
+
+    Returns:
+        Split name -> [frames of the whole split, features] memory map; frames outside
+        the table's partition are not computed and hold zeros.
+    """
+    predict = predictor(encoder.network)
+    key = weights_hash(encoder.network)
+    store = FeatureStore(home() / "features")
+    return {
+        name: store.get_or_compute(source.split(name), predict, key=[key, source.partition])
+        for name in splits
+    }

@@ -1,0 +1,73 @@
+"""What TensorBoard shows beside the curves: faces with their labels, and attention weights."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kaffect.data.pipeline import evaluation_frames
+from kaffect.data.records import FrameIndex
+from kaffect.training.prediction import Predictions
+from kaffect.training.summaries import RunSummaries, attention_figure, faces_figure
+
+FACES = 18
+
+
+def read_images(index: FrameIndex, rows: np.ndarray) -> np.ndarray:
+    """The pictures of `rows`, uint8 [len(rows), height, width, 3], in the order of `rows`."""
+    batches = [batch["images"].numpy() for batch in evaluation_frames(index, rows=rows)]
+    return np.concatenate(batches)[: len(rows)]
+
+
+def caption(valence_arousal: np.ndarray | None, expression: str | None) -> str:
+    """'V +0.31 A -0.20 Happiness', with what is there."""
+    parts = []
+    if valence_arousal is not None:
+        parts.append(f"V {valence_arousal[0]:+.2f} A {valence_arousal[1]:+.2f}")
+    if expression is not None:
+        parts.append(expression)
+    return "\n".join(parts) or "no label"
+
+
+def picture_faces(
+    summaries: RunSummaries,
+    step: int,
+    index: FrameIndex,
+    answers: Predictions,
+    tasks: tuple[str, ...],
+) -> None:
+    """Frames evenly spread over the split, with the labels of `tasks`, true and predicted."""
+    shown = index.rows[index.has_face[index.rows]]
+    if not len(shown):
+        return
+    rows = shown[np.linspace(0, len(shown) - 1, min(FACES, len(shown))).astype(int)]
+    names = index.data.label_space.expressions
+    places = np.searchsorted(index.rows, rows)
+    va = answers["valence_arousal"] if "va" in tasks else None
+    logits = answers["expression_logits"] if "expression" in tasks else None
+    true = [
+        caption(
+            index.valence_arousal[row] if index.va_valid[row] else None,
+            names[index.expression[row]] if index.expression_valid[row] else None,
+        )
+        for row in rows
+    ]
+    predicted = [
+        caption(
+            None if va is None else va[place],
+            None if logits is None else names[int(logits[place].argmax())],
+        )
+        for place in places
+    ]
+    summaries.image(step, "faces", faces_figure(read_images(index, rows), true, predicted))
+
+
+def picture_attention(
+    summaries: RunSummaries, step: int, network: keras.Model, batches: tf.data.Dataset
+) -> None:
+    """The attention weights of the first validation sequence."""
+    features = next(iter(batches))["features"][:1]
+    weights = network.get_layer("attention_gru").attention_weights(tf.cast(features, tf.float32))
+    figure = attention_figure(weights[0].numpy(), "attention over the last outputs, one sequence")
+    summaries.image(step, "attention", figure)

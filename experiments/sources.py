@@ -1,0 +1,109 @@
+"""The data that a table runs on: the embedded synthetic Aff-Wild, or a tree of the user's own.
+
+Both take the same path: annotation text and videos in the layout of the
+releases -> prepared TFRecords -> sequences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.profiles import Profile
+from kaffect.data.prepare import prepare_tree
+from kaffect.data.records import FrameIndex, PreparedData
+from kaffect.data.synthetic import SyntheticConfig, write_tree
+from kaffect.data.tree import DataTree
+from kaffect.errors import DatasetError
+from kaffect.files import home, stable_hash
+
+# Raised whenever the renderer's pictures change, so that an older cache is not taken for them.
+RENDERER_VERSION = 1
+
+_REMEDY = (
+    "add annotation files below annotations/<task>_Set/{folder}/, or move some videos there "
+    "(a person must not appear in two sets)"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Prepared data with what a report must say of them.
+
+    Attributes:
+        name: of the data in reports; kind: 'synthetic' or 'real'.
+        scored_split: 'test', or 'validation' where the tree has no test set.
+        notes: printed above the table.
+    """
+
+    name: str
+    kind: str
+    prepared: PreparedData
+    partition: str
+    scored_split: str
+    notes: tuple[str, ...]
+
+    def split(self, name: str) -> FrameIndex:
+        """The frames of one split that belong to the table's partition (Section II-D)."""
+        return self.prepared.split(name).for_partition(self.partition)
+
+
+def embedded_tree(profile: Profile) -> Path:
+    """The rendered tree of `profile`, made on first use below `$KAFFECT_HOME/synthetic`."""
+    settings = dict(profile.synthetic)
+    config = SyntheticConfig.profile(settings.pop("profile"), **settings)
+    name = stable_hash([RENDERER_VERSION, config.to_dict()])
+    root = home() / "synthetic" / f"{profile.name}-{name}"
+    if not (root / "synthetic.json").exists():
+        print(f"rendering the embedded synthetic data into {root}", flush=True)
+        write_tree(root, config, processes=2)
+    return root
+
+
+def open_source(data: Path | None, profile: Profile, partition: str) -> Source:
+    """Prepare (once) and open the data of a run.
+
+    Args:
+        data: the user's tree, or None for the embedded data.
+        partition: whose split the table uses: 'expression' or 'au'.
+
+    Raises:
+        DatasetError, AnnotationError, VideoError: the tree cannot be used; says why.
+    """
+    tree = DataTree.open(embedded_tree(profile) if data is None else data)
+    print(f"preparing {tree.root}", flush=True)
+    prepared = PreparedData.open(prepare_tree(tree))
+    name = "synthetic Aff-Wild" if data is None else Path(data).resolve().name
+    kind = "synthetic" if tree.synthetic else "real"
+    partition, notes = _partition(prepared, partition)
+    split = _scored_split(prepared, partition, tree.root)
+    if split != "test":
+        name += " (validation set)"
+        notes += (
+            "no test set in this tree: scores are of the validation set, on which the checkpoint "
+            "was chosen too, so they flatter; to score fairly " + _REMEDY.format(folder="Test_Set"),
+        )
+    notes += tuple(text for text in prepared.missing if "test" not in text.lower())
+    return Source(name, kind, prepared, partition, split, notes)
+
+
+def _partition(prepared: PreparedData, wanted: str) -> tuple[str, tuple[str, ...]]:
+    """The wanted partition, or all videos where the tree has no annotation of that task."""
+    train = prepared.split("train") if "train" in prepared.splits else None
+    if train is None or train.partition[wanted]:
+        return wanted, ()
+    return "all", (f"no {wanted} annotations in the training set: all annotated videos are used",)
+
+
+def _scored_split(prepared: PreparedData, partition: str, root: Path) -> str:
+    filled = {
+        name for name in prepared.splits if len(prepared.split(name).for_partition(partition)) > 0
+    }
+    folders = {"train": "Training_Set", "validation": "Validation_Set"}
+    for name, folder in folders.items():
+        if name not in filled:
+            raise DatasetError(
+                f"{root}: no {name} set, without which nothing can be trained and chosen; "
+                + _REMEDY.format(folder=folder)
+            )
+    return "test" if "test" in filled else "validation"

@@ -1,0 +1,170 @@
+"""Runs the plan of a recognition table: data, CNN, rows, baselines, report (paper Section V-B)."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from experiments.definitions import Row
+from experiments.encoding import Encoder, features_of, fixed_encoder
+from experiments.profiles import Profile
+from experiments.recognition import Plan
+from experiments.reporting import baseline_records, report
+from experiments.results import append_record, commit, read_records
+from experiments.rows import run_row
+from experiments.sources import Source, open_source
+from kaffect.config import RunConfig
+from kaffect.data.pipeline import labelled_rows
+from kaffect.data.sequences import make_windows
+from kaffect.training.determinism import make_deterministic
+from kaffect.training.devices import choose_strategy
+from kaffect.training.precision import precision_here
+from kaffect.training.summaries import RunSummaries
+
+SCHEMA = 1
+SHOWN = ("ccc_valence", "ccc_arousal", "accuracy", "f1_weighted", "f1_macro")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def run(plan: Plan, folder: Path, resume: bool) -> None:
+    """Train every row of `plan` that has no result yet in `folder`, then write the report."""
+    started = time.monotonic()
+    source = open_source(plan.data, plan.profile, plan.base.data.partition)
+    plan = dataclasses.replace(plan, base=scaled_to_data(plan.base, plan.profile, source))
+    policy = precision_here(plan.base.train.precision)
+    keras.config.set_dtype_policy(policy)
+    print(f"precision {policy}; results in {folder}", flush=True)
+    table = TableRun(plan, source, policy, folder, resume)
+    with choose_strategy().scope():
+        for seed in plan.seeds:
+            table.run_seed(seed)
+    table.run_baselines()
+    report(plan.table, folder, table.results)
+    print(f"done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+@dataclass
+class TableRun:
+    """One table on one data set, in one results folder."""
+
+    plan: Plan
+    source: Source
+    policy: str
+    folder: Path
+    resume: bool
+    shared: dict[str, Any] = field(init=False)
+    done: set[tuple[Any, Any, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shared = self._shared()
+        self.done = {
+            (record["row"], record["seed"], record.get("config_hash"))
+            for record in read_records(self.results)
+            if record.get("data_hash") == self.source.prepared.hash
+        }
+
+    @property
+    def results(self) -> Path:
+        return self.folder / f"table_{self.plan.table.name.lower()}.jsonl"
+
+    def run_seed(self, seed: int) -> None:
+        """The rows of one seed that have no result yet; they share one CNN."""
+        todo = [
+            (number, row, config)
+            for number, row, config in self.plan.configurations()
+            if config.train.seed == seed and (number, seed, config.hash()) not in self.done
+        ]
+        if not todo:
+            return
+        make_deterministic(seed)
+        encoder = fixed_encoder(todo[0][2], self.source, self.policy)
+        features = None
+        if self.plan.base.train.cnn == "fixed":
+            splits = dict.fromkeys(("train", "validation", self.source.scored_split))
+            features = features_of(encoder, self.source, tuple(splits))
+        for number, row, config in todo:
+            self._run_row(number, row, config, encoder, features)
+
+    def _run_row(
+        self, number: int, row: Row, config: RunConfig, encoder: Encoder, features: Any
+    ) -> None:
+        seed = config.train.seed
+        # Each row starts from the same state, whatever ran before it.
+        make_deterministic(seed)
+        name = f"row-{number:02d}-seed-{seed}"
+        settings = {**row.settings, "seed": seed}
+        summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
+        part = run_row(
+            config,
+            self.source,
+            encoder,
+            features,
+            self.policy,
+            self.folder / "checkpoints" / name,
+            summaries,
+            label=f"row {number}/{len(self.plan.table.rows)}, seed {seed}",
+            resume=self.resume,
+        )
+        summaries.close()
+        record = {
+            **self.shared,
+            **part,
+            "row": number,
+            "label": row.label,
+            "seed": seed,
+            "config": config.to_dict(),
+            "config_hash": config.hash(),
+            "settings_hash": row.configure(self.plan.base, 0).hash(),
+            "notes": [*self.shared["notes"], f"CNN: {encoder.origin}"],
+            "time": now(),
+        }
+        append_record(self.results, record)
+        shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
+        print(f"row {number:2d} seed {seed} ({row.label}): {shown}", flush=True)
+
+    def run_baselines(self) -> None:
+        """Constant predictor and linear probe, once for each data set."""
+        if any(row == "constant" for row, _, _ in self.done):
+            return
+        for record in baseline_records(self.source):
+            append_record(self.results, {**self.shared, **record, "time": now()})
+
+    def _shared(self) -> dict[str, Any]:
+        """What every record of this run has in common."""
+        return {
+            "schema": SCHEMA,
+            "table": self.plan.table.name,
+            "profile": self.plan.profile.name,
+            "data_kind": self.source.kind,
+            "data_name": self.source.name,
+            "data_hash": self.source.prepared.hash,
+            "scored_split": self.source.scored_split,
+            "precision": self.policy,
+            "commit": commit(),
+            "notes": [*self.plan.profile.deviations, *self.source.notes],
+        }
+
+
+def scaled_to_data(base: RunConfig, profile: Profile, source: Any) -> RunConfig:
+    """Turn a profile's epochs into steps, now that the size of the data is known."""
+    train, pretrain = base.train, base.pretrain
+    if profile.epochs is not None:
+        windows = len(make_windows(source.split("train"), base.data.sequence_length))
+        epoch = -(-windows // base.data.sequences)
+        look = min(max(epoch, 20), 250)
+        train = dataclasses.replace(train, steps=profile.epochs * look, evaluate_every=look)
+    if profile.pretrain_epochs is not None and base.model.weights is None:
+        frames = source.prepared.split("train").for_partition(pretrain.partition)
+        epoch = -(-len(labelled_rows(frames)) // pretrain.batch)
+        steps = profile.pretrain_epochs * epoch
+        pretrain = dataclasses.replace(pretrain, steps=steps, evaluate_every=min(epoch, 500))
+    return dataclasses.replace(base, train=train, pretrain=pretrain)
