@@ -75,7 +75,7 @@ def _labels(table: str, settings: dict[str, Any]) -> tuple[str, str]:
         return name, name.replace("cross entropy", "CE")
     long, short = _EXPRESSION[settings["expression_loss"]]
     rate = f"{settings['learning_rate']:.0e}".replace("e-0", "e-")
-    return f"{va} + {long}, {rate}", f"{va} + {short}, {rate}"
+    return f"{va} + {long}, {rate}", f"{va} + {short} {rate}"
 
 
 def rows(table: str) -> list[ReferenceRow]:
