@@ -1,4 +1,4 @@
-"""Synthetic Aff-Wild: rendered faces with known labels, as a data tree like a user's own (paper Section II).
+"""Synthetic Aff-Wild: rendered faces with known labels in a user's layout (paper Section II).
 
 Write a tree with `write_tree(root, SyntheticConfig())`, or take labels with
 `simulate_tracks` and frames with `render_frames`. Nothing here imports TensorFlow.

@@ -1,7 +1,8 @@
-"""Latent valence and arousal, and the Action Units that they drive (paper Section I; EMFACS prototypes).
+"""Latent valence and arousal, and the Action Units that they drive (paper Section I).
 
-A slow mood (Ornstein-Uhlenbeck) plus reactions that rise fast and decay. All
-that moves valence and arousal also moves the face, so that both can be read.
+A slow mood (Ornstein-Uhlenbeck) plus reactions (EMFACS prototypes) that rise fast
+and decay. All that moves valence and arousal also moves the face, so that both
+can be read from it.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def simulate_affect(
     kind = np.full(len(times), names.index("Neutral"), np.int32)
     for episode in episodes:
         reaction = REACTIONS[episode.reaction]
-        peak = float(rng.uniform(0.7, 1.0))
+        peak = float(rng.uniform(0.78, 1.0))
         rise, fall = float(rng.uniform(0.18, 0.4)), float(rng.uniform(0.25, 0.5))
         shape = envelope(times, episode.begin, episode.end, rise, fall, float(rng.uniform(0, 0.12)))
         level = peak * shape
@@ -136,7 +137,7 @@ def _mood_units(valence: Array, arousal: Array) -> Array:
 
 def eye_opening(rng: np.random.Generator, times: Array, arousal: Array) -> Array:
     """Opening of the lids [frames], 1 = relaxed: follows arousal, with blinks of 0.15 s."""
-    opening = np.clip(0.98 + 0.42 * arousal, 0.62, 1.35)
+    opening = np.clip(0.97 + 0.5 * arousal, 0.6, 1.4)
     moment = float(rng.exponential(2.0))
     while moment < times[-1]:
         opening = opening * (1 - np.exp(-(((times - moment) / 0.06) ** 4)))

@@ -1,4 +1,4 @@
-"""Three simulated annotators (paper Section III-B to III-D): they lag, are biased and disagree a little.
+"""Three simulated annotators who lag and disagree a little (paper Section III-B to III-D).
 
 Valence and arousal are averaged. A unit counts where all three mark it, and an
 expression only where all three name the same one; otherwise it is missing.

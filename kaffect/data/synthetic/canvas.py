@@ -1,19 +1,21 @@
-"""Anti-aliased drawing on uint8 frames with sub-pixel corners (serves the renderer of synthetic Aff-Wild)."""
+"""Anti-aliased drawing with sub-pixel corners (serves the renderer of synthetic Aff-Wild)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+Image = NDArray[Any]  # uint8; OpenCV's own annotations know no dtype
 Colour = tuple[float, float, float]
 _SHIFT = 4
 FIXED = 1 << _SHIFT
 
 
 def fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Pixels to the fixed-point numbers that the functions below take, clipped far outside a frame."""
+    """Pixels to the fixed-point numbers that the functions below take."""
     return np.rint(np.clip(points, -4000, 4000) * FIXED).astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Settings of synthetic Aff-Wild: how many videos, how long, which labels (paper Section II's counts).
+"""Settings of synthetic Aff-Wild: how many videos, how long, which labels (paper Section II).
 
 The default is the demo profile: the paper's numbers of videos and people, with
 short videos. Every field changes what is written; nothing else does.
@@ -44,7 +44,7 @@ class SyntheticConfig:
         (480, 270),
         (240, 320),
     )
-    preset: str = "veryfast"
+    preset: str = "superfast"
     crf: int = 20
 
     def __post_init__(self) -> None:

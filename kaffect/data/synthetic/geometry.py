@@ -1,23 +1,20 @@
-"""The face of synthetic Aff-Wild as curves that Action Units bend (paper Section I: units are movements).
+"""The face of synthetic Aff-Wild as curves that Action Units bend (paper Section I).
 
 All frames of a video are computed at once: every curve is an array [frames,
-points, 3] in face units (see `people`), projected by `project` to pixels. A
+points, 3] in face units (see `people`), projected to pixels by `curves.project`. A
 unit's effect is written once, here, next to its number.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kaffect.data.synthetic.curves import Array, Curves, row, spline, stack
 from kaffect.data.synthetic.people import Person
 from kaffect.data.synthetic.prototypes import DRAWN_UNITS
 
-Array = NDArray[np.float64]
-Curves = dict[str, Array]
 SIDES = {"l": -1.0, "r": 1.0}  # of the image, not of the person
 
 
@@ -34,40 +31,6 @@ class State:
     units: Array
     lids: Array
     gaze: Array
-
-
-@lru_cache(maxsize=None)
-def spline(controls: int, points: int, closed: bool = False) -> Array:
-    """Matrix [points, controls] that turns control points into a Catmull-Rom curve."""
-    spans = controls if closed else controls - 1
-    matrix = np.zeros((points, controls))
-    for row, u in enumerate(np.linspace(0, spans, points, endpoint=not closed)):
-        i = min(int(u), spans - 1)
-        t = u - i
-        weights = (
-            -0.5 * t**3 + t**2 - 0.5 * t,
-            1.5 * t**3 - 2.5 * t**2 + 1,
-            -1.5 * t**3 + 2 * t**2 + 0.5 * t,
-            0.5 * t**3 - 0.5 * t**2,
-        )
-        for offset, weight in zip((-1, 0, 1, 2), weights):
-            k = (i + offset) % controls if closed else min(max(i + offset, 0), controls - 1)
-            matrix[row, k] += weight
-    return matrix
-
-
-def surface(x: Array, y: Array) -> Array:
-    """Depth of the face at (x, y): an ellipsoid."""
-    return 0.95 * np.sqrt(np.clip(1 - (x / 1.12) ** 2 - ((y - 0.1) / 1.75) ** 2, 0.03, 1))
-
-
-def _stack(x: Array, y: Array, lift: float | Array = 0.0) -> Array:
-    x, y = np.broadcast_arrays(x, y)
-    return np.stack([x, y, surface(x, y) + lift], axis=-1)
-
-
-def _row(*values: float) -> Array:
-    return np.array(values)[None, :]
 
 
 class FaceShape:
@@ -96,9 +59,9 @@ class FaceShape:
         for side, sign in SIDES.items():
             parts = {**self._brow(side), **self._eye(side), **self._cheek(side), **self._nose(side)}
             for name, (x, y, lift) in parts.items():
-                result[f"{name}_{side}"] = _stack(x * sign, y, lift)
+                result[f"{name}_{side}"] = stack(x * sign, y, lift)
         for name, (x, y, lift) in {**self._mouth(), **self._forehead()}.items():
-            result[name] = _stack(x, y, lift)
+            result[name] = stack(x, y, lift)
         return result
 
     def _outline(self) -> Curves:
@@ -106,7 +69,8 @@ class FaceShape:
         half = np.array([
             (0.0, -1.5), (0.5, -1.42), (0.84, -1.1), (0.98, -0.6), (1.0, -0.1), (0.97, 0.35),
             (0.5 + 0.5 * p.jaw_width, 0.75), (p.jaw_width * 0.86, 1.1),
-            (0.3 + p.chin_width * 0.7, p.chin - 0.17), (p.chin_width * 0.75, p.chin - 0.02), (0.0, p.chin),
+            (0.3 + p.chin_width * 0.7, p.chin - 0.17), (p.chin_width * 0.75, p.chin - 0.02),
+            (0.0, p.chin),
         ])  # fmt: skip
         half[:, 0] *= p.face_width
         full = np.concatenate([half, half[-2:0:-1] * (-1, 1)])
@@ -124,13 +88,13 @@ class FaceShape:
         p = self.person
         au1, au2, au4 = (self.unit(name, side) for name in ("AU1", "AU2", "AU4"))
         au9 = self.unit("AU9", side)
-        along = _row(0, 0.25, 0.5, 0.75, 1)
-        x = 0.17 + along * (p.eye_spacing + 0.17) - au4 * _row(0.075, 0.05, 0.03, 0.01, 0)
+        along = row(0, 0.25, 0.5, 0.75, 1)
+        x = 0.17 + along * (p.eye_spacing + 0.17) - au4 * row(0.075, 0.05, 0.03, 0.01, 0)
         y = -p.brow_height - p.brow_arch * np.sin(np.pi * along**0.8) - p.brow_tilt * (along - 0.5)
-        y = y + 0.06 * along**3 - au1 * _row(0.19, 0.14, 0.06, 0.01, 0)
-        y = y - au2 * _row(0.0, 0.05, 0.13, 0.18, 0.17) + au9 * _row(0.09, 0.06, 0.03, 0.01, 0)
+        y = y + 0.06 * along**3 - au1 * row(0.22, 0.16, 0.07, 0.01, 0)
+        y = y - au2 * row(0.0, 0.06, 0.15, 0.20, 0.18) + au9 * row(0.09, 0.06, 0.03, 0.01, 0)
         # With AU1 the brow cannot be pulled down inside: the pair gives the oblique brow.
-        y = y + au4 * _row(0.15, 0.11, 0.06, 0.03, 0.01) * (1 - 0.75 * np.minimum(au1, 1))
+        y = y + au4 * row(0.17, 0.13, 0.07, 0.03, 0.01) * (1 - 0.75 * np.minimum(au1, 1))
         matrix = spline(5, 12)
         x, y = x @ matrix.T, y @ matrix.T
         t = np.linspace(0, 1, 12)
@@ -148,7 +112,7 @@ class FaceShape:
         tilt = (p.eye_tilt * -t) + 0.0
         x = p.eye_spacing + p.eye_width * t + np.zeros_like(lids)
         bow = (1 - t**2) * (1 - 0.15 * t)
-        upper = p.eye_height * lids * (1 + 0.55 * au5 - 0.25 * au7 - 0.18 * smile)
+        upper = p.eye_height * lids * (1 + 0.7 * au5 - 0.25 * au7 - 0.18 * smile)
         lower = p.eye_height * np.minimum(lids, 1) * (0.75 - 0.45 * au7 - 0.5 * smile + 0.1 * au5)
         top, bottom = tilt - upper * bow, tilt + np.maximum(lower, -0.02) * bow
         bottom = np.maximum(bottom, top)
@@ -188,8 +152,8 @@ class FaceShape:
         parts = {"cheek": (cx + 0.27 * np.cos(angle), cy + 0.16 * np.sin(angle), 0.02)}
         outer = p.eye_spacing + p.eye_width
         for number, rise in enumerate((-0.10, 0.02, 0.13)):
-            x = outer + _row(0.04, 0.11, 0.19)
-            parts[f"crow{number}"] = (x + 0 * au6, rise * _row(0.4, 0.8, 1.3) + 0.02 + 0 * au6, 0.0)
+            x = outer + row(0.04, 0.11, 0.19)
+            parts[f"crow{number}"] = (x + 0 * au6, rise * row(0.4, 0.8, 1.3) + 0.02 + 0 * au6, 0.0)
         return parts
 
     def _nose(self, side: str) -> dict[str, tuple[Array, Array, float]]:
@@ -200,7 +164,7 @@ class FaceShape:
         width = p.nose_width * (1 + 0.12 * au12 + 0.10 * au9)
         angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)[None]
         nostril = (0.5 * width + 0.055 * np.cos(angle), y0 + 0.01 + 0.026 * np.sin(angle), 0.2)
-        wing = (width * _row(0.8, 1.02, 1.05, 0.8), y0 + _row(-0.15, -0.09, 0.0, 0.035), 0.12)
+        wing = (width * row(0.8, 1.02, 1.05, 0.8), y0 + row(-0.15, -0.09, 0.0, 0.035), 0.12)
         corner_x, corner_y = self._corner(side)
         begin_y, begin_x = y0 - 0.08, width + 0.06
         depth = np.maximum(au12, np.maximum(au9, au10))
@@ -210,14 +174,14 @@ class FaceShape:
         mid_y = 0.5 * (begin_y + end_y) - 0.05 * depth
         fold_x = np.concatenate([begin_x, mid_x, end_x], 1) @ spline(3, 8).T
         fold_y = np.concatenate([begin_y, mid_y, end_y], 1) @ spline(3, 8).T
-        down_x = corner_x + _row(0.02, 0.06, 0.08)
-        down_y = corner_y + _row(0.03, 0.10, 0.19)
-        pull_x = corner_x + 0.055 + _row(0.0, 0.03, 0.0)
-        pull_y = corner_y + _row(-0.07, 0.0, 0.07)
+        down_x = corner_x + row(0.02, 0.06, 0.08)
+        down_y = corner_y + row(0.03, 0.10, 0.19)
+        pull_x = corner_x + 0.055 + row(0.0, 0.03, 0.0)
+        pull_y = corner_y + row(-0.07, 0.0, 0.07)
         scrunch = {
             f"scrunch{n}": (
-                _row(0.02, 0.09, 0.17) + 0 * au9,
-                y + _row(0.02, -0.01, -0.05) - 0.03 * au9,
+                row(0.02, 0.09, 0.17) + 0 * au9,
+                y + row(0.02, -0.01, -0.05) - 0.03 * au9,
                 0.18,
             )
             for n, y in enumerate((0.10, 0.20, 0.30))
@@ -229,8 +193,8 @@ class FaceShape:
             "marionette": (down_x, down_y, 0.03),
             "stretch": (pull_x, pull_y, 0.03),
             "bridge": (
-                width * _row(0.5, 0.36, 0.42, 0.7),
-                _row(-0.12, 0.12, 0.36, p.nose_length - 0.14),
+                width * row(0.5, 0.36, 0.42, 0.7),
+                row(-0.12, 0.12, 0.36, p.nose_length - 0.14),
                 0.15,
             ),
             **scrunch,
@@ -248,7 +212,7 @@ class FaceShape:
             - 0.06 * u["AU24"]
         )
         x = x - 0.07 * u["AU26"] - 0.03 * u["AU17"] + 0.03 * u["AU15"]
-        y = p.mouth_y + p.mouth_corner - 0.19 * u["AU12"] + 0.16 * u["AU15"] + 0.03 * u["AU20"]
+        y = p.mouth_y + p.mouth_corner - 0.22 * u["AU12"] + 0.20 * u["AU15"] + 0.03 * u["AU20"]
         return x, y + 0.08 * u["AU26"] + 0.02 * u["AU25"]
 
     def _mouth(self) -> dict[str, tuple[Array, Array, float]]:
@@ -285,8 +249,8 @@ class FaceShape:
 
         chin = p.chin - 0.22 + self.drop - 0.03 * u["AU17"]
         dimple = (
-            _row(-0.16, -0.08, 0.0, 0.08, 0.16),
-            chin + _row(0.05, 0.0, -0.015, 0.0, 0.05),
+            row(-0.16, -0.08, 0.0, 0.08, 0.16),
+            chin + row(0.05, 0.0, -0.015, 0.0, 0.05),
             0.06,
         )
         return {
@@ -306,38 +270,15 @@ class FaceShape:
         au1, au2, au4 = self.unit("AU1"), self.unit("AU2"), self.unit("AU4")
         parts: dict[str, tuple[Array, Array, float]] = {}
         for number, y in enumerate((-0.56, -0.67, -0.78)):
-            x = _row(-0.62, -0.45, -0.28, -0.12, 0.0, 0.12, 0.28, 0.45, 0.62)
+            x = row(-0.62, -0.45, -0.28, -0.12, 0.0, 0.12, 0.28, 0.45, 0.62)
             wave = 0.03 * np.sin(np.abs(x) * 6 + number)
             rise = 0.05 * np.maximum(au1 * np.exp(-((x / 0.3) ** 2)), au2 * (np.abs(x) > 0.25))
             parts[f"wrinkle{number}"] = (x + 0 * au1, y + wave - rise, 0.02)
         for side, sign in SIDES.items():
-            x = sign * (0.075 - 0.015 * au4) + sign * _row(0.015, 0.0, 0.005)
+            x = sign * (0.075 - 0.015 * au4) + sign * row(0.015, 0.0, 0.005)
             parts[f"glabella_{side}"] = (
                 x,
-                -p.brow_height + _row(-0.16, -0.02, 0.11) + 0.06 * au4,
+                -p.brow_height + row(-0.16, -0.02, 0.11) + 0.06 * au4,
                 0.05,
             )
         return parts
-
-
-def project(points: Array, pose: Array, centre: Array, scale: Array) -> Array:
-    """Turn face units into pixels: rotation, weak perspective, then shift and scale.
-
-    Args:
-        points: [frames, n, 3] in face units.
-        pose: [frames, 3] yaw (positive turns to the right of the image), pitch (positive
-            looks up) and roll (positive clockwise), in radians.
-        centre: [frames, 2] of the face's origin in pixels.
-        scale: [frames] pixels for one face unit.
-
-    Returns:
-        [frames, n, 2] pixels, x to the right and y down.
-    """
-    yaw, pitch, roll = (pose[:, k, None] for k in range(3))
-    x, y, z = points[..., 0], points[..., 1], points[..., 2]
-    x, z = x * np.cos(yaw) + z * np.sin(yaw), z * np.cos(yaw) - x * np.sin(yaw)
-    y, z = y * np.cos(pitch) - z * np.sin(pitch), z * np.cos(pitch) + y * np.sin(pitch)
-    size = scale[:, None] * (1 + 0.08 * (z - 0.6))
-    u = centre[:, :1] + size * (x * np.cos(roll) - y * np.sin(roll))
-    v = centre[:, 1:] + size * (y * np.cos(roll) + x * np.sin(roll))
-    return np.stack([u, v], axis=-1)

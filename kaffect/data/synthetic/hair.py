@@ -1,13 +1,11 @@
-"""Hair, ears, neck, glasses and beard outlines of a person (serves the renderer of synthetic Aff-Wild)."""
+"""Outlines of hair, ears, glasses and beard (serves the renderer of synthetic Aff-Wild)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kaffect.data.synthetic.geometry import Curves, spline
+from kaffect.data.synthetic.curves import Curves, spline
 from kaffect.data.synthetic.people import Person
-
-# Which curves `PARTS` gives that turn and move with the head, as [1, points, 3] arrays.
 
 
 def _closed(points: list[tuple[float, float, float]], count: int = 40) -> np.ndarray:
@@ -106,8 +104,9 @@ def static_curves(p: Person, rng: np.random.Generator) -> Curves:
     if length is not None:
         v = p.hair_volume
         wide = (1.16 + 0.12 * v) * w
-        half = [(0.0, -1.5 - 0.24 * v, -0.4), (0.95 * w, -1.2, -0.4), (wide, -0.4, -0.4), (wide, 0.6, -0.4),
-                (wide * 0.98, length - 0.15, -0.4), (0.5, length, -0.4)]  # fmt: skip
+        half = [(0.0, -1.5 - 0.24 * v, -0.4), (0.95 * w, -1.2, -0.4), (wide, -0.4, -0.4),
+                (wide, 0.6, -0.4), (wide * 0.98, length - 0.15, -0.4),
+                (0.5, length, -0.4)]  # fmt: skip
         result["back_hair"] = _closed(_mirrored(half), 60)
     return result
 

@@ -1,4 +1,4 @@
-"""Where the head is and what the light does (paper Section I, "in-the-wild"): pose, camera, absence, light."""
+"""Where the head is and what the light does: "in-the-wild" (paper Section I)."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def head_motion(
     """Simulate one head: slow turns, restlessness that grows with arousal, at times an absence."""
     width, height = size
     lively = np.clip(arousal, 0, None)[:, None]
-    pose = smooth_noise(rng, times, 0.9, 3) * (0.16, 0.09, 0.07)
+    pose = smooth_noise(rng, times, 0.9, 3) * (0.18, 0.11, 0.11)
     pose = pose + smooth_noise(rng, times, 0.12, 3) * (0.035, 0.03, 0.025) * lively
-    pose = pose + rng.normal(0, 1, 3) * (0.13, 0.08, 0.06)
-    limits = np.array([0.62, 0.34, 0.36])
+    pose = pose + rng.normal(0, 1, 3) * (0.14, 0.09, 0.09)
+    limits = np.array([0.62, 0.36, 0.45])
     pose = limits * np.tanh(pose / limits)
     reach = height if place == 0 else 0.85 * height
     base = float(rng.uniform(0.21, 0.29)) * min(reach, width * (0.95 if place == 0 else 0.52))
@@ -115,14 +115,14 @@ def sample_light(rng: np.random.Generator, times: Array, size: tuple[int, int]) 
     warm = float(rng.normal(0, 0.09))
     green = float(rng.normal(0, 0.03))
     drift = smooth_noise(rng, times, 1.2)[:, 0] * float(rng.uniform(0.01, 0.07))
-    gain = float(np.exp(rng.normal(-0.08, 0.24))) * (1 + drift)
+    gain = float(np.exp(rng.normal(-0.04, 0.2))) * (1 + drift)
     if rng.random() < 0.15:
         gain = gain * (1 - 0.25 * (times > float(rng.uniform(0, times[-1]))))
     return Light(
         direction=(float(rng.uniform(-0.9, 0.9)), float(rng.uniform(-0.8, 0.35))),
         contrast=float(rng.uniform(0.25, 0.85)),
         colour=(1 + warm, 1 + green, 1 - warm),
-        gain=np.clip(gain, 0.5, 1.45),
+        gain=np.clip(gain, 0.55, 1.4),
         gamma=float(rng.uniform(0.82, 1.22)),
         gradient=(float(rng.uniform(-0.4, 0.4)), float(rng.uniform(-0.25, 0.25))),
         blur=float(rng.choice([0.0, 0.5, 0.8, 1.1], p=[0.4, 0.3, 0.2, 0.1])) * min(size) / 240,

@@ -1,4 +1,4 @@
-"""Draws one face of synthetic Aff-Wild into a frame: skin, light and shade, features, hair, glasses."""
+"""Draws one face into a frame: skin, light, features, hair (renderer of synthetic Aff-Wild)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kaffect.data.synthetic.canvas import Colour, Image, dot, fill, line, loop, mixed, shaded
+from kaffect.data.synthetic.canvas import Image, dot, fill, line, loop, mixed, shaded
 from kaffect.data.synthetic.people import Person
 from kaffect.data.synthetic.prototypes import UNIT_COLUMN
 
@@ -118,7 +118,7 @@ class FacePainter:
         if x1 - x0 < 8 or y1 - y0 < 8:
             return
         for side in "lr":
-            fill(frame, q[f"cheek_{side}"], mixed(p.skin, (214, 96, 88), 0.10 + 0.16 * u["AU12"]))
+            fill(frame, q[f"cheek_{side}"], mixed(p.skin, (214, 96, 88), 0.12 + 0.08 * u["AU12"]))
         roi = frame[y0:y1, x0:x1]
         if p.beard != "none":
             self._beard(roi, q["beard"] - np.array([x0 * 16, y0 * 16], np.int32), s)
@@ -132,7 +132,7 @@ class FacePainter:
         mask = np.zeros(roi.shape[:2], np.uint8)
         fill(mask, outline, 255)
         k = max(3, int(0.2 * s) | 1)
-        weight = cv2.multiply(cv2.blur(mask, (k, k)), 1 / 255, dtype=cv2.CV_32F)
+        weight = cv2.blur(mask, (k, k)).astype(np.float32) / 255
         colour = np.empty_like(roi)
         colour[:] = np.clip(self.beard_colour, 0, 255)
         roi[:] = cv2.blendLinear(colour, roi, weight, 1 - weight)
@@ -157,12 +157,12 @@ class FacePainter:
             self.relief, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         origin = np.array([x0 * 16, y0 * 16], np.int32)
-        soft = np.full((size[1], size[0]), 128, np.uint8)
-        fine = soft.copy()
+        neutral: Image = np.full((size[1], size[0]), 128, np.uint8)
+        soft, fine = neutral.copy(), neutral.copy()
         for side in "lr":
-            line(soft, q[f"furrow_{side}"] - origin, 128 - 52 * u["AU6"] - 26 * u["AU9"], 0.07 * s)
+            line(soft, q[f"furrow_{side}"] - origin, 128 - 34 * u["AU6"] - 18 * u["AU9"], 0.05 * s)
             bulge = max(u["AU6"], 0.7 * u["AU12"])
-            fill(soft, q[f"cheek_{side}"] - origin, 128 + 26 * bulge)
+            fill(soft, q[f"cheek_{side}"] - origin, 128 + 14 * bulge)
         k = max(3, int(0.16 * s) | 1)
         soft = cv2.blur(soft, (k, k))
         self._folds(fine, q, u, origin, s)
@@ -172,9 +172,9 @@ class FacePainter:
         mask = np.zeros((size[1], size[0]), np.uint8)
         fill(mask, q["face"] - origin, 255)
         # 128 outside of the face: 128 + (shade - 128) * mask, in two saturating halves.
-        up = cv2.multiply(cv2.subtract(shade, 128), mask, scale=1 / 255)
-        down = cv2.multiply(cv2.subtract(128, shade), mask, scale=1 / 255)
-        return cv2.subtract(cv2.add(up, 128), down)
+        up = cv2.multiply(cv2.subtract(shade, neutral), mask, scale=1 / 255)
+        down = cv2.multiply(cv2.subtract(neutral, shade), mask, scale=1 / 255)
+        return cv2.subtract(cv2.add(up, neutral), down)
 
     def _folds(
         self, fine: Image, q: Points, u: dict[str, float], origin: NDArray[np.int32], s: float

@@ -1,4 +1,4 @@
-"""People of synthetic Aff-Wild (paper Section II-B, II-C: subjects): what differs from face to face.
+"""Subjects of synthetic Aff-Wild (paper Sections II-B, II-C): how faces differ.
 
 Lengths are in face units: half the width of an average face is 1, the eyes lie
 at y = 0, the chin at y = 1.5; x points to the right of the image, y down.

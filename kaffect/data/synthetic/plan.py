@@ -47,7 +47,7 @@ class TrackPlan:
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """One video file: `task` ("expression" or "au") says which labels it has beside valence/arousal."""
+    """One video file; `task` ("expression" or "au") are its labels beside valence/arousal."""
 
     name: str
     task: str
@@ -139,7 +139,7 @@ def _video(
 
 
 class _Quota:
-    """Deals reactions such that each set keeps its shares of time, and each split has every class."""
+    """Deals reactions: each set keeps its shares of time, each split has every class."""
 
     def __init__(self, task: str, rng: np.random.Generator) -> None:
         self._rng = rng

@@ -1,4 +1,4 @@
-"""What a face does (paper Sections I and II): Action Units of the basic expressions, and where they lie in VA.
+"""What a face does (paper Sections I and II): Action Units of expressions, and their VA.
 
 The combinations follow the EMFACS prototypes. A *reaction* is either one of the
 basic expressions or a single spontaneous Action Unit, which people show without
@@ -91,9 +91,9 @@ EXPRESSION_SET_TIME = {
     "AU12": 0.01, "AU15": 0.01, "AU20": 0.01, "AU25": 0.02,
 }  # fmt: skip
 UNIT_SET_TIME = {
-    "Neutral": 0.05, "Happiness": 0.242, "Sadness": 0.09, "Surprise": 0.048, "Anger": 0.065,
-    "Disgust": 0.05, "Fear": 0.045, "AU1": 0.055, "AU2": 0.07, "AU4": 0.042, "AU6": 0.06,
-    "AU12": 0.035, "AU15": 0.011, "AU20": 0.012, "AU25": 0.015,
+    "Neutral": 0.05, "Happiness": 0.23, "Sadness": 0.081, "Surprise": 0.048, "Anger": 0.06,
+    "Disgust": 0.05, "Fear": 0.041, "AU1": 0.06, "AU2": 0.063, "AU4": 0.04, "AU6": 0.05,
+    "AU12": 0.035, "AU15": 0.011, "AU20": 0.015, "AU25": 0.012,
 }  # fmt: skip
 
 # not in the paper: Figure 3's counts are not in its text. Uneven, nothing above 30 %.

@@ -1,4 +1,4 @@
-"""From a plan to labelled tracks and frames of synthetic Aff-Wild (serves `--data` trees made without real videos).
+"""From a plan to the labelled tracks and frames of synthetic Aff-Wild (paper Section II).
 
 `simulate_tracks` gives what the annotation files hold and costs no drawing;
 `render_frames` draws the video that a track belongs to.
@@ -17,7 +17,8 @@ from kaffect.data.synthetic.affect import Affect, Array, eye_opening, simulate_a
 from kaffect.data.synthetic.annotators import Labels, annotate
 from kaffect.data.synthetic.canvas import Image, fill, fixed, shaded
 from kaffect.data.synthetic.config import SyntheticConfig
-from kaffect.data.synthetic.geometry import Curves, FaceShape, State, project
+from kaffect.data.synthetic.curves import Curves, project
+from kaffect.data.synthetic.geometry import FaceShape, State
 from kaffect.data.synthetic.hair import beard_outline, static_curves
 from kaffect.data.synthetic.motion import Motion, head_motion, sample_light
 from kaffect.data.synthetic.paint import FacePainter
@@ -27,7 +28,7 @@ from kaffect.data.synthetic.scene import MARGIN, Camera, Occluder, Torso, backgr
 
 _CHUNK = 128  # frames whose curves are computed at once: bounds the memory of long videos
 _BOX_CENTRE = np.array([[[0.0, 0.43, 0.35]]])
-_BOX_SIDE = 2.45  # face units: from above the brows to below the chin
+_BOX_SIDE = 2.32  # face units: from above the brows to below the chin
 _AXES = np.array([[[0.0, 0.0, 0.5], [0.5, 0.0, 0.5], [0.0, 0.5, 0.5]]])
 
 
@@ -86,9 +87,10 @@ def _boxes(rng: np.random.Generator, times: Array, motion: Motion, size: tuple[i
     """True boxes with a detector's habits: an offset and a scale of its own, and some wander."""
     points = np.broadcast_to(_BOX_CENTRE, (len(times), 1, 3))
     centre = project(points, motion.pose, motion.centre, motion.scale)[:, 0]
-    side = _BOX_SIDE * motion.scale * (1 + float(rng.uniform(-0.06, 0.10)))
-    side = side * (1 + 0.02 * smooth_noise(rng, times, 0.4)[:, 0])
-    habit = rng.uniform(-0.06, 0.06, 2) + 0.012 * smooth_noise(rng, times, 0.3, 2)
+    side = _BOX_SIDE * motion.scale * (1 + float(rng.uniform(-0.06, 0.16)))
+    side = side * (1 + 0.035 * smooth_noise(rng, times, 0.4)[:, 0])
+    habit = rng.uniform(-0.09, 0.09, 2) + 0.025 * smooth_noise(rng, times, 0.3, 2)
+    habit = np.clip(habit, -0.13, 0.13)
     centre = centre + habit * side[:, None]
     half = side[:, None] / 2
     boxes = np.concatenate([centre - half, centre + half], axis=1)

@@ -1,4 +1,4 @@
-"""What is around the face (paper Section I, "in-the-wild"): rooms, clothes, hands, microphones, camera noise."""
+"""What is around the face, "in-the-wild" (paper Section I): rooms, clothes, hands, camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes synthetic Aff-Wild as a user's own data: videos, ABAW-1 text, boxes, subjects (paper Section II).
+"""Writes synthetic Aff-Wild as users have data: videos, label text, boxes (paper Section II).
 
 The tree is complete or absent; `synthetic.json` and `README.md` in it say what it is.
 """
@@ -21,7 +21,7 @@ from kaffect.data.synthetic.encode import write_mp4
 from kaffect.data.synthetic.plan import VideoPlan, make_plan
 from kaffect.data.synthetic.render import Track, render_video, simulate_video
 from kaffect.files import atomic_directory, write_json, write_text
-from kaffect.labels import VALENCE_AROUSAL, LabelSpace
+from kaffect.labels import VALENCE_AROUSAL
 
 MARK = "synthetic.json"
 Progress = Callable[[int, int], None]
