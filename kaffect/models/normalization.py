@@ -7,6 +7,9 @@ reads and writes bfloat16 or float16 directly.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -15,6 +18,20 @@ import tensorflow as tf
 from kaffect.errors import ConfigError, expected_received
 
 _KERNEL_TYPES = ("float32", "bfloat16", "float16")
+_tracked = contextvars.ContextVar("moving_statistics_tracked", default=True)
+
+
+@contextlib.contextmanager
+def statistics_untouched() -> Iterator[None]:
+    """Inside, a call with `training=True` normalises with the batch but updates no moving statistics.
+
+    Decided where the call is written (when a `tf.function` is traced), not where it runs.
+    """
+    token = _tracked.set(False)
+    try:
+        yield
+    finally:
+        _tracked.reset(token)
 
 
 @keras.saving.register_keras_serializable("kaffect")
@@ -96,7 +113,7 @@ class FusedBatchNormalization(keras.layers.Layer):
             epsilon=self.epsilon,
             is_training=use_batch,
         )
-        if use_batch:
+        if use_batch and _tracked.get():
             keep = self.momentum
             self.moving_mean.assign(mean * keep + outputs.batch_mean * (1.0 - keep))
             self.moving_variance.assign(variance * keep + outputs.batch_variance * (1.0 - keep))

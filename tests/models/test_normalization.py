@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kaffect.errors import ConfigError
-from kaffect.models.normalization import FusedBatchNormalization
+from kaffect.models.normalization import FusedBatchNormalization, statistics_untouched
 
 SHAPES = [(5, 4, 3, 6), (7, 6)]
 
@@ -77,6 +77,16 @@ def test_inference_and_frozen_layers_keep_their_statistics(frozen: bool) -> None
     gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
     wanted = (x - before[0]) / np.sqrt(before[1] + layer.epsilon) * gamma + beta
     np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_statistics_can_be_left_alone_while_the_batch_normalises() -> None:
+    layer, _, x = _pair(SHAPES[0])
+    before = layer.get_weights()
+    with statistics_untouched():
+        y = layer(x, training=True)
+    assert all(np.array_equal(a, b) for a, b in zip(before, layer.get_weights()))
+    np.testing.assert_array_equal(y, layer(x, training=True))
+    assert not np.array_equal(before[2], layer.get_weights()[2]), "outside, they move again"
 
 
 @pytest.mark.parametrize(("policy", "digits"), [("mixed_bfloat16", 2e-2), ("mixed_float16", 3e-3)])

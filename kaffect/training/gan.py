@@ -1,0 +1,207 @@
+"""Training of the semi-supervised GANs: the updates of both networks (paper Section IV-C.1)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kaffect.losses import fake_loss, generator_loss, real_loss, reconstruction_weight
+from kaffect.models import (
+    dcgan_discriminator,
+    dcgan_generator,
+    ssgan_discriminator,
+    ssgan_generator,
+)
+from kaffect.models.gan_layers import LATENT
+from kaffect.models.normalization import statistics_untouched
+from kaffect.training.determinism import derived_seed
+from kaffect.training.ema import ExponentialMovingAverage
+from kaffect.training.gan_config import GanConfig
+from kaffect.training.gan_images import normalise
+from kaffect.training.precision import precision_here, scaled
+
+Batch = Mapping[str, tf.Tensor]
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def build_networks(config: GanConfig, policy: str = "float32") -> tuple[keras.Model, keras.Model]:
+    """Generator and discriminator of `config`, initial weights from its seed."""
+    outputs, width = config.heads.outputs, config.width
+    seeds = [derived_seed(config.seed, name) for name in ("generator", "discriminator")]
+    with _policy(policy):
+        if config.configuration == 1:
+            return (
+                ssgan_generator(config.style, width, seeds[0]),
+                ssgan_discriminator(outputs, config.style, width, seeds[1]),
+            )
+        return (
+            dcgan_generator(config.kernel, width, seeds[0]),
+            dcgan_discriminator(config.kernel, outputs, width, seeds[1]),
+        )
+
+
+def latents(seed: int, step: Any, count: int) -> tf.Tensor:
+    """Z of one update: [count, 100], uniform in [-1, 1], a function of (seed, step) alone."""
+    place = tf.stack([tf.cast(derived_seed(seed, "latent"), tf.int64), tf.cast(step, tf.int64)])
+    return tf.random.stateless_uniform((count, LATENT), place, minval=-1.0, maxval=1.0)
+
+
+class GanTrainer(keras.Model):
+    """Both networks, their optimisers and the schedule of their updates.
+
+    `train_step` makes one round of the schedule, "DGGGGG" for example; each update has
+    its own batch and latent vectors. Its data is a dictionary whose tensors have the
+    updates of the round as first axis: `images` [updates, batch, height, width, 3]
+    (uint8 pixels), `valence_arousal` [updates, batch, 2], `action_units`
+    [updates, batch, units], and the `_mask` of each [updates, batch].
+
+    Every log is [n], one value for each of the n updates that its network makes in a
+    round: `discriminator_loss`, `real_*`, `fake_*`, `generator_loss`,
+    `generator_adversarial`, `generator_reconstruction`, and the gradients' norms.
+
+    Args:
+        config: all settings.
+        policy: precision, see `kaffect.training.precision`; by default as `config` says.
+    """
+
+    def __init__(self, config: GanConfig, policy: str | None = None) -> None:
+        super().__init__(name="gan")
+        self.config = config
+        self.policy_name = policy or precision_here(config.precision)
+        self.generator, self.discriminator = build_networks(config, self.policy_name)
+        self.average = ExponentialMovingAverage(self.generator, config.ema)
+        self.step = keras.Variable(0, trainable=False, dtype="int64", name="step")
+        self.generator_optimizer = self._adam(config.generator_rate, self.generator)
+        self.discriminator_optimizer = self._adam(config.discriminator_rate, self.discriminator)
+        self.built = True
+        # XLA is off: its convolutions on the CPU are slower than oneDNN's.
+        self.compile(jit_compile=False)
+
+    def _adam(self, rate: float, network: keras.Model) -> keras.optimizers.Optimizer:
+        config = self.config
+        adam = keras.optimizers.Adam(
+            rate,
+            beta_1=config.beta_1,
+            beta_2=config.beta_2,
+            epsilon=config.adam_epsilon,
+            global_clipnorm=config.clip,
+        )
+        optimizer = scaled(adam, self.policy_name)
+        optimizer.build(network.trainable_variables)
+        return optimizer
+
+    def checkpointed(self) -> dict[str, Any]:
+        """What a checkpoint holds: name -> object with `variables`."""
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+            "generator_average": self.average,
+            "progress": _Counter(self.step),
+        }
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Images of latent vectors [batch, 100], float32 in [-1, 1]."""
+        return self.generator(inputs, training=training)
+
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        logs: dict[str, list[tf.Tensor]] = {}
+        for place, letter in enumerate(self.config.updates):
+            batch = {key: value[place] for key, value in data.items()}
+            images = normalise(batch["images"], self.config.image_size)
+            update = self._discriminator_update if letter == "D" else self._generator_update
+            for name, value in update(images, batch).items():
+                logs.setdefault(name, []).append(value)
+            self.step.assign_add(1)
+        self.average.update()
+        return {name: tf.stack(values) for name, values in logs.items()}
+
+    def _latents(self, images: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group if context is not None else 0
+        place = self.step.value + tf.cast(replica, tf.int64) * 2**40
+        return latents(self.config.seed, place, tf.shape(images)[0])
+
+    def _discriminator_update(self, images: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
+        """Eq. 3: real and generated images pass separately, each with its own batch statistics."""
+        config = self.config
+        fakes = tf.stop_gradient(self.generator(self._latents(images), training=True))
+        with tf.GradientTape() as tape:
+            real_logits = self.discriminator(images, training=True)
+            fake_logits = self._judge_fakes(fakes)
+            real = real_loss(real_logits, batch, config.heads, config.va_loss)
+            fake = fake_loss(fake_logits, config.heads, config.va_loss, config.smoothing)
+            loss = real["loss"] + fake["loss"]
+            target = self.discriminator_optimizer.scale_loss(loss)
+        norm = self._apply(tape, target, self.discriminator, self.discriminator_optimizer)
+        terms = {f"real_{name}": value for name, value in real.items()}
+        terms |= {f"fake_{name}": value for name, value in fake.items()}
+        return {"discriminator_loss": loss, **terms, **_named("discriminator", norm)}
+
+    def _generator_update(self, images: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
+        """Eq. 2, towards the discriminator as it is now."""
+        config = self.config
+        weight = reconstruction_weight(
+            self.step.value, config.reconstruction_start, config.reconstruction_steps
+        )
+        noise = self._latents(images)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in self.generator.trainable_variables])
+            fakes = self.generator(noise, training=True)
+            logits = config.heads.split(self._judge_fakes(fakes))["fake"]
+            terms = generator_loss(logits, images, fakes, weight, config.non_saturating)
+            target = self.generator_optimizer.scale_loss(terms["loss"])
+        norm = self._apply(tape, target, self.generator, self.generator_optimizer)
+        return {f"generator_{name}": value for name, value in terms.items()} | _named(
+            "generator", norm
+        )
+
+    def _judge_fakes(self, fakes: tf.Tensor) -> tf.Tensor:
+        if self.config.statistics == "all":
+            return self.discriminator(fakes, training=True)
+        with statistics_untouched():
+            return self.discriminator(fakes, training=True)
+
+    def _apply(
+        self,
+        tape: tf.GradientTape,
+        loss: tf.Tensor,
+        network: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+    ) -> tf.Tensor | None:
+        """One update; gives the gradient's norm before clipping.
+
+        Under loss scaling there is none: an overflowing gradient is the scaler's to
+        skip, and no sign of divergence.
+        """
+        variables = network.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply(gradients, variables)
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            return None
+        return tf.linalg.global_norm(gradients)
+
+
+class _Counter:
+    """The number of updates made, in the form in which checkpoints take objects."""
+
+    def __init__(self, step: keras.Variable) -> None:
+        self.variables = [step]
+
+
+def _named(network: str, norm: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    return {} if norm is None else {f"{network}_gradient_norm": norm}

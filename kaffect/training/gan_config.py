@@ -1,0 +1,148 @@
+"""Every setting of a GAN run as frozen data (paper Section IV-C.1 and what it leaves open)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from kaffect.config import PRECISIONS, VA_LOSSES, from_dict
+from kaffect.errors import ConfigError, expected_received
+from kaffect.files import stable_hash
+from kaffect.losses import Heads
+
+# One letter for each update of a round: D the discriminator, G the generator.
+# "paper": more generator updates, as the sentence begins and the ancestor code does.
+# "literal": as the sentence ends ("the discriminator was updated five times before").
+SCHEDULES = {("paper", 1): "DGGGGG", ("paper", 2): "DGG"} | {
+    ("literal", 1): "DDDDDG",
+    ("literal", 2): "DDG",
+}
+IMAGE_SIZES = {1: 32, 2: 96}
+
+
+@dataclass(frozen=True)
+class GanConfig:
+    """One GAN run. The defaults are the paper's; what it does not say stands beside each setting.
+
+    Attributes:
+        configuration: 1 (Tables V, VI; 32x32) or 2 (Tables VII, VIII; 96x96).
+        kernel: filter size of configuration 2, 5 or 7.
+        style: order of the layers in configuration 1, see `ssgan_generator`.
+        width: factor on all channel numbers; 1 is the paper's networks.
+        valence_arousal, action_units: which heads the discriminator has (Table IX's rows).
+        va_loss: "ccc" or "mse".
+        schedule: "paper", "literal", or the updates of a round in letters, such as "DGG".
+        generator_rate, discriminator_rate: of Adam, 1e-4 and 1e-5.
+        adam_epsilon: 1e-8 as in TensorFlow 1 (not in the paper).
+        clip: global norm of each network's gradient.
+        reconstruction_start, reconstruction_steps: of w_r in Eq. 2; the steps are not in the paper.
+        smoothing, non_saturating: see `kaffect.losses.gan`.
+        statistics: what the discriminator's moving statistics, with which it is evaluated, follow:
+            "real" images, or "all" (then mostly generated ones, as there are more of them).
+        ema: decay of the average of the generator's weights (not in the paper).
+        unlabelled: share of a batch that comes from unlabelled videos.
+        steps: updates of either network; evaluate_every: updates between two looks.
+    """
+
+    configuration: int = 1
+    kernel: int = 5
+    style: str = "paper"
+    width: float = 1.0
+    valence_arousal: bool = True
+    action_units: int = 8
+    va_loss: str = "mse"
+    batch: int = 64
+    schedule: str = "paper"
+    generator_rate: float = 1e-4
+    discriminator_rate: float = 1e-5
+    beta_1: float = 0.5
+    beta_2: float = 0.999
+    adam_epsilon: float = 1e-8
+    clip: float = 20.0
+    reconstruction_start: float = 1.0
+    reconstruction_steps: int = 1500
+    smoothing: str = "paper"
+    non_saturating: bool = False
+    statistics: str = "real"
+    ema: float = 0.999
+    unlabelled: float = 0.25
+    steps: int = 60_000
+    evaluate_every: int = 3_000
+    seed: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        self._require("configuration", (1, 2))
+        self._require("kernel", (5, 7))
+        self._require("style", ("paper", "ssgan"))
+        self._require("va_loss", VA_LOSSES)
+        self._require("smoothing", ("paper", "per_class"))
+        self._require("statistics", ("real", "all"))
+        self._require("precision", PRECISIONS)
+        if not self.valence_arousal and not self.action_units:
+            raise ConfigError("gan: a discriminator needs valence_arousal, action_units or both")
+        if self.configuration == 2 and self.style != "paper":
+            raise ConfigError(
+                expected_received("gan.style of configuration 2", ("paper",), self.style)
+            )
+        for name in (
+            "width", "batch", "generator_rate", "discriminator_rate", "adam_epsilon", "clip",
+            "reconstruction_steps", "steps", "evaluate_every",
+        ):  # fmt: skip
+            if not getattr(self, name) > 0:
+                value = getattr(self, name)
+                raise ConfigError(expected_received(f"gan.{name}", "a positive number", value))
+        for name in ("ema", "unlabelled", "beta_1", "beta_2"):
+            if not 0 <= getattr(self, name) < 1:
+                value = getattr(self, name)
+                raise ConfigError(expected_received(f"gan.{name}", "0 <= value < 1", value))
+        if set(self.updates) != {"D", "G"}:
+            raise ConfigError(
+                expected_received(
+                    "gan.schedule", "'paper', 'literal' or letters D and G", self.schedule
+                )
+            )
+
+    def _require(self, name: str, accepted: tuple[object, ...]) -> None:
+        value = getattr(self, name)
+        if value not in accepted:
+            raise ConfigError(expected_received(f"Invalid value for gan.{name}", accepted, value))
+
+    @property
+    def updates(self) -> str:
+        """The updates of one round, in order: "DGGGGG" is one of D, then five of G."""
+        return SCHEDULES.get((self.schedule, self.configuration), self.schedule)
+
+    @property
+    def heads(self) -> Heads:
+        return Heads(self.valence_arousal, self.action_units)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Of 'va' and 'au', those that the discriminator is trained for."""
+        pairs = (("va", self.valence_arousal), ("au", bool(self.action_units)))
+        return tuple(task for task, wanted in pairs if wanted)
+
+    @property
+    def image_size(self) -> int:
+        return IMAGE_SIZES[self.configuration]
+
+    def in_rounds(self, steps: int) -> int:
+        """`steps` rounded up to whole rounds of the schedule."""
+        size = len(self.updates)
+        return math.ceil(steps / size) * size
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able copy."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str = "gan") -> GanConfig:
+        """The inverse of `to_dict`; unknown keys are refused."""
+        return from_dict(cls, values, where)
+
+    def hash(self) -> str:
+        """A short name of this configuration, the same in every process."""
+        return stable_hash(self.to_dict())

@@ -1,0 +1,201 @@
+"""The GANs' training loop: whole rounds of the schedule, looks, checkpoints, resume, alarms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kaffect.config import from_dict
+from kaffect.errors import ArtifactError, ConfigError, TrainingDiverged, expected_received
+from kaffect.files import read_json, write_json
+from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.gan import GanTrainer
+from kaffect.training.gan_config import GanConfig
+from kaffect.training.loop import DatasetFrom, Progress, Validate
+
+# Settings that decide which variables a checkpoint has and what they mean.
+_IDENTITY = ("configuration", "kernel", "style", "width", "valence_arousal", "action_units")
+DESCRIPTION = "gan.json"
+
+
+class RoundGuard(keras.callbacks.Callback):
+    """Stops at the first term that is not finite, and keeps the means of all terms.
+
+    Args:
+        updates: the letters of one round.
+        first_step: updates made before this fit began.
+
+    Raises:
+        TrainingDiverged: behind the round that holds the offending update, before anything
+            is saved; names update and term.
+    """
+
+    def __init__(self, updates: str, first_step: int) -> None:
+        super().__init__()
+        self.updates, self.step = updates, first_step
+        self._sums: dict[str, float] = {}
+        self._rounds = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        bad = []
+        for term, value in (logs or {}).items():
+            values = np.atleast_1d(np.asarray(value, np.float64))
+            letter = "G" if term.startswith("generator_") else "D"
+            places = [i for i, update in enumerate(self.updates, start=1) if update == letter]
+            bad += [
+                (self.step + place, term, number)
+                for place, number in zip(places, values)
+                if not np.isfinite(number)
+            ]
+            self._sums[term] = self._sums.get(term, 0.0) + float(values.mean())
+        if bad:
+            first = min(step for step, _, _ in bad)
+            terms = ", ".join(sorted(f"{term} is {n}" for step, term, n in bad if step == first))
+            raise TrainingDiverged(
+                f"Training stopped at step {first}: {terms}. "
+                "The last good checkpoint is kept; a smaller learning rate may help"
+            )
+        self.step += len(self.updates)
+        self._rounds += 1
+
+    def means(self) -> dict[str, float]:
+        """Mean of each term over the rounds seen."""
+        return {term: total / self._rounds for term, total in self._sums.items()}
+
+
+def rounds(batches: tf.data.Dataset, updates: int) -> tf.data.Dataset:
+    """Group single batches into rounds: every tensor gets a first axis of `updates`."""
+    return batches.batch(updates, drop_remainder=True)
+
+
+def require_same_gan(expected: GanConfig, found: dict[str, Any], where: object) -> None:
+    """Raises `ArtifactError` where `found` (a saved configuration) is another network's."""
+    for name in _IDENTITY:
+        mine, theirs = getattr(expected, name), found.get(name)
+        if mine != theirs:
+            raise ArtifactError(
+                f"{where}: "
+                + expected_received(f"a checkpoint of another GAN: {name}", mine, theirs)
+            )
+
+
+def train_gan(
+    trainer: GanTrainer,
+    dataset_from: DatasetFrom,
+    validate: Validate,
+    checkpoints: CheckpointFolder,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    on_look: Callable[[dict[str, Any]], None] = lambda look: None,
+    restore_best: bool = True,
+) -> Progress:
+    """Train for `trainer.config.steps` updates, rounded up to whole rounds.
+
+    Args:
+        trainer: fresh.
+        dataset_from: (first step, number of steps) -> that many batches, one for each update.
+        validate: current weights -> validation metrics, among them `score`.
+        checkpoints: of this run.
+        resume: go on from the newest checkpoint where there is one.
+        callbacks: Keras callbacks; a batch is one round for them.
+        on_look: receives each new entry of the history; may add to it.
+        restore_best: leave the weights that were best on validation in the trainer, not the last.
+
+    Raises:
+        TrainingDiverged: a term was not finite; no checkpoint holds it.
+        ArtifactError: a checkpoint is damaged or of another configuration.
+    """
+    config, objects = trainer.config, trainer.checkpointed()
+    progress = Progress()
+    last = checkpoints.last() if resume else None
+    if last is not None:
+        progress = from_dict(Progress, restore_gan(trainer, checkpoints, last), "checkpoint state")
+    else:
+        description = {"kind": "gan", "config": config.to_dict()}
+        write_json(checkpoints.root / DESCRIPTION, description)
+    total = config.in_rounds(config.steps)
+    every = config.in_rounds(config.evaluate_every)
+    while progress.step < total:
+        started = time.monotonic()
+        steps = min(every, total - progress.step)
+        guard = RoundGuard(config.updates, progress.step)
+        trainer.fit(
+            rounds(dataset_from(progress.step, steps), len(config.updates)),
+            steps_per_epoch=steps // len(config.updates),
+            shuffle=False,  # the order is the data set's own
+            verbose=0,
+            callbacks=[guard, *callbacks],
+        )
+        progress.step += steps
+        metrics = validate()
+        progress.seconds += time.monotonic() - started
+        look = {"step": progress.step, "train": guard.means(), "validation": metrics}
+        on_look(look)
+        progress.history.append(look)
+        improved = metrics["score"] > progress.best_score
+        if improved:
+            progress.best_step, progress.best_score = progress.step, metrics["score"]
+        progress.looks_without_gain = 0 if improved else progress.looks_without_gain + 1
+        checkpoints.save(progress.step, objects, asdict(progress), best=improved)
+    best = checkpoints.best()
+    if restore_best and best is not None and best != progress.step:
+        restore_gan(trainer, checkpoints, best)
+    return progress
+
+
+def restore_gan(trainer: GanTrainer, checkpoints: CheckpointFolder, step: int) -> dict[str, Any]:
+    """Set both networks, optimisers and the average from the checkpoint of `step`.
+
+    Returns:
+        The saved `Progress` as a dictionary.
+
+    Raises:
+        ArtifactError: missing, damaged, or of another configuration; names what differs.
+    """
+    require_same_gan(trainer.config, saved_config(checkpoints.root), checkpoints.root)
+    return checkpoints.restore(step, trainer.checkpointed())
+
+
+def saved_config(folder: Path) -> dict[str, Any]:
+    """The settings of the run in `folder`.
+
+    Raises:
+        ArtifactError: `folder` holds no GAN.
+    """
+    path = folder / DESCRIPTION
+    description = read_json(path)
+    if not isinstance(description, dict) or description.get("kind") != "gan":
+        raise ArtifactError(f"{path}: expected the description of a GAN. Received: something else")
+    config: dict[str, Any] = description["config"]
+    return config
+
+
+def load_gan(folder: str | Path, which: str = "last", policy: str = "float32") -> GanTrainer:
+    """The networks of the run in `folder`, as trained.
+
+    Args:
+        folder: of the run's checkpoints.
+        which: "last", or "best" on validation.
+        policy: precision to compute in.
+
+    Raises:
+        ArtifactError: `folder` holds no GAN or no complete checkpoint.
+    """
+    checkpoints = CheckpointFolder(folder)
+    config = GanConfig.from_dict(saved_config(checkpoints.root), str(folder))
+    if which not in ("last", "best"):
+        raise ConfigError(expected_received("Unknown checkpoint", ("last", "best"), which))
+    step = checkpoints.last() if which == "last" else checkpoints.best()
+    if step is None:
+        raise ArtifactError(f"{folder}: expected a trained GAN. Received: no complete checkpoint")
+    trainer = GanTrainer(config, policy)
+    restore_gan(trainer, checkpoints, step)
+    return trainer

@@ -1,0 +1,130 @@
+"""The GANs' loop: kill and resume bit-exactly, stop on NaN, refuse another configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kaffect.errors import ArtifactError, ConfigError, TrainingDiverged
+from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.gan_config import GanConfig
+from kaffect.training.gan_loop import load_gan, train_gan
+
+from . import tiny_gan
+
+PROGRAM = Path(tiny_gan.__file__)
+ROOT = PROGRAM.parents[2]
+TINY = GanConfig(width=0.03, batch=4, schedule="DG", steps=8, evaluate_every=4)
+
+
+def _start(folder: Path, configuration: int, pause: float) -> subprocess.Popen[str]:
+    command = [sys.executable, str(PROGRAM), str(folder), str(configuration), str(pause)]
+    environment = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin"}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def _run_with_kills(folder: Path, configuration: int, kills: int) -> str:
+    """Kill the run `kills` times after it has written another checkpoint, then let it end."""
+    checkpoints = CheckpointFolder(folder)
+    for _ in range(kills):
+        before = checkpoints.last()
+        process = _start(folder, configuration, 0.1)
+        while checkpoints.last() == before and process.poll() is None:
+            time.sleep(0.005)
+        assert process.poll() is None, "the run ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    last = checkpoints.last()
+    assert last is not None and 0 < last < tiny_gan.SETTINGS[configuration].steps
+    output, _ = _start(folder, configuration, 0.0).communicate()
+    return output.strip()
+
+
+def _whole(folder: Path, configuration: int) -> str:
+    output, _ = _start(folder, configuration, 0.0).communicate()
+    assert len(output.strip()) == 64, "the uninterrupted run must print its hash"
+    return output.strip()
+
+
+def test_kill_and_resume_is_bit_exact(tmp_path: Path) -> None:
+    whole = _whole(tmp_path / "whole", 2)
+    assert _run_with_kills(tmp_path / "killed", 2, kills=1) == whole
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("configuration", [1, 2])
+@pytest.mark.parametrize("kills", [1, 3])
+def test_many_kills(tmp_path: Path, configuration: int, kills: int) -> None:
+    whole = _whole(tmp_path / "whole", configuration)
+    assert _run_with_kills(tmp_path / "killed", configuration, kills) == whole
+
+
+def test_resume_in_one_process_and_loading(tmp_path: Path) -> None:
+    tiny_gan.run(tmp_path, dataclasses.replace(TINY, steps=4))
+    resumed, progress = tiny_gan.run(tmp_path, TINY)
+    whole, _ = tiny_gan.run(tmp_path / "whole", TINY)
+    assert progress.step == 8 and [look["step"] for look in progress.history] == [4, 8]
+    assert tiny_gan.fingerprint(resumed) == tiny_gan.fingerprint(whole)
+    assert tiny_gan.fingerprint(load_gan(tmp_path)) == tiny_gan.fingerprint(whole)
+    moved = [a - b for a, b in zip(_adam(whole), _adam(tiny_gan.make_trainer(TINY)))]
+    assert all(np.abs(m).max() > 0 for m in moved), "both optimisers had something to restore"
+    _another_configuration_is_refused(tmp_path)
+
+
+def _adam(trainer: tiny_gan.GanTrainer) -> list[np.ndarray]:
+    pairs = (trainer.generator_optimizer, trainer.discriminator_optimizer)
+    return [optimizer._momentums[0].numpy() for optimizer in pairs]
+
+
+def _another_configuration_is_refused(folder: Path) -> None:
+    for change, text in (
+        ({"configuration": 2}, "configuration. Expected 2. Received: 1"),
+        ({"action_units": 12}, "action_units. Expected 12. Received: 8"),
+        ({"valence_arousal": False}, "valence_arousal. Expected False. Received: True"),
+    ):
+        with pytest.raises(ArtifactError, match=text):
+            tiny_gan.run(folder, dataclasses.replace(TINY, **change))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="'best', 'last'. Received: 'newest'"):
+        load_gan(folder, "newest")
+
+
+def test_a_folder_without_a_gan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="gan.json"):
+        load_gan(tmp_path)
+
+
+# Update 5 is of the discriminator, update 6 of the generator.
+@pytest.mark.parametrize(
+    ("key", "bad", "term"),
+    [("valence_arousal", 5, "real_valence_arousal"), ("images", 6, "generator_reconstruction")],
+)
+def test_a_value_that_is_not_finite_names_update_and_term(
+    tmp_path: Path, key: str, bad: int, term: str
+) -> None:
+    trainer = tiny_gan.make_trainer(TINY)
+
+    def poisoned(first: int, steps: int) -> tf.data.Dataset:
+        def plant(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            value = tf.cast(batch[key], tf.float32)
+            return {**batch, key: tf.where(step == bad - 1, value * np.nan, value)}
+
+        numbers = tf.data.Dataset.range(first, first + steps)
+        return tf.data.Dataset.zip(numbers, tiny_gan.batches(first, steps)).map(plant)
+
+    checkpoints = CheckpointFolder(tmp_path)
+    with pytest.raises(TrainingDiverged, match=f"step {bad}: .*{term} is nan"):
+        train_gan(trainer, poisoned, lambda: {"score": 0.0}, checkpoints)
+    assert checkpoints.last() == 4
+    kept = load_gan(tmp_path)
+    for thing in kept.checkpointed().values():
+        assert all(np.isfinite(v.numpy()).all() for v in thing.variables)
