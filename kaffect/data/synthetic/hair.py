@@ -23,7 +23,7 @@ def _cap(p: Person, rng: np.random.Generator) -> np.ndarray:
     w, v = p.face_width, p.hair_volume
     top = -1.5 - 0.22 * v
     side = {"short": -0.2, "parted": 0.0, "medium": 0.55, "long": 0.9}[p.hair_style]
-    line = -0.62 if p.fringe else p.hairline
+    line = -0.7 if p.fringe else p.hairline
     reach = 0.06 * v + (0.10 if p.hair_style in ("medium", "long") else 0.0)
     outer = [
         (0.0, top, -0.1), (0.55 * w, top + 0.10, -0.1), (0.95 * w, -1.2, -0.1),
@@ -50,7 +50,7 @@ def _cap(p: Person, rng: np.random.Generator) -> np.ndarray:
 
 def _strands(p: Person, rng: np.random.Generator, count: int = 18) -> np.ndarray:
     """Lines of lighter and darker hair over the cap, [count, 4, 3]."""
-    w, line = p.face_width, -0.66 if p.fringe else p.hairline - 0.08
+    w, line = p.face_width, -0.74 if p.fringe else p.hairline - 0.08
     begin = rng.uniform(-0.35, 0.35, count)
     end = np.sort(rng.uniform(-0.95, 0.95, count)) * w
     drop = np.abs(end) ** 2

@@ -187,7 +187,7 @@ class FacePainter:
             ("crow1", 0.25 * age + 0.85 * u["AU6"], 0.03),
             ("crow2", 0.18 * age + 0.7 * u["AU6"], 0.03),
             ("marionette", 0.18 * age + 0.75 * u["AU15"], 0.04),
-            ("stretch", 0.75 * u["AU20"], 0.04),
+            ("stretch", 0.75 * u["AU20"], 0.03),
             ("glabella", 0.12 * age + 0.95 * u["AU4"], 0.04),
             ("scrunch0", 0.9 * u["AU9"], 0.04),
             ("scrunch1", 0.9 * u["AU9"], 0.04),
@@ -196,7 +196,7 @@ class FacePainter:
             ("bridge", 0.16, 0.07),
         ):
             if strength > 0.03:
-                grey = 128 - 78 * min(strength, 1.0)
+                grey = 128 - 68 * min(strength, 1.0)
                 for side in "lr":
                     line(fine, q[f"{name}_{side}"] - origin, grey, width * s)
         for number in range(3):
@@ -204,8 +204,8 @@ class FacePainter:
             for part, strength in (
                 (points[:4], u["AU2"]), (points[3:6], u["AU1"]), (points[5:], u["AU2"]),
             ):  # fmt: skip
-                line(fine, part, 128 - 78 * min(1, 0.16 * age + 0.75 * strength), 0.035 * s)
-        line(fine, q["dimple"] - origin, 128 - 80 * u["AU17"], 0.06 * s)
+                line(fine, part, 128 - 68 * min(1, 0.16 * age + 0.75 * strength), 0.035 * s)
+        line(fine, q["dimple"] - origin, 128 - 62 * u["AU17"], 0.05 * s)
         line(fine, q["lip_shadow"] - origin, 128 - 26 - 30 * u["AU17"], 0.06 * s)
 
     def _eye(self, frame: Image, q: Points, u: dict[str, float], side: str, s: float) -> None:

@@ -1,4 +1,4 @@
-"""Label laws and distributions of synthetic Aff-Wild, simulated without drawing (paper Table III)."""
+"""Label laws and distributions of synthetic Aff-Wild, without drawing (paper Table III)."""
 
 from __future__ import annotations
 

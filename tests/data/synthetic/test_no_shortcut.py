@@ -14,7 +14,7 @@ _STEP = 24
 
 @pytest.fixture(scope="module")
 def crops():
-    """12x12 grey, mean colours, valence/arousal and split of a sample of every video's face crops."""
+    """12x12 grey, mean colours, valence/arousal and split of a sample of all face crops."""
     rows = []
     for video in make_plan(SyntheticConfig(sizes=((240, 180), (180, 240)))):
         tracks = simulate_video(video)
@@ -59,7 +59,7 @@ def test_a_linear_probe_fails_on_unseen_people(crops):
 
 
 def test_the_probe_itself_works(crops):
-    """It finds a label that is written into one pixel: a harness that cannot fail proves nothing."""
+    """It finds a label that is written into one pixel: a probe that cannot see proves nothing."""
     grey, _, state, train = crops
     marked = grey.copy()
     marked[:, 77] = 0.5 + 0.4 * state[:, 0]

@@ -15,7 +15,8 @@ PAPER_VIDEOS = {
     ("au", "train"): 38, ("au", "validation"): 8, ("au", "test"): 18,
 }  # fmt: skip
 PAPER_PEOPLE = {
-    ("expression", "male"): 25, ("expression", "female"): 31, ("au", "male"): 40, ("au", "female"): 24,
+    ("expression", "male"): 25, ("expression", "female"): 31,
+    ("au", "male"): 40, ("au", "female"): 24,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The written tree of synthetic Aff-Wild: layout, agreement of files, and the same bytes every time."""
+"""The tree of synthetic Aff-Wild: layout, agreement of files, the same bytes every time."""
 
 from __future__ import annotations
 

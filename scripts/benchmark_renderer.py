@@ -1,0 +1,64 @@
+"""Prints how fast synthetic Aff-Wild is drawn, and drawn and encoded, in frames per second.
+
+python scripts/benchmark_renderer.py [--processes 2] [--videos 8] [--seconds 6]
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from kaffect.data.synthetic import SyntheticConfig, VideoPlan, make_plan, render_video  # noqa: E402
+from kaffect.data.synthetic.encode import write_mp4  # noqa: E402
+
+
+def draw(video: VideoPlan) -> int:
+    return sum(1 for _ in render_video(video))
+
+
+def write(video: VideoPlan) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        path, config = Path(folder) / "video.mp4", video.config
+        frames = render_video(video)
+        return write_mp4(path, frames, video.fps, video.size, config.preset, config.crf)
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--videos", type=int, default=8, help="in each of 3 repetitions")
+    parser.add_argument("--seconds", type=float, default=6.0)
+    arguments = parser.parse_args()
+    config = SyntheticConfig(sizes=((320, 240),), seconds=arguments.seconds)
+    videos = make_plan(config)[: arguments.videos]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(arguments.processes, initializer=_one_thread) as pool:
+        pool.map(draw, videos[: arguments.processes], 1)  # warm up
+        for name, work in (("drawing", draw), ("drawing and encoding", write)):
+            rates = []
+            for _ in range(3):
+                begin = time.perf_counter()
+                frames = sum(pool.map(work, videos, 1))
+                rates.append(frames / (time.perf_counter() - begin))
+            print(
+                f"{name}: {statistics.median(rates):.0f} frames/s at 320x240 on "
+                f"{arguments.processes} processes (median of 3; "
+                f"{min(rates):.0f} to {max(rates):.0f})"
+            )
+
+
+if __name__ == "__main__":
+    main()
