@@ -30,7 +30,7 @@ class Weights(NamedTuple):
         query, query_bias: [sum U_k, V] and [V].
         score: [V].
         key: [U, V].
-        output, output_bias: [2 U, U] and [U].
+        output, output_bias: [2 U, U + V] and [U + V], to the output and, folded, to its key.
     """
 
     joint: tuple[Tensor, ...]
@@ -61,7 +61,8 @@ class State(NamedTuple):
 
 
 class _Trace(NamedTuple):
-    """What the way back needs of the way forward; every tensor starts with [time, batch]."""
+    """What the way back needs of the way forward: [time, batch, ...], but the activation of the
+    scores [time, length, batch, V]."""
 
     gates: tuple[Tensor, ...]
     candidates: tuple[Tensor, ...]
@@ -80,9 +81,11 @@ def slot_mask(filled: Tensor, length: int) -> Tensor:
 
 def attend(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Softmax over the slots [batch, length]; masked slots get exactly 0."""
-    if mask is None:
-        return tf.nn.softmax(scores)
-    return tf.nn.softmax(tf.where(mask > 0, scores, _MASKED)) * mask
+    # Written out: for rows this short oneDNN's softmax costs more than its parts.
+    shifted = scores if mask is None else tf.where(mask > 0, scores, _MASKED)
+    weights = tf.exp(shifted - tf.reduce_max(shifted, -1, keepdims=True))
+    weights /= tf.reduce_sum(weights, -1, keepdims=True)
+    return weights if mask is None else weights * mask
 
 
 def _layer(weights: Weights, k: int, z: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,36 +110,39 @@ def _stack_step(weights: Weights, projected: Tensor, state: State) -> tuple[list
 
 
 def _forward(projected: Tensor, weights: Weights, state: State, masked: bool) -> tuple:
-    """Run all frames. Gives the trace and the last state; `projected` is [time, batch, 3 U_1]."""
+    """Run all frames. Gives the trace and the last state; `projected` is [time, batch, 3 U_1].
+
+    Windows are [length, batch, U] in here: dropping the oldest slot is then free.
+    """
     layers, length = len(state.hidden), state.window.shape[1]
-    steps = tf.shape(projected)[0]
-    dtype = projected.dtype
-    arrays = [
-        tf.TensorArray(dtype, steps, element_shape=shape)
-        for shape in _trace_shapes(projected.shape[1], weights, state)
-    ]
+    size, steps = state.window.shape[2], tf.shape(projected)[0]
+    shapes = _trace_shapes(projected.shape[1], weights, state)
+    arrays = [tf.TensorArray(projected.dtype, steps, element_shape=shape) for shape in shapes]
 
     def body(t: Tensor, state: State, keys: Tensor, arrays: list) -> tuple:
         gates, candidates, hidden = _stack_step(weights, projected[t], state)
         query = tf.matmul(tf.concat(hidden, -1), weights.query) + weights.query_bias
-        activation = tf.tanh(keys + query[:, tf.newaxis])
-        scores = tf.linalg.matvec(activation, weights.score)
+        activation = tf.tanh(keys + query)
+        # Sums of products rather than batched products: these are slow where each is small.
+        scores = tf.transpose(tf.reduce_sum(activation * weights.score, -1))
         attention = attend(scores, slot_mask(state.filled, length) if masked else None)
-        context = tf.squeeze(tf.matmul(attention[:, tf.newaxis], state.window), 1)
-        output = tf.matmul(tf.concat([hidden[-1], context], -1), weights.output)
-        output += weights.output_bias
-        key = tf.matmul(output, weights.key)
-        window = tf.concat([state.window[:, 1:], output[:, tf.newaxis]], 1)
-        keys = tf.concat([keys[:, 1:], key[:, tf.newaxis]], 1)
+        context = tf.reduce_sum(tf.transpose(attention)[..., tf.newaxis] * state.window, 0)
+        both = tf.matmul(tf.concat([hidden[-1], context], -1), weights.output)
+        both += weights.output_bias
+        output = both[:, :size]
+        window = tf.concat([state.window[1:], output[tf.newaxis]], 0)
+        keys = tf.concat([keys[1:], both[tf.newaxis, :, size:]], 0)
         values = [*gates, *candidates, *hidden, context, attention, activation, output]
         arrays = [array.write(t, value) for array, value in zip(arrays, values)]
         filled = tf.minimum(state.filled + 1, length)
         return t + 1, State(tuple(hidden), context, window, filled), keys, arrays
 
-    keys = tf.tensordot(state.window, weights.key, 1)
+    first = state._replace(window=tf.transpose(state.window, [1, 0, 2]))
+    keys = tf.tensordot(first.window, weights.key, 1)
     _, last, _, arrays = tf.while_loop(
-        lambda t, *_: t < steps, body, (0, state, keys, arrays), maximum_iterations=steps
+        lambda t, *_: t < steps, body, (0, first, keys, arrays), maximum_iterations=steps
     )
+    last = last._replace(window=tf.transpose(last.window, [1, 0, 2]))
     stacked = [array.stack() for array in arrays]
     parts = [tuple(stacked[i * layers : (i + 1) * layers]) for i in range(3)]
     return _Trace(*parts, *stacked[3 * layers :]), last
@@ -151,7 +157,7 @@ def _trace_shapes(batch: int | None, weights: Weights, state: State) -> list[lis
         *([batch, u] for u in units),
         [batch, size],
         [batch, length],
-        [batch, length, weights.score.shape[0]],
+        [length, batch, weights.score.shape[0]],
         [batch, size],
     ]
 
@@ -167,57 +173,71 @@ def _backward(
     """Back through time.
 
     Gives, each [time, batch, ...], the gradients of every layer's pre-activations, of the query,
-    the total gradient of the output, of the key and of the scores; then those of the first state.
+    of output and key, and of the scores; then those of the first state and of its keys.
     """
-    layers, length = len(state.hidden), state.window.shape[1]
+    length, steps = state.window.shape[1], tf.shape(d_outputs)[0]
     units = [hidden.shape[-1] for hidden in state.hidden]
+    size, batch, vector = units[-1], d_outputs.shape[1], weights.score.shape[0]
     before = [_shifted(h0, h) for h0, h in zip(state.hidden, trace.hidden)]
     # Window of frame t = rows t ... t + length - 1 of this.
     history = tf.concat([tf.transpose(state.window, [1, 0, 2]), trace.output], 0)
-    steps = tf.shape(d_outputs)[0]
-    batch, vector = d_outputs.shape[1], weights.score.shape[0]
-    sizes = [*([3 * u] for u in units), [vector], [units[-1]], [vector], [length]]
-    arrays = [
-        tf.TensorArray(d_outputs.dtype, steps, element_shape=[batch, *size]) for size in sizes
-    ]
+    sizes = [*(3 * u for u in units), vector, size + vector, length]
+    arrays = [tf.TensorArray(d_outputs.dtype, steps, element_shape=[batch, n]) for n in sizes]
+    empty = tf.zeros_like(trace.activation[0, :1])
 
     def body(t: Tensor, carry: tuple, arrays: list) -> tuple:
         d_hidden, d_context, d_window, d_keys = carry
-        d_key = d_keys[:, -1]
-        d_output = d_outputs[t] + d_window[:, -1] + tf.matmul(d_key, weights.key, transpose_b=True)
-        both = tf.matmul(d_output, weights.output, transpose_b=True)
-        d_context += both[:, units[-1] :]
+        d_both = tf.concat([d_outputs[t] + d_window[-1], d_keys[-1]], -1)
+        below = tf.matmul(d_both, weights.output, transpose_b=True)
+        d_context += below[:, size:]
         attention, activation = trace.attention[t], trace.activation[t]
-        window = tf.transpose(history[t : t + length], [1, 0, 2])
-        d_attention = tf.linalg.matvec(window, d_context)
-        inner = tf.reduce_sum(attention * d_attention, -1, keepdims=True)
-        d_scores = attention * (d_attention - inner)
-        d_pre = d_scores[..., tf.newaxis] * (weights.score * (1 - activation * activation))
-        d_query = tf.reduce_sum(d_pre, 1)
-        d_window = tf.pad(d_window[:, :-1], [[0, 0], [1, 0], [0, 0]])
-        d_window += attention[..., tf.newaxis] * d_context[:, tf.newaxis]
-        d_keys = tf.pad(d_keys[:, :-1], [[0, 0], [1, 0], [0, 0]]) + d_pre
+        d_attention = tf.reduce_sum(history[t : t + length] * d_context, -1)
+        d_scores = _softmax_back(attention, tf.transpose(d_attention))
+        outer = tf.transpose(d_scores)[..., tf.newaxis] * weights.score
+        d_pre = tf.raw_ops.TanhGrad(y=activation, dy=outer)
+        d_query = tf.reduce_sum(d_pre, 0)
+        d_window = tf.concat([tf.zeros_like(d_window[:1]), d_window[:-1]], 0)
+        d_window += tf.transpose(attention)[..., tf.newaxis] * d_context
+        d_keys = tf.concat([empty, d_keys[:-1]], 0) + d_pre
         from_query = tf.split(tf.matmul(d_query, weights.query, transpose_b=True), units, -1)
         d_hidden = [a + b for a, b in zip(d_hidden, from_query)]
-        d_hidden[-1] += both[:, : units[-1]]
-        d_joint: list = [None] * layers
-        for k in reversed(range(layers)):
-            d_joint[k], d_below, d_hidden[k] = _layer_back(
-                weights, k, trace.gates[k][t], trace.candidates[k][t], before[k][t], d_hidden[k]
-            )
-            if k:
-                d_hidden[k - 1] += d_below
-        values = [*d_joint, d_query, d_output, d_key, d_scores]
+        d_hidden[-1] += below[:, :size]
+        steps_back = _stack_back(weights, trace, before, t, d_hidden)
+        d_joint, d_context, d_hidden = steps_back
+        values = [*d_joint, d_query, d_both, d_scores]
         arrays = [array.write(t, value) for array, value in zip(arrays, values)]
-        return t - 1, (d_hidden, d_below, d_window, d_keys), arrays
+        return t - 1, (d_hidden, d_context, d_window, d_keys), arrays
 
-    first = (list(d_last.hidden), d_last.context, d_last.window, tf.zeros_like(trace.activation[0]))
+    d_window = tf.transpose(d_last.window, [1, 0, 2])
+    carry = (list(d_last.hidden), d_last.context, d_window, tf.zeros_like(trace.activation[0]))
     _, (d_hidden, d_context, d_window, d_keys), arrays = tf.while_loop(
-        lambda t, *_: t >= 0, body, (steps - 1, first, arrays), maximum_iterations=steps
+        lambda t, *_: t >= 0, body, (steps - 1, carry, arrays), maximum_iterations=steps
     )
     d_window += tf.tensordot(d_keys, weights.key, [[2], [1]])
+    d_window = tf.transpose(d_window, [1, 0, 2])
     d_state = State(tuple(d_hidden), d_context, d_window, tf.zeros_like(state.filled))
     return [array.stack() for array in arrays], d_state, d_keys
+
+
+def _softmax_back(attention: Tensor, d_attention: Tensor) -> Tensor:
+    inner = tf.reduce_sum(attention * d_attention, -1, keepdims=True)
+    return attention * (d_attention - inner)
+
+
+def _stack_back(
+    weights: Weights, trace: _Trace, before: list[Tensor], t: Tensor, d_hidden: list[Tensor]
+) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+    """Back through the layers of frame `t`, the last one first: gradients of each layer's
+    pre-activations, of the context before the frame and of the states before it."""
+    d_joint, d_hidden = list(d_hidden), list(d_hidden)
+    d_below: Tensor = None
+    for k in reversed(range(len(d_hidden))):
+        total = d_hidden[k] if d_below is None else d_hidden[k] + d_below
+        gates, candidate = trace.gates[k][t], trace.candidates[k][t]
+        d_joint[k], d_below, d_hidden[k] = _layer_back(
+            weights, k, gates, candidate, before[k][t], total
+        )
+    return d_joint, d_below, d_hidden
 
 
 def _layer_back(
@@ -225,10 +245,10 @@ def _layer_back(
 ) -> tuple[Tensor, Tensor, Tensor]:
     units = before.shape[-1]
     reset, update = gates[:, :units], gates[:, units:]
-    d_candidate = d_new * (1 - update) * (1 - candidate * candidate)
+    d_candidate = tf.raw_ops.TanhGrad(y=candidate, dy=d_new * (1 - update))
     d_reset_state = tf.matmul(d_candidate, weights.candidate[k], transpose_b=True)
     d_gates = tf.concat([d_reset_state * before, d_new * (before - candidate)], -1)
-    d_gates *= gates * (1 - gates)
+    d_gates = tf.raw_ops.SigmoidGrad(y=gates, dy=d_gates)
     d_joint = tf.concat([d_gates, d_candidate], -1)
     d_both = tf.matmul(d_joint, weights.joint[k], transpose_b=True)
     below = weights.joint[k].shape[0] - units
@@ -247,7 +267,7 @@ def _weight_gradients(
 ) -> tuple[Tensor, Weights]:
     layers = len(state.hidden)
     d_joint = loops[:layers]
-    d_query, d_output, d_key, d_scores = loops[layers:]
+    d_query, d_both, d_scores = loops[layers:]
     before = [_shifted(h0, h) for h0, h in zip(state.hidden, trace.hidden)]
     below = [_shifted(state.context, trace.context), *trace.hidden[:-1]]
     joint, candidate = [], []
@@ -262,11 +282,13 @@ def _weight_gradients(
         candidate=tuple(candidate),
         query=_product(tf.concat(trace.hidden, -1), d_query),
         query_bias=tf.reduce_sum(d_query, [0, 1]),
-        score=tf.squeeze(_product(trace.activation, d_scores[..., tf.newaxis]), -1),
-        # The keys of the first window are made from it with the same weight.
-        key=_product(trace.output, d_key) + _product(state.window, d_keys),
-        output=_product(tf.concat([trace.hidden[-1], trace.context], -1), d_output),
-        output_bias=tf.reduce_sum(d_output, [0, 1]),
+        score=tf.squeeze(
+            _product(trace.activation, tf.transpose(d_scores, [0, 2, 1])[..., tf.newaxis]), -1
+        ),
+        # Only the keys of the first window are made with it; later ones are folded in `output`.
+        key=_product(tf.transpose(state.window, [1, 0, 2]), d_keys),
+        output=_product(tf.concat([trace.hidden[-1], trace.context], -1), d_both),
+        output_bias=tf.reduce_sum(d_both, [0, 1]),
     )
     return d_joint[0], gradients
 
