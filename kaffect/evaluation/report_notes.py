@@ -24,15 +24,17 @@ def notes_for(
     for run in runs:
         notes += run.get("notes") or ()
     if dropped:
-        notes.append(f"{dropped} older run(s) with other settings are left out.")
+        notes.append(f"{dropped} older run(s) with other settings or data are left out.")
+    splits = dict.fromkeys(str(run.get("scored_split") or "test") for run in runs) or ["test"]
     notes.append(
-        "Ours: mean ± sample standard deviation over n training seeds, test split; with n=1 "
-        "there is no deviation. The paper reports single runs."
+        "Ours: mean ± sample standard deviation over n training seeds, "
+        f"{' or '.join(splits)} split; with n=1 there is no deviation. The paper reports single "
+        "runs on its test split."
     )
     if best:
         notes.append(
             "*: best of our rows on the validation split, by mean CCC plus macro F1, among the "
-            "rows that train all tasks; test scores decide nothing."
+            "rows that train all tasks."
         )
     notes.append("—: the row does not train this task.")
     return tuple(dict.fromkeys(notes))

@@ -123,13 +123,14 @@ def summarise(
     """Put the runs of `table` beside the paper's rows.
 
     Of runs with the same column, row and seed the newest counts (by `time`, else by order); of
-    runs with different `settings_hash` in one column and row, those of the newest.
+    runs with different settings or data in one column and row, those like the newest.
 
     Args:
         runs: records with `table`, `row` (number, or a key of `BASELINES`), `seed`, `metrics` (of
             the test split), `data_kind` ('synthetic' or 'real'), `data_name`, `profile`; optional
             `label`, `short`, `validation` (with `score`), `time` (ISO 8601), `commit`,
-            `settings_hash` (of the configuration without its seed), `wall_time` (s), `notes`.
+            `settings_hash` (of the configuration without its seed), `data_hash`, `scored_split`
+            (`test` by default), `wall_time` (s), `notes`.
         reference: the paper's rows, in order.
         table: which table's records to take.
         title: what the table compares.
@@ -200,6 +201,11 @@ def _key(run: Mapping[str, Any]) -> tuple[str, str, str]:
     return run["data_kind"], str(run["data_name"]), str(run["profile"])
 
 
+def _settings(run: Mapping[str, Any]) -> tuple:
+    """What two runs must share, besides row and column, for their mean to make sense."""
+    return tuple(run.get(name) for name in ("settings_hash", "data_hash", "scored_split"))
+
+
 def _newest(ordered: Sequence[Mapping[str, Any]]) -> tuple[dict, int]:
     """(column, row) -> one run per seed, all of one setting; and how many had other settings."""
     groups: dict[tuple, dict[int, Mapping[str, Any]]] = {}
@@ -211,8 +217,8 @@ def _newest(ordered: Sequence[Mapping[str, Any]]) -> tuple[dict, int]:
     found, dropped = {}, 0
     for key, seeds in groups.items():
         records = list(seeds.values())
-        settings = records[-1].get("settings_hash")
-        found[key] = [run for run in records if run.get("settings_hash") == settings]
+        settings = _settings(records[-1])
+        found[key] = [run for run in records if _settings(run) == settings]
         dropped += len(records) - len(found[key])
     return found, dropped
 

@@ -115,6 +115,19 @@ def test_runs_of_other_settings_are_left_out_and_counted() -> None:
     assert any("1 older run" in note for note in result.notes)
 
 
+def test_runs_on_another_version_of_the_data_are_left_out() -> None:
+    result = summary(run(value=0.1, data_hash="a"), run(value=0.4, seed=1, data_hash="b"))
+    assert cell(result, 1, 1).metrics["accuracy"].mean == 0.4
+
+
+def test_the_scored_split_is_named() -> None:
+    def text(*runs) -> str:
+        return next(note for note in summary(*runs).notes if note.startswith("Ours:"))
+
+    assert "test split;" in text(run())
+    assert "validation split;" in text(run(scored_split="validation"))
+
+
 def test_best_row_is_chosen_on_validation_among_the_joint_rows() -> None:
     result = summary(
         run(1, value=0.9, validation={"score": 0.5}),  # best on test, but that decides nothing
