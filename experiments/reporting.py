@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from experiments.definitions import Table
 from experiments.pictures import read_images
+from experiments.reference import LEGENDS
 from experiments.reference import rows as reference_rows
 from experiments.results import read_records
 from experiments.sources import Source
@@ -29,7 +32,7 @@ def baseline_records(source: Source) -> Iterator[dict[str, Any]]:
     constant = constant_baseline(labels, truth, classes=classes)
     yield _record("constant", "constant predictor", constant)
     probe = linear_probe(
-        _pixels(train, labels), _Part(labels, PROBE_FRAMES), _pixels(scored, truth, None), truth,
+        _pixels(train, labels), _part(labels, PROBE_FRAMES), _pixels(scored, truth, None), truth,
         classes=classes,
     )  # fmt: skip
     yield _record("linear_probe", "linear probe on 12x12 grey pixels", probe)
@@ -53,25 +56,26 @@ def _pixels(index: FrameIndex, scoring: Scoring, most: int | None = PROBE_FRAMES
     return np.concatenate([grey_pixels(read_images(index, block)) for block in blocks])
 
 
-class _Part:
-    """The labels of the chosen frames of a scoring."""
-
-    def __init__(self, scoring: Scoring, most: int) -> None:
-        chosen = _chosen(len(scoring), most)
-        for name in ("valence_arousal", "va_valid", "expression", "expression_valid"):
-            setattr(self, name, getattr(scoring, name)[chosen])
-        self.action_units = scoring.action_units[chosen]
-        self.au_valid = scoring.au_valid[chosen]
+def _part(scoring: Scoring, most: int) -> Scoring:
+    """At most `most` of the scored frames, the same ones as `_pixels` reads."""
+    chosen = _chosen(len(scoring), most)
+    columns = {f.name: getattr(scoring, f.name)[chosen] for f in dataclasses.fields(scoring)}
+    return dataclasses.replace(scoring, **columns)
 
 
 def report(table: Table, folder: Path, results: Path) -> None:
     """Print the table beside the paper's, and write it as Markdown and HTML into `folder`."""
     summary = summarise(
-        read_records(results), reference_rows(table.name), table=table.name, title=table.title
+        read_records(results),
+        reference_rows(table.name),
+        table=table.name,
+        title=table.title,
+        notes=[LEGENDS[table.name]],
     )
     stem = f"table_{table.name.lower()}"
     write_text(folder / f"{stem}.md", render_markdown(summary))
     write_text(folder / f"{stem}.html", render_html(summary))
-    print(render_terminal(summary))
+    console = Console()
+    console.print(render_terminal(summary, console.width), soft_wrap=True)
     print(f"report: {folder / (stem + '.html')} and .md; runs: {results}")
     print(f"curves: tensorboard --logdir {folder / 'tensorboard'}")

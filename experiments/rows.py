@@ -8,24 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiments.encoding import Encoder
 from experiments.pictures import picture_attention, picture_faces
 from experiments.sources import Source
+from experiments.workbench import Workbench
 from kaffect.config import RunConfig
 from kaffect.data.pipeline import evaluation_sequences, training_sequences
-from kaffect.data.records import FrameIndex
 from kaffect.data.sequences import make_windows
 from kaffect.evaluation.scoring import score
-from kaffect.models import sequence_head, vggface_gru_attention
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.loop import Progress, Schedule, train
-from kaffect.training.multitask import MultiTaskTrainer, adam, compiled, sequence_losses
-from kaffect.training.prediction import Predictions, predict_rows, predictor
+from kaffect.training.multitask import MultiTaskTrainer
+from kaffect.training.prediction import Predictions, predict_rows
 from kaffect.training.progress import StepBar, progress_bar
 from kaffect.training.summaries import RunSummaries
 
@@ -34,16 +32,19 @@ Features = Mapping[str, np.ndarray] | None
 
 @dataclass
 class RowRun:
-    """A network being trained for one row, and how its data come."""
+    """A network being trained for one row, how its data come and what it answers."""
 
     config: RunConfig
     source: Source
-    network: keras.Model
+    trainer: MultiTaskTrainer
+    predict: Callable[[tf.Tensor], dict[str, tf.Tensor]]
     features: Features
 
-    @property
-    def inputs(self) -> str:
-        return "images" if self.features is None else "features"
+    def answers(self, split: str) -> Predictions:
+        """What the network in its present state says of every frame of `split`."""
+        index = self.source.split(split)
+        inputs = self.trainer.inputs_key
+        return predict_rows(self.predict, self.evaluation(split), index.rows, inputs=inputs)
 
     def evaluation(self, split: str) -> tf.data.Dataset:
         index = self.source.split(split)
@@ -67,41 +68,12 @@ class RowRun:
         )
 
 
-def build_network(config: RunConfig, source: Source, encoder: Encoder | None) -> keras.Model:
-    """The trained part: RNN, attention and outputs on features, or everything end to end."""
-    space = source.prepared.label_space
-    model, data = config.model, config.data
-    shared = {
-        "expressions": len(space.expressions),
-        "implementation": model.implementation,
-        "dropout": model.dropout,
-        "gru_units": model.gru_units,
-        "attention_length": model.attention_length,
-        "mask_zero_slots": model.mask_zero_slots,
-        "seed": derived_seed(config.train.seed, "sequence network"),
-    }
-    if config.train.cnn == "fixed":
-        return sequence_head(data.sequence_length, features=model.fc_units, **shared)
-    network = vggface_gru_attention(
-        data.sequence_length,
-        image_size=data.image_size,
-        width=model.width,
-        fc_units=model.fc_units,
-        preprocessing=model.preprocessing,
-        weights=model.weights,
-        **shared,
-    )
-    if encoder is not None:
-        network.get_layer("frame_encoder").set_weights(encoder.network.get_weights())
-    return network
-
-
 def run_row(
     config: RunConfig,
     source: Source,
+    bench: Workbench,
     encoder: Encoder | None,
     features: Features,
-    policy: str,
     folder: Path,
     summaries: RunSummaries,
     *,
@@ -118,19 +90,16 @@ def run_row(
         TrainingDiverged: a value was not finite; the last good checkpoint is kept.
     """
     started = time.monotonic()
-    row = RowRun(config, source, build_network(config, source, encoder), features)
-    trainer = compiled(
-        MultiTaskTrainer(row.network, sequence_losses(config.loss), inputs=row.inputs),
-        adam(config.train, policy),
-    )
-    progress = _train(row, trainer, folder, summaries, label, resume)
-    answers = _predict(row, predictor(row.network), source.scored_split)
+    trainer = bench.trainer(config, encoder)
+    row = RowRun(config, source, trainer, bench.predict, features)
+    progress = _train(row, folder, summaries, label, resume)
+    answers = row.answers(source.scored_split)
     index = source.split(source.scored_split)
     metrics = score(answers, index.rows, index.scoring(), config.loss.tasks)
     summaries.scalars(progress.step, source.scored_split, metrics)
     picture_faces(summaries, progress.step, index, answers, config.loss.tasks)
     if features is not None:
-        picture_attention(summaries, progress.step, row.network, row.evaluation("validation"))
+        picture_attention(summaries, progress.step, trainer.network, row.evaluation("validation"))
     best = next(look for look in progress.history if look["step"] == progress.best_step)
     frames = progress.step * config.data.sequences * config.data.sequence_length
     return {
@@ -145,27 +114,21 @@ def run_row(
 
 
 def _train(
-    row: RowRun,
-    trainer: MultiTaskTrainer,
-    folder: Path,
-    summaries: RunSummaries,
-    label: str,
-    resume: bool,
+    row: RowRun, folder: Path, summaries: RunSummaries, label: str, resume: bool
 ) -> Progress:
     settings = row.config.train
     checkpoints = CheckpointFolder(folder)
-    predict = predictor(row.network)
     index = row.source.split("validation")
     scoring = index.scoring()
 
     def validate() -> dict[str, float]:
-        answers = _predict(row, predict, "validation")
+        answers = row.answers("validation")
         return score(answers, index.rows, scoring, row.config.loss.tasks)
 
     def on_look(look: dict[str, Any]) -> None:
         summaries.scalars(look["step"], "train", look["train"])
         summaries.scalars(look["step"], "validation", look["validation"])
-        rate = float(trainer.optimizer.learning_rate.numpy())
+        rate = float(row.trainer.optimizer.learning_rate.numpy())
         summaries.scalars(look["step"], "speed", {"frames_per_second": meter.rate()})
         summaries.scalars(look["step"], "optimizer", {"learning_rate": rate})
 
@@ -174,7 +137,7 @@ def _train(
     meter = Meter(batch_frames * settings.evaluate_every)
     with progress_bar(settings.steps, label, "step", initial=done) as bar:
         return train(
-            trainer,
+            row.trainer,
             row.training,
             validate,
             Schedule(settings.steps, settings.evaluate_every, settings.patience),
@@ -196,8 +159,3 @@ class Meter:
         now = time.monotonic()
         passed, self.last = now - self.last, now
         return self.frames / max(passed, 1e-9)
-
-
-def _predict(row: RowRun, predict: Callable[..., dict], split: str) -> Predictions:
-    index: FrameIndex = row.source.split(split)
-    return predict_rows(predict, row.evaluation(split), index.rows, inputs=row.inputs)

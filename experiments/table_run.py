@@ -19,6 +19,7 @@ from experiments.reporting import baseline_records, report
 from experiments.results import append_record, commit, read_records
 from experiments.rows import run_row
 from experiments.sources import Source, open_source
+from experiments.workbench import Workbench
 from kaffect.config import RunConfig
 from kaffect.data.pipeline import labelled_rows
 from kaffect.data.sequences import make_windows
@@ -62,10 +63,12 @@ class TableRun:
     folder: Path
     resume: bool
     shared: dict[str, Any] = field(init=False)
+    bench: Workbench = field(init=False)
     done: set[tuple[Any, Any, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.shared = self._shared()
+        self.bench = Workbench(self.source.prepared.label_space, self.policy)
         self.done = {
             (record["row"], record["seed"], record.get("config_hash"))
             for record in read_records(self.results)
@@ -106,9 +109,9 @@ class TableRun:
         part = run_row(
             config,
             self.source,
+            self.bench,
             encoder,
             features,
-            self.policy,
             self.folder / "checkpoints" / name,
             summaries,
             label=f"row {number}/{len(self.plan.table.rows)}, seed {seed}",

@@ -28,12 +28,23 @@ RIDGE_PENALTIES = np.logspace(-1, 5, 7)
 class Labels(Protocol):
     """Labels of n frames, as `FrameIndex` and its `scoring` hold them."""
 
-    valence_arousal: np.ndarray  # [n, 2]
-    va_valid: np.ndarray  # [n]
-    expression: np.ndarray  # [n]
-    expression_valid: np.ndarray  # [n]
-    action_units: np.ndarray  # [n, units]
-    au_valid: np.ndarray  # [n]
+    @property
+    def valence_arousal(self) -> np.ndarray: ...  # [n, 2]
+
+    @property
+    def va_valid(self) -> np.ndarray: ...  # [n]
+
+    @property
+    def expression(self) -> np.ndarray: ...  # [n]
+
+    @property
+    def expression_valid(self) -> np.ndarray: ...  # [n]
+
+    @property
+    def action_units(self) -> np.ndarray: ...  # [n, units]
+
+    @property
+    def au_valid(self) -> np.ndarray: ...  # [n]
 
 
 def _score(

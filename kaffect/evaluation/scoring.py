@@ -7,25 +7,12 @@ takes the prediction nearest in time and is scored exactly once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
 
 import numpy as np
 
+from kaffect.data.records import Scoring
 from kaffect.metrics import au_scores, expression_scores, va_scores
 from kaffect.training.prediction import Predictions
-
-
-class Scoring(Protocol):
-    """Annotated source frames and where their prediction stands (`FrameIndex.scoring`)."""
-
-    row: np.ndarray
-    track: np.ndarray
-    valence_arousal: np.ndarray
-    va_valid: np.ndarray
-    expression: np.ndarray
-    expression_valid: np.ndarray
-    action_units: np.ndarray
-    au_valid: np.ndarray
 
 
 def score(
