@@ -1,0 +1,99 @@
+"""Tiny data trees: drawn videos whose pictures carry their own frame number as a bar code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+WIDTH, HEIGHT, BITS = 64, 48, 8
+HEADERS = {
+    "VA": "valence,arousal",
+    "EXPR": "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise",
+    "AU": "AU1,AU2,AU4,AU6,AU12,AU15,AU20,AU25",
+}
+
+
+def draw(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """A grey picture with `number` as vertical bars, lowest bit on the left."""
+    image = np.full((height, width, 3), 90, np.uint8)
+    for bit in range(BITS):
+        left, right = bit * width // BITS, (bit + 1) * width // BITS
+        image[:, left:right] = 220 if number >> bit & 1 else 30
+    return image
+
+
+def read_number(image: np.ndarray) -> int:
+    """The number that `draw` painted."""
+    width = image.shape[1]
+    middles = [(2 * bit + 1) * width // (2 * BITS) for bit in range(BITS)]
+    return sum(int(image[:, m - 1 : m + 1].mean() > 125) << bit for bit, m in enumerate(middles))
+
+
+def write_video(
+    path: Path,
+    images: Iterable[np.ndarray],
+    rate: Fraction | int = 30,
+    times: Sequence[Fraction] | None = None,
+    codec: str = "mpeg4",
+    pixels: str = "yuv420p",
+) -> Path:
+    """Encode pictures; `times` in seconds where the rate is not constant."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    base = Fraction(1, 15360) if times is not None else 1 / Fraction(rate)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=Fraction(rate))
+        stream.pix_fmt = pixels
+        stream.bit_rate = 4_000_000
+        stream.codec_context.time_base = base
+        for number, image in enumerate(images):
+            if number == 0:
+                stream.height, stream.width = image.shape[:2]
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixels)
+            frame.time_base = base
+            frame.pts = number if times is None else round(times[number] / base)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_labels(root: Path, task: str, split: str, track: str, lines: Iterable[str]) -> Path:
+    """An annotation file in the ABAW-1 layout."""
+    path = root / "annotations" / f"{task}_Set" / f"{split}_Set" / f"{track}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([HEADERS[task], *lines]) + "\n")
+    return path
+
+
+def build_tree(root: Path) -> Path:
+    """Four videos: 30, 24 and 60 fps, two people in one, frames without face, missing labels.
+
+    The labels of source frame n (0-based) are valence n / 200, expression n % 7 and
+    AU1 = n % 2; every tenth frame has no valence, every seventh no expression.
+    """
+    plan = [
+        ("a", "Training", Fraction(30), 50, ("a",)),
+        ("b", "Training", Fraction(24000, 1001), 40, ("b_left", "b_right")),
+        ("c", "Validation", Fraction(60), 62, ("c",)),
+        ("d", "Test", Fraction(30), 33, ("d",)),
+    ]
+    rows = ["video,subject"]
+    for video, split, rate, frames, tracks in plan:
+        write_video(root / "videos" / f"{video}.mp4", map(draw, range(frames)), rate)
+        for track in tracks:
+            va = ("-5,-5" if n % 10 == 9 else f"{n / 200},-0.5" for n in range(frames))
+            write_labels(root, "VA", split, track, va)
+            classes = (str(-1 if n % 7 == 6 else n % 7) for n in range(frames))
+            write_labels(root, "EXPR", split, track, classes)
+            if track != "a":
+                units = (f"{n % 2},0,0,0,1,0,0,0" for n in range(frames))
+                write_labels(root, "AU", split, track, units)
+            rows.append(f"{track},person_{track}")
+    (root / "boxes").mkdir()
+    boxes = [f"{n + 1},0,0,{WIDTH},{HEIGHT}" for n in range(50) if n not in (20, 21, 22)]
+    (root / "boxes" / "a.csv").write_text("\n".join(["frame,left,top,right,bottom", *boxes]) + "\n")
+    (root / "subjects.csv").write_text("\n".join(rows) + "\n")
+    return root
