@@ -143,16 +143,20 @@ class AttentionGRUCell(keras.layers.Layer):
             candidate = tf.matmul(both, candidate_kernel) + candidate_bias
             below = update * previous + (1 - update) * tf.tanh(candidate)
             hidden.append(below)
-        query = tf.matmul(tf.concat(hidden, -1), self.query_kernel) + self.query_bias
-        keys = tf.tensordot(state.window, self.key_kernel, 1)
-        scores = tf.linalg.matvec(tf.tanh(keys + query[:, tf.newaxis]), self.score)
-        mask = slot_mask(state.filled, self.attention_length) if self.mask_zero_slots else None
-        attention = attend(scores, mask)
+        attention = self.attention(tuple(hidden), state.window, state.filled)
         context = tf.linalg.matvec(state.window, attention, transpose_a=True)
         output = tf.matmul(tf.concat([below, context], -1), self.output_kernel) + self.output_bias
         window = tf.concat([state.window[:, 1:], output[:, tf.newaxis]], 1)
         filled = tf.minimum(state.filled + 1, self.attention_length)
         return output, State(tuple(hidden), context, window, filled), attention
+
+    def attention(self, hidden: tuple[Tensor, ...], window: Tensor, filled: Tensor) -> Tensor:
+        """Step 3's softmax: [batch, attention_length], one weight for each slot of the window."""
+        query = tf.matmul(tf.concat(hidden, -1), self.query_kernel) + self.query_bias
+        keys = tf.tensordot(window, self.key_kernel, 1)
+        scores = tf.linalg.matvec(tf.tanh(keys + query[:, tf.newaxis]), self.score)
+        mask = slot_mask(filled, self.attention_length) if self.mask_zero_slots else None
+        return attend(scores, mask)
 
     def initial_state(self, batch_size: int | Tensor) -> State:
         return self.unflatten(self.get_initial_state(batch_size))
