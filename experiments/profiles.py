@@ -21,8 +21,7 @@ class Profile:
         model: the network; `pretrain`: training of the CNN on single frames.
         steps, evaluate_every, patience: as in `TrainConfig`.
         epochs: where set, steps are that many passes over the training windows
-            and a look follows each pass, at least every 20 and at most every 250 steps.
-        pretrain_epochs: where set, the same for single frames.
+            and a look follows each pass, but not before 10 and not after 250 steps.
     """
 
     name: str
@@ -32,7 +31,6 @@ class Profile:
     evaluate_every: int
     patience: int
     epochs: int | None = None
-    pretrain_epochs: int | None = None
     synthetic: dict[str, Any] = field(default_factory=dict)
     deviations: tuple[str, ...] = ()
 
@@ -65,11 +63,10 @@ PAPER = Profile(
     name="paper",
     model=ModelConfig(),
     pretrain=PretrainConfig(),
-    steps=0,
-    evaluate_every=0,
-    patience=10,
+    steps=1,
+    evaluate_every=1,
+    patience=6,
     epochs=60,
-    pretrain_epochs=10,
     synthetic={"profile": "paper"},
 )
 PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, PAPER)}

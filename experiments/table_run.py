@@ -21,7 +21,6 @@ from experiments.rows import run_row
 from experiments.sources import Source, open_source
 from experiments.workbench import Workbench
 from kaffect.config import RunConfig
-from kaffect.data.pipeline import labelled_rows
 from kaffect.data.sequences import make_windows
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
@@ -159,15 +158,9 @@ class TableRun:
 
 def scaled_to_data(base: RunConfig, profile: Profile, source: Any) -> RunConfig:
     """Turn a profile's epochs into steps, now that the size of the data is known."""
-    train, pretrain = base.train, base.pretrain
-    if profile.epochs is not None:
-        windows = len(make_windows(source.split("train"), base.data.sequence_length))
-        epoch = -(-windows // base.data.sequences)
-        look = min(max(epoch, 20), 250)
-        train = dataclasses.replace(train, steps=profile.epochs * look, evaluate_every=look)
-    if profile.pretrain_epochs is not None and base.model.weights is None:
-        frames = source.prepared.split("train").for_partition(pretrain.partition)
-        epoch = -(-len(labelled_rows(frames)) // pretrain.batch)
-        steps = profile.pretrain_epochs * epoch
-        pretrain = dataclasses.replace(pretrain, steps=steps, evaluate_every=min(epoch, 500))
-    return dataclasses.replace(base, train=train, pretrain=pretrain)
+    if profile.epochs is None:
+        return base
+    windows = len(make_windows(source.split("train"), base.data.sequence_length))
+    look = min(max(-(-windows // base.data.sequences), 10), 250)
+    train = dataclasses.replace(base.train, steps=profile.epochs * look, evaluate_every=look)
+    return dataclasses.replace(base, train=train)

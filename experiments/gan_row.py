@@ -1,0 +1,121 @@
+"""One row of Table IX with one seed: trained, chosen on validation, scored (Section V-A)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.pictures import read_images
+from experiments.sources import Source
+from kaffect.data.pipeline import labelled_rows
+from kaffect.evaluation.discriminator import judge_of, score_discriminator
+from kaffect.evaluation.gan_watch import GanWatch
+from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.determinism import derived_seed
+from kaffect.training.gan import GanTrainer
+from kaffect.training.gan_config import GanConfig
+from kaffect.training.gan_data import GanBatches
+from kaffect.training.gan_images import normalise, to_pixels
+from kaffect.training.gan_loop import restore_gan, train_gan
+from kaffect.training.progress import StepBar, progress_bar
+from kaffect.training.summaries import RunSummaries
+
+REAL_FACES = 256  # whose pairwise distance stands beside the generated ones'
+
+
+def training_faces(source: Source, size: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Evenly spread labelled training faces at the generator's size, and their rows."""
+    index = source.split("train")
+    rows = labelled_rows(index)
+    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+    parts = np.array_split(rows, max(1, len(rows) // 512))
+    pictures = [to_pixels(normalise(read_images(index, part), size)) for part in parts]
+    return np.concatenate(pictures), rows
+
+
+def run_gan_row(
+    config: GanConfig,
+    source: Source,
+    folder: Path,
+    summaries: RunSummaries,
+    policy: str,
+    *,
+    label: str,
+    resume: bool,
+) -> tuple[GanTrainer, dict[str, Any]]:
+    """Train one GAN and score its discriminator.
+
+    Args:
+        config: all settings, the seed among them.
+        folder: of its checkpoints and pictures.
+        label: of the progress bar.
+
+    Returns:
+        The trainer as at the end of training (the last weights, not the best), and the
+        part of the row's record that depends on the training.
+
+    Raises:
+        TrainingDiverged: a value was not finite; the last good checkpoint is kept.
+    """
+    trainer = GanTrainer(config, policy)
+    judge = judge_of(trainer)
+    batches = GanBatches(
+        source.prepared.split("train"),
+        partition=source.partition,
+        batch=config.batch,
+        unlabelled=config.unlabelled,
+        seed=derived_seed(config.seed, "frame order"),
+    )
+    checkpoints = CheckpointFolder(folder)
+    real, _ = training_faces(source, config.image_size, REAL_FACES)
+    watch = GanWatch(trainer, folder, summaries, real)
+    validation, scored = source.split("validation"), source.split(source.scored_split)
+    total = config.in_rounds(config.steps)
+    with progress_bar(total // len(config.updates), label, "round") as bar:
+        progress = train_gan(
+            trainer,
+            batches,
+            lambda: score_discriminator(trainer, judge, validation),
+            checkpoints,
+            resume=resume,
+            callbacks=[StepBar(bar, config.batch)],
+            on_look=watch,
+            on_resume=watch.resume,
+            restore_best=False,
+        )
+    watch.animate()
+    started = time.monotonic()
+    last_score = progress.history[-1]["validation"]["score"]
+    metrics = _best_scores(trainer, judge, checkpoints, progress.step, scored)
+    best = next(look for look in progress.history if look["step"] == progress.best_step)
+    updates = config.batch * progress.step
+    record = {
+        "metrics": metrics,
+        "validation": best["validation"],
+        "last_validation_score": last_score,
+        "generator": progress.history[-1]["generator"],
+        "alarms": sorted({text for look in progress.history for text in look["alarms"]}),
+        "best_step": progress.best_step,
+        "steps": progress.step,
+        "wall_time": round(progress.seconds, 2),
+        "frames_per_second": round(updates / max(progress.seconds, 1e-9), 1),
+        "scoring_time": round(time.monotonic() - started, 2),
+        "unlabelled_frames": int(len(batches.hidden)),
+    }
+    return trainer, record
+
+
+def _best_scores(
+    trainer: GanTrainer, judge: Any, checkpoints: CheckpointFolder, last: int, scored: Any
+) -> dict[str, float]:
+    """Scores of the checkpoint that validation chose; the trainer has its last weights after it."""
+    best = checkpoints.best()
+    if best is not None and best != last:
+        restore_gan(trainer, checkpoints, best)
+    metrics = score_discriminator(trainer, judge, scored)
+    if best is not None and best != last:
+        restore_gan(trainer, checkpoints, last)
+    return metrics

@@ -1,0 +1,167 @@
+"""Runs the plan of Table IX: data, trainings, baselines, quality, reports (paper Section V-A)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from experiments.gan import GanPlan
+from experiments.gan_definitions import GanRow
+from experiments.gan_row import run_gan_row
+from experiments.profiles import PROFILES
+from experiments.reference import rows as reference_rows
+from experiments.reporting import baseline_records
+from experiments.results import append_record, commit, read_records
+from experiments.sources import Source, open_source
+from kaffect.evaluation.baselines import constant_baseline
+from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
+from kaffect.files import write_text
+from kaffect.training.determinism import make_deterministic
+from kaffect.training.devices import choose_strategy
+from kaffect.training.gan_config import GanConfig
+from kaffect.training.precision import precision_here
+from kaffect.training.summaries import RunSummaries
+
+SCHEMA = 1
+SHOWN = ("ccc_valence", "ccc_arousal", "au_f1_weighted", "au_f1_macro", "au_accuracy")
+BOTH = "the paper does not say which configuration its Table IX is of: both are reported"
+
+
+def run(plan: GanPlan, folder: Path, resume: bool) -> None:
+    """Train every row of `plan` that has no result yet in `folder`, then write the reports."""
+    started = time.monotonic()
+    source = open_source(plan.data, PROFILES[plan.profile.name], "au")
+    policy = precision_here(plan.precision)
+    print(f"precision {policy}; results in {folder}", flush=True)
+    table = GanTableRun(plan, source, policy, folder, resume)
+    with choose_strategy().scope():
+        for number, row, config in plan.trainings(source.prepared.label_space):
+            table.run_row(number, row, config)
+    table.run_baselines()
+    for configuration in plan.configurations:
+        report(plan, configuration, folder, table.results)
+    print(f"done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+@dataclass
+class GanTableRun:
+    """Table IX on one data set, in one results folder."""
+
+    plan: GanPlan
+    source: Source
+    policy: str
+    folder: Path
+    resume: bool
+    done: set[tuple[Any, Any, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.done = {
+            (record["row"], record["seed"], record.get("config_hash"))
+            for record in read_records(self.results)
+            if record.get("data_hash") == self.source.prepared.hash
+        }
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "table_ix.jsonl"
+
+    def run_row(self, number: int, row: GanRow, config: GanConfig) -> None:
+        """Train and score one row, unless its result is there."""
+        if (number, config.seed, config.hash()) in self.done:
+            return
+        make_deterministic(config.seed)
+        kernel = f"-kernel-{config.kernel}" if config.configuration == 2 else ""
+        name = f"configuration-{config.configuration}{kernel}-row-{number:02d}-seed-{config.seed}"
+        settings = {**row.settings, "configuration": config.configuration, "seed": config.seed}
+        summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
+        label = f"row {number}, configuration {config.configuration}, seed {config.seed}"
+        _, part = run_gan_row(
+            config,
+            self.source,
+            self.folder / "gans" / name,
+            summaries,
+            self.policy,
+            label=label,
+            resume=self.resume,
+        )
+        summaries.scalars(part["steps"], self.source.scored_split, part["metrics"])
+        summaries.close()
+        record = {
+            **self.shared(config.configuration),
+            **part,
+            "row": number,
+            "label": row.label,
+            "seed": config.seed,
+            "config": config.to_dict(),
+            "config_hash": config.hash(),
+            "settings_hash": row.configure(
+                self.plan.base(config.configuration), self.source.prepared.label_space, 0
+            ).hash(),
+            "folder": f"gans/{name}",
+            "time": _now(),
+        }
+        append_record(self.results, record)
+        shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
+        print(f"{label} ({row.label}): {shown}", flush=True)
+
+    def run_baselines(self) -> None:
+        """Constant predictors and the linear probe, once for each configuration's report."""
+        present = {
+            (record["row"], record["configuration"]) for record in read_records(self.results)
+        }
+        if all(("linear_probe", c) in present for c in self.plan.configurations):
+            return
+        baselines = [*baseline_records(self.source), self._every_unit()]
+        for configuration in self.plan.configurations:
+            for record in baselines:
+                if (record["row"], configuration) not in present:
+                    shared = self.shared(configuration)
+                    append_record(self.results, {**shared, **record, "time": _now()})
+
+    def _every_unit(self) -> dict[str, Any]:
+        labels = self.source.split("train").scoring()
+        truth = self.source.split(self.source.scored_split).scoring()
+        classes = len(self.source.prepared.label_space.expressions)
+        metrics = constant_baseline(labels, truth, units="all", classes=classes)
+        label = "constant, every AU"
+        row = {"row": "constant_all_units", "label": label, "seed": 0, "wall_time": 0.0}
+        return {**row, "metrics": {k: v for k, v in metrics.items() if k.startswith("au_")}}
+
+    def shared(self, configuration: int) -> dict[str, Any]:
+        """What every record of one configuration has in common."""
+        return {
+            "schema": SCHEMA,
+            "table": self.plan.table.name,
+            "configuration": configuration,
+            "profile": self.plan.profile.name,
+            "data_kind": self.source.kind,
+            "data_name": self.source.name,
+            "data_hash": self.source.prepared.hash,
+            "scored_split": self.source.scored_split,
+            "precision": self.policy,
+            "commit": commit(),
+            "notes": [BOTH, *self.plan.profile.deviations, *self.source.notes],
+        }
+
+
+def report(plan: GanPlan, configuration: int, folder: Path, results: Path) -> None:
+    """Print one configuration's table beside the paper's; write it as Markdown and HTML."""
+    size = plan.base(configuration).image_size
+    summary = summarise(
+        [r for r in read_records(results) if r["configuration"] == configuration],
+        reference_rows(plan.table.name),
+        table=plan.table.name,
+        title=f"{plan.table.title}; configuration {configuration} ({size}x{size})",
+    )
+    stem = f"table_ix_configuration_{configuration}"
+    write_text(folder / f"{stem}.md", render_markdown(summary))
+    write_text(folder / f"{stem}.html", render_html(summary))
+    print(render_terminal(summary))
+    print(f"report: {folder / (stem + '.html')} and .md; runs: {results}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
