@@ -70,7 +70,7 @@ _DEMO_RATES = {"generator_rate": 2e-4, "discriminator_rate": 1e-3}
 
 SMOKE = GanProfile(
     name="smoke",
-    configurations=(1, 2),
+    configurations=(1,),
     changes={
         1: {"width": 0.1, "steps": 12, "evaluate_every": 6, "batch": 16},
         2: {"width": 0.05, "steps": 6, "evaluate_every": 3, "batch": 8},

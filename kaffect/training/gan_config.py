@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaffect.config import PRECISIONS, VA_LOSSES, from_dict
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
-from kaffect.losses import Heads
+from kaffect.labels import LABEL_SPACES
+
+if TYPE_CHECKING:
+    from kaffect.losses import Heads
 
 # One letter for each update of a round: D the discriminator, G the generator.
 # "paper": more generator updates, as the sentence begins and the ancestor code does.
@@ -32,6 +35,7 @@ class GanConfig:
         style: order of the layers in configuration 1, see `ssgan_generator`.
         width: factor on all channel numbers; 1 is the paper's networks.
         valence_arousal, action_units: which heads the discriminator has (Table IX's rows).
+        label_space: whose Action Units those are.
         va_loss: "ccc" or "mse".
         schedule: "paper", "literal", or the updates of a round in letters, such as "DGG".
         generator_rate, discriminator_rate: of Adam, 1e-4 and 1e-5.
@@ -52,6 +56,7 @@ class GanConfig:
     width: float = 1.0
     valence_arousal: bool = True
     action_units: int = 8
+    label_space: str = "aff-wild"
     va_loss: str = "mse"
     batch: int = 64
     schedule: str = "paper"
@@ -81,6 +86,8 @@ class GanConfig:
         self._require("smoothing", ("paper", "per_class"))
         self._require("statistics", ("real", "all"))
         self._require("precision", PRECISIONS)
+        self._require("label_space", tuple(LABEL_SPACES))
+        self._require("action_units", (0, len(LABEL_SPACES[self.label_space].action_units)))
         if not self.valence_arousal and not self.action_units:
             raise ConfigError("gan: a discriminator needs valence_arousal, action_units or both")
         if self.configuration == 2 and self.style != "paper":
@@ -117,6 +124,10 @@ class GanConfig:
 
     @property
     def heads(self) -> Heads:
+        """The outputs of the discriminator, as the losses know them."""
+        # Here, so that describing a run needs no TensorFlow.
+        from kaffect.losses import Heads
+
         return Heads(self.valence_arousal, self.action_units)
 
     @property
@@ -124,6 +135,11 @@ class GanConfig:
         """Of 'va' and 'au', those that the discriminator is trained for."""
         pairs = (("va", self.valence_arousal), ("au", bool(self.action_units)))
         return tuple(task for task, wanted in pairs if wanted)
+
+    @property
+    def unit_names(self) -> tuple[str, ...]:
+        """Names of the Action Unit outputs, in order."""
+        return LABEL_SPACES[self.label_space].action_units if self.action_units else ()
 
     @property
     def image_size(self) -> int:

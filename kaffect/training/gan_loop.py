@@ -21,7 +21,9 @@ from kaffect.training.gan_config import GanConfig
 from kaffect.training.loop import DatasetFrom, Progress, Validate
 
 # Settings that decide which variables a checkpoint has and what they mean.
-_IDENTITY = ("configuration", "kernel", "style", "width", "valence_arousal", "action_units")
+_IDENTITY = (
+    "configuration", "kernel", "style", "width", "label_space", "valence_arousal", "action_units",
+)  # fmt: skip
 DESCRIPTION = "gan.json"
 
 
@@ -95,6 +97,7 @@ def train_gan(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_look: Callable[[dict[str, Any]], None] = lambda look: None,
+    on_resume: Callable[[list[dict[str, Any]]], None] = lambda history: None,
     restore_best: bool = True,
 ) -> Progress:
     """Train for `trainer.config.steps` updates, rounded up to whole rounds.
@@ -107,6 +110,7 @@ def train_gan(
         resume: go on from the newest checkpoint where there is one.
         callbacks: Keras callbacks; a batch is one round for them.
         on_look: receives each new entry of the history; may add to it.
+        on_resume: receives the history up to the checkpoint that is resumed.
         restore_best: leave the weights that were best on validation in the trainer, not the last.
 
     Raises:
@@ -118,6 +122,7 @@ def train_gan(
     last = checkpoints.last() if resume else None
     if last is not None:
         progress = from_dict(Progress, restore_gan(trainer, checkpoints, last), "checkpoint state")
+        on_resume(progress.history)
     else:
         description = {"kind": "gan", "config": config.to_dict()}
         write_json(checkpoints.root / DESCRIPTION, description)

@@ -89,7 +89,11 @@ def _adam(trainer: tiny_gan.GanTrainer) -> list[np.ndarray]:
 def _another_configuration_is_refused(folder: Path) -> None:
     for change, text in (
         ({"configuration": 2}, "configuration. Expected 2. Received: 1"),
-        ({"action_units": 12}, "action_units. Expected 12. Received: 8"),
+        (
+            {"action_units": 12, "label_space": "aff-wild2"},
+            "label_space. Expected aff-wild2. Received: 'aff-wild'",
+        ),
+        ({"action_units": 0}, "action_units. Expected 0. Received: 8"),
         ({"valence_arousal": False}, "valence_arousal. Expected False. Received: True"),
     ):
         with pytest.raises(ArtifactError, match=text):
