@@ -165,7 +165,7 @@ class AttentionGRU(keras.layers.Layer):
         outputs, attention, last = recurrence.run(
             projected, weights, state, self.mask_zero_slots, self.jit_compile
         )
-        return tf.transpose(outputs, [1, 0, 2]), tf.transpose(attention, [1, 0, 2]), last
+        return tf.transpose(outputs, [1, 0, 2]), attention, last
 
     def _folded(self, inputs: Tensor) -> tuple[Tensor, Weights]:
         """The inputs' part of the first layer [time, batch, 3 units], and the loop's weights.

@@ -61,8 +61,8 @@ class State(NamedTuple):
 
 
 class _Trace(NamedTuple):
-    """What the way back needs of the way forward: [time, batch, ...], but the activation of the
-    scores [time, length, batch, V]."""
+    """What the way back needs of the way forward: [time, batch, ...], but the attention's weights
+    and the activation of its scores [time, length, batch, ...]."""
 
     gates: tuple[Tensor, ...]
     candidates: tuple[Tensor, ...]
@@ -79,12 +79,12 @@ def slot_mask(filled: Tensor, length: int) -> Tensor:
     return tf.cast(tf.cast(tf.range(length), filled.dtype) >= first, filled.dtype)
 
 
-def attend(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """Softmax over the slots [batch, length]; masked slots get exactly 0."""
+def attend(scores: Tensor, mask: Tensor | None, axis: int = -1) -> Tensor:
+    """Softmax over the slots, which lie on `axis`; masked slots get 0, even if none is filled."""
     # Written out: for rows this short oneDNN's softmax costs more than its parts.
     shifted = scores if mask is None else tf.where(mask > 0, scores, _MASKED)
-    weights = tf.exp(shifted - tf.reduce_max(shifted, -1, keepdims=True))
-    weights /= tf.reduce_sum(weights, -1, keepdims=True)
+    weights = tf.exp(shifted - tf.reduce_max(shifted, axis, keepdims=True))
+    weights /= tf.reduce_sum(weights, axis, keepdims=True)
     return weights if mask is None else weights * mask
 
 
@@ -112,7 +112,8 @@ def _stack_step(weights: Weights, projected: Tensor, state: State) -> tuple[list
 def _forward(projected: Tensor, weights: Weights, state: State, masked: bool) -> tuple:
     """Run all frames. Gives the trace and the last state; `projected` is [time, batch, 3 U_1].
 
-    Windows are [length, batch, U] in here: dropping the oldest slot is then free.
+    Windows are [length, batch, U] in here, and so are the attention's weights: dropping the oldest
+    slot is then free.
     """
     layers, length = len(state.hidden), state.window.shape[1]
     size, steps = state.window.shape[2], tf.shape(projected)[0]
@@ -121,12 +122,8 @@ def _forward(projected: Tensor, weights: Weights, state: State, masked: bool) ->
 
     def body(t: Tensor, state: State, keys: Tensor, arrays: list) -> tuple:
         gates, candidates, hidden = _stack_step(weights, projected[t], state)
-        query = tf.matmul(tf.concat(hidden, -1), weights.query) + weights.query_bias
-        activation = tf.tanh(keys + query)
-        # Sums of products rather than batched products: these are slow where each is small.
-        scores = tf.transpose(tf.reduce_sum(activation * weights.score, -1))
-        attention = attend(scores, slot_mask(state.filled, length) if masked else None)
-        context = tf.reduce_sum(tf.transpose(attention)[..., tf.newaxis] * state.window, 0)
+        mask = tf.transpose(slot_mask(state.filled, length)) if masked else None
+        activation, attention, context = _attention_step(weights, hidden, state.window, keys, mask)
         both = tf.matmul(tf.concat([hidden[-1], context], -1), weights.output)
         both += weights.output_bias
         output = both[:, :size]
@@ -148,6 +145,16 @@ def _forward(projected: Tensor, weights: Weights, state: State, masked: bool) ->
     return _Trace(*parts, *stacked[3 * layers :]), last
 
 
+def _attention_step(
+    weights: Weights, hidden: list[Tensor], window: Tensor, keys: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    query = tf.matmul(tf.concat(hidden, -1), weights.query) + weights.query_bias
+    activation = tf.tanh(keys + query)
+    # Sums of products rather than batched products: these are slow where each is small.
+    attention = attend(tf.reduce_sum(activation * weights.score, -1), mask, axis=0)
+    return activation, attention, tf.reduce_sum(attention[..., tf.newaxis] * window, 0)
+
+
 def _trace_shapes(batch: int | None, weights: Weights, state: State) -> list[list[int | None]]:
     units = [hidden.shape[-1] for hidden in state.hidden]
     length, size = state.window.shape[1:]
@@ -156,7 +163,7 @@ def _trace_shapes(batch: int | None, weights: Weights, state: State) -> list[lis
         *([batch, u] for u in units),
         *([batch, u] for u in units),
         [batch, size],
-        [batch, length],
+        [length, batch],
         [length, batch, weights.score.shape[0]],
         [batch, size],
     ]
@@ -181,8 +188,9 @@ def _backward(
     before = [_shifted(h0, h) for h0, h in zip(state.hidden, trace.hidden)]
     # Window of frame t = rows t ... t + length - 1 of this.
     history = tf.concat([tf.transpose(state.window, [1, 0, 2]), trace.output], 0)
-    sizes = [*(3 * u for u in units), vector, size + vector, length]
-    arrays = [tf.TensorArray(d_outputs.dtype, steps, element_shape=[batch, n]) for n in sizes]
+    sizes = [*(3 * u for u in units), vector, size + vector]
+    shapes = [*([batch, n] for n in sizes), [length, batch]]
+    arrays = [tf.TensorArray(d_outputs.dtype, steps, element_shape=shape) for shape in shapes]
     empty = tf.zeros_like(trace.activation[0, :1])
 
     def body(t: Tensor, carry: tuple, arrays: list) -> tuple:
@@ -190,20 +198,18 @@ def _backward(
         d_both = tf.concat([d_outputs[t] + d_window[-1], d_keys[-1]], -1)
         below = tf.matmul(d_both, weights.output, transpose_b=True)
         d_context += below[:, size:]
-        attention, activation = trace.attention[t], trace.activation[t]
-        d_attention = tf.reduce_sum(history[t : t + length] * d_context, -1)
-        d_scores = _softmax_back(attention, tf.transpose(d_attention))
-        outer = tf.transpose(d_scores)[..., tf.newaxis] * weights.score
-        d_pre = tf.raw_ops.TanhGrad(y=activation, dy=outer)
+        attention, window = trace.attention[t], history[t : t + length]
+        d_scores, d_pre = _attention_back(
+            weights, trace.activation[t], attention, window, d_context
+        )
         d_query = tf.reduce_sum(d_pre, 0)
         d_window = tf.concat([tf.zeros_like(d_window[:1]), d_window[:-1]], 0)
-        d_window += tf.transpose(attention)[..., tf.newaxis] * d_context
+        d_window += attention[..., tf.newaxis] * d_context
         d_keys = tf.concat([empty, d_keys[:-1]], 0) + d_pre
         from_query = tf.split(tf.matmul(d_query, weights.query, transpose_b=True), units, -1)
         d_hidden = [a + b for a, b in zip(d_hidden, from_query)]
         d_hidden[-1] += below[:, :size]
-        steps_back = _stack_back(weights, trace, before, t, d_hidden)
-        d_joint, d_context, d_hidden = steps_back
+        d_joint, d_context, d_hidden = _stack_back(weights, trace, before, t, d_hidden)
         values = [*d_joint, d_query, d_both, d_scores]
         arrays = [array.write(t, value) for array, value in zip(arrays, values)]
         return t - 1, (d_hidden, d_context, d_window, d_keys), arrays
@@ -219,9 +225,14 @@ def _backward(
     return [array.stack() for array in arrays], d_state, d_keys
 
 
-def _softmax_back(attention: Tensor, d_attention: Tensor) -> Tensor:
-    inner = tf.reduce_sum(attention * d_attention, -1, keepdims=True)
-    return attention * (d_attention - inner)
+def _attention_back(
+    weights: Weights, activation: Tensor, attention: Tensor, window: Tensor, d_context: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the scores [length, batch] and of key plus query [length, batch, V]."""
+    d_attention = tf.reduce_sum(window * d_context, -1)
+    d_scores = attention * (d_attention - tf.reduce_sum(attention * d_attention, 0))
+    outer = d_scores[..., tf.newaxis] * weights.score
+    return d_scores, tf.raw_ops.TanhGrad(y=activation, dy=outer)
 
 
 def _stack_back(
@@ -282,9 +293,7 @@ def _weight_gradients(
         candidate=tuple(candidate),
         query=_product(tf.concat(trace.hidden, -1), d_query),
         query_bias=tf.reduce_sum(d_query, [0, 1]),
-        score=tf.squeeze(
-            _product(trace.activation, tf.transpose(d_scores, [0, 2, 1])[..., tf.newaxis]), -1
-        ),
+        score=tf.squeeze(_product(trace.activation, d_scores[..., tf.newaxis]), -1),
         # Only the keys of the first window are made with it; later ones are folded in `output`.
         key=_product(tf.transpose(state.window, [1, 0, 2]), d_keys),
         output=_product(tf.concat([trace.hidden[-1], trace.context], -1), d_both),
@@ -311,7 +320,7 @@ def run(
         jit_compile: let XLA compile both loops.
 
     Returns:
-        outputs [time, batch, U], attention weights [time, batch, length] (no gradient flows through
+        outputs [time, batch, U], attention weights [batch, time, length] (no gradient flows through
         these) and the state after the last frame.
     """
     layers = len(state.hidden)
@@ -333,7 +342,8 @@ def run(
             d_inputs, d_weights = _weight_gradients(trace, first, loops, d_keys)
             return tf.nest.flatten((d_inputs, d_weights, d_state))
 
-        return (trace.output, trace.attention, *tf.nest.flatten(last)), gradient
+        attention = tf.transpose(trace.attention, [2, 0, 1])
+        return (trace.output, attention, *tf.nest.flatten(last)), gradient
 
     outputs, attention, *last = differentiable(*tf.nest.flatten((projected, weights, state)))
     return outputs, attention, State(tuple(last[:layers]), *last[layers:])

@@ -283,7 +283,7 @@ def test_unknown_batch_and_time_in_a_functional_model(implementation):
 def test_gradients_with_unknown_batch_and_time(implementation):
     layer = small(implementation, dtype="float64")
     inputs, cotangent = numbers(2, 6, 8, dtype="float64"), numbers(2, 6, 6, dtype="float64", seed=1)
-    layer(inputs)
+    layer.build(inputs.shape)
     _, expected = outputs_and_gradients(layer, inputs, cotangent)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.float64)] * 2)
