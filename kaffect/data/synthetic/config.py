@@ -44,7 +44,7 @@ class SyntheticConfig:
         (480, 270),
         (240, 320),
     )
-    preset: str = "superfast"
+    preset: str = "ultrafast"
     crf: int = 20
 
     def __post_init__(self) -> None:
