@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from kaffect.data.augment import Augmentation
 from kaffect.data.examples import parse_images
-from kaffect.data.records import FrameIndex, RecordReader
+from kaffect.data.records import FrameIndex
 from kaffect.data.sequences import PADDING
 from kaffect.errors import DatasetError
 
@@ -198,7 +198,7 @@ class _Loader:
                 f"{index.name!r} with {len(index.track)}"
             )
         self._index, self._features = index, features
-        self._reader = RecordReader(index) if features is None else None
+        self._reader = index.reader if features is None else None
         self._units = index.action_units.shape[1]
 
     def __call__(self, rows: tf.Tensor) -> Batch:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass, replace
+import weakref
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,14 @@ class FrameIndex:
         return Scoring(**columns)
 
     @property
+    def reader(self) -> RecordReader:
+        """Reads the records of the split; one for all partitions."""
+        readers = self.data._readers
+        if self.name not in readers:
+            readers[self.name] = RecordReader(self)
+        return readers[self.name]
+
+    @property
     def shards(self) -> tuple[Path, ...]:
         described = self.data.manifest["splits"][self.name]["shards"]
         return tuple(safe_join(self.data.root, shard["name"]) for shard in described)
@@ -152,6 +161,7 @@ class PreparedData:
     encoding: str
     hash: str
     missing: tuple[str, ...]
+    _readers: dict[str, RecordReader] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, root: str | Path, verify: bool = True) -> PreparedData:
@@ -241,6 +251,8 @@ class PreparedData:
 class RecordReader:
     """Random access to the records of one split by row number; safe in many threads.
 
+    Take it from `FrameIndex.reader`: all batches of a split share its open files.
+
     Raises (on reading):
         DatasetError: a record is not where the index says.
     """
@@ -248,6 +260,7 @@ class RecordReader:
     def __init__(self, index: FrameIndex) -> None:
         self._index = index
         self._descriptors = [os.open(path, os.O_RDONLY) for path in index.shards]
+        weakref.finalize(self, _close, self._descriptors).atexit = False
 
     def read(self, rows: np.ndarray) -> list[bytes]:
         """The serialised Example of each row; `b""` for -1 (padding)."""
@@ -269,10 +282,7 @@ class RecordReader:
             records.append(data[HEADER_BYTES:])
         return records
 
-    def close(self) -> None:
-        for descriptor in self._descriptors:
-            os.close(descriptor)
-        self._descriptors = []
 
-    def __del__(self) -> None:
-        self.close()
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -30,7 +30,8 @@ def check_manifest(root: Path, manifest: Any) -> None:
     if seal(manifest)["seal"] != manifest.get("seal") or not isinstance(files, list):
         raise DatasetError(f"{path}: damaged: its contents do not fit its own hash. {AGAIN}")
     for entry in files:
-        if not isinstance(entry, dict) or set(entry) != {"name", "bytes", "sha256"}:
+        kinds = {k: type(v) for k, v in entry.items()} if isinstance(entry, dict) else None
+        if kinds != {"name": str, "bytes": int, "sha256": str}:
             raise DatasetError(f"{path}: damaged: an entry of 'files' is not one. {AGAIN}")
 
 

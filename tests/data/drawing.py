@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 WIDTH, HEIGHT, BITS = 64, 48, 8
+FACELESS = (20, 21, 22)  # source frames of track a, from 0
 HEADERS = {
     "VA": "valence,arousal",
     "EXPR": "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise",
@@ -93,7 +94,10 @@ def build_tree(root: Path) -> Path:
                 write_labels(root, "AU", split, track, units)
             rows.append(f"{track},person_{track}")
     (root / "boxes").mkdir()
-    boxes = [f"{n + 1},0,0,{WIDTH},{HEIGHT}" for n in range(50) if n not in (20, 21, 22)]
-    (root / "boxes" / "a.csv").write_text("\n".join(["frame,left,top,right,bottom", *boxes]) + "\n")
+    for track, frames in (("a", 50), ("b_left", 40), ("c", 62)):
+        seen = (n for n in range(frames) if track != "a" or n not in FACELESS)
+        boxes = (f"{n + 1},0,0,{WIDTH},{HEIGHT}" for n in seen)
+        text = "\n".join(["frame,left,top,right,bottom", *boxes])
+        (root / "boxes" / f"{track}.csv").write_text(text + "\n")
     (root / "subjects.csv").write_text("\n".join(rows) + "\n")
     return root

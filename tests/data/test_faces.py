@@ -28,11 +28,11 @@ def test_a_box_of_the_crop_size_is_copied() -> None:
 
 
 def test_shrinking_averages() -> None:
-    """Exactly half the size: each pixel is the mean of four."""
-    image = np.random.default_rng(0).integers(0, 256, (192, 192, 3), dtype=np.uint8)
-    crop = CropRule().apply(image, np.array([0, 0, 192, 192]))
-    means = image.reshape(96, 2, 96, 2, 3).mean(axis=(1, 3))
-    assert np.abs(crop - means).max() <= 0.5
+    """Exactly a quarter of the size: each pixel is the mean of sixteen."""
+    image = np.random.default_rng(0).integers(0, 256, (384, 384, 3), dtype=np.uint8)
+    crop = CropRule().apply(image, np.array([0, 0, 384, 384]))
+    means = image.reshape(96, 4, 96, 4, 3).mean(axis=(1, 3))
+    assert np.abs(crop - means).max() <= 0.51
 
 
 def test_enlarging_interpolates_between_neighbours() -> None:
