@@ -15,6 +15,11 @@ PROFILE_NAMES = ("smoke", "demo", "paper")
 # name -> (what it is, module and function that runs it); modules load on use, so
 # that --help and a mistyped name answer at once.
 TABLES: dict[str, tuple[str, str]] = {
+    "V": ("generator, 32x32", "experiments.gan_tables:print_layers"),
+    "VI": ("discriminator, 32x32", "experiments.gan_tables:print_layers"),
+    "VII": ("generator, 96x96", "experiments.gan_tables:print_layers"),
+    "VIII": ("discriminator, 96x96", "experiments.gan_tables:print_layers"),
+    "IX": ("losses of the GAN's discriminator", "experiments.gan:run_table_ix"),
     "X": ("weights of the two losses", "experiments.recognition:run_table"),
     "XI": ("loss functions and learning rates", "experiments.recognition:run_table"),
 }
@@ -24,10 +29,10 @@ FIGURES: dict[str, tuple[str, str]] = {
 
 
 def summary() -> str:
-    """One line that names the tables and figures."""
-    tables = ", ".join(f"{name} ({what})" for name, (what, _) in TABLES.items())
-    figures = ", ".join(f"{name} ({what})" for name, (what, _) in FIGURES.items())
-    return f"{tables}. Figures: {figures}."
+    """The tables and figures, one a line."""
+    entries = [(f"--table {name}", what) for name, (what, _) in TABLES.items()]
+    entries += [(f"--figure {name}", what) for name, (what, _) in FIGURES.items()]
+    return "\n".join(f"  {flag:<13} {what}" for flag, what in entries)
 
 
 def command_for(options: argparse.Namespace) -> Command:

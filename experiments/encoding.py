@@ -149,12 +149,9 @@ def features_of(encoder: Encoder, source: Source, splits: tuple[str, ...]) -> di
 
     Returns:
         Split name -> [frames of the whole split, features] memory map; frames outside
-        the table's partition are not computed and hold zeros.
+        the table's partition are not computed and hold 0.
     """
     predict = predictor(encoder.network)
     key = weights_hash(encoder.network)
     store = FeatureStore(home() / "features")
-    return {
-        name: store.get_or_compute(source.split(name), predict, key=[key, source.partition])
-        for name in splits
-    }
+    return {name: store.get_or_compute(source.split(name), predict, key) for name in splits}

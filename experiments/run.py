@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="experiments/run.py",
         description=__doc__.splitlines()[0],
-        epilog="Tables: " + catalogue.summary(),
+        epilog="tables and figures:\n" + catalogue.summary(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = p.add_mutually_exclusive_group(required=True)

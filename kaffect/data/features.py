@@ -6,6 +6,7 @@ the weights, the prepared data and the settings; it appears complete or not at a
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +41,8 @@ class FeatureStore:
 
     def path(self, index: FrameIndex, key: Any) -> Path:
         """Where the features of a split under `key` lie, computed or not."""
-        return self.root / stable_hash([index.data.hash, index.name, key])
+        rows = hashlib.sha256(np.ascontiguousarray(index.rows).tobytes()).hexdigest()
+        return self.root / stable_hash([index.data.hash, index.name, rows, key])
 
     def get_or_compute(
         self,
@@ -52,11 +54,10 @@ class FeatureStore:
         dtype: str = "float32",
         progress: bool | None = None,
     ) -> np.ndarray:
-        """Features of every row of a split, from disk where they are there.
+        """Features of the rows that count in `index`, from disk where they are there.
 
         Args:
-            index: any partition of the split; all rows of the split are computed, so that
-                the other partitions find them too.
+            index: a split or a partition of it; each has a file of its own.
             encode: pictures [batch, h, w, 3] uint8 -> features [batch, F]; called with
                 full batches only.
             key: JSON-able: a hash of the weights and every setting of `encode`.
@@ -64,7 +65,7 @@ class FeatureStore:
             progress: True for a bar with ETA, False for none, None for one on a terminal.
 
         Returns:
-            [rows of the split, F] memory map, read-only.
+            [rows of the split, F] memory map, read-only; rows that do not count are 0.
 
         Raises:
             DatasetError: `encode` gives a feature that is not finite, or another process
@@ -107,11 +108,10 @@ class FeatureStore:
         dtype: str,
         progress: bool | None,
     ) -> None:
-        total = len(index.track)
-        rows = np.arange(total, dtype=np.int64)
+        total, rows = len(index.track), index.rows
         out: np.memmap | None = None
         disable = None if progress is None else not progress
-        with tqdm(total=total, desc="CNN features", unit="frame", disable=disable) as bar:
+        with tqdm(total=len(rows), desc="CNN features", unit="frame", disable=disable) as bar:
             for element in evaluation_frames(index, batch=batch, rows=rows):
                 places = element["row"].numpy()
                 places = places[places >= 0]

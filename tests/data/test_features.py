@@ -73,12 +73,15 @@ def test_another_key_split_or_type_is_another_file(data: PreparedData) -> None:
     assert (half.dtype, calls) == (np.float16, 10)
 
 
-def test_a_partition_shares_the_file_of_its_split(data: PreparedData) -> None:
-    compute(data)
+def test_a_partition_has_its_own_rows_and_its_own_file(data: PreparedData) -> None:
+    whole, _ = compute(data)
     encoder = Encoder()
     index = data.split("train").for_partition("au")
     values = FeatureStore().get_or_compute(index, encoder, "w1", batch=16, progress=False)
-    assert encoder.calls == 0 and len(values) == 150
+    assert encoder.calls == -(-len(index.rows) // 16) < 10
+    outside = np.setdiff1d(np.arange(150), index.rows)
+    assert len(outside) and not values[outside].any()
+    assert np.array_equal(values[index.rows], whole[index.rows])
 
 
 def test_a_damaged_file_is_computed_again(data: PreparedData) -> None:

@@ -134,7 +134,8 @@ def write_tree(
 
     Args:
         processes: how many to use; by default one for each processor.
-        progress: True for a bar, False for silence, or a function of (frames done, frames in all).
+        progress: True for a bar on a terminal, False for silence, or a function of
+            (frames done, frames in all).
     """
     root = Path(root)
     plan = make_plan(config)
@@ -176,7 +177,9 @@ class _Reporter:
         if self._show:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=self._total, desc="rendering synthetic Aff-Wild", unit="frame")
+            # disable=None: no bar where standard error is no terminal.
+            what = "rendering synthetic Aff-Wild"
+            self._bar = tqdm(total=self._total, desc=what, unit="frame", disable=None)
         return self
 
     def __call__(self, frames: int) -> None:
