@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from kaffect.models.attention_cell import AttentionGRUCell
 from kaffect.models.attention_gru import AttentionGRU
-from kaffect.models.recurrence import State as AttentionState
+from kaffect.models.recurrence_forward import State as AttentionState
 
 __all__ = ["AttentionGRU", "AttentionGRUCell", "AttentionState"]

@@ -61,7 +61,7 @@ def recurrence(
             if not options.fixed_inputs:
                 tape.watch(inputs)
                 wanted.append(inputs)
-            outputs = layer(inputs)
+            outputs = layer(inputs, training=True)
             loss = tf.reduce_sum(outputs * cotangent)
         return [outputs, *tape.gradient(loss, wanted)]
 

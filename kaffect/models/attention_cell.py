@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.initialisers import derived_seed
-from kaffect.models.recurrence import State, Tensor, attend, slot_mask
+from kaffect.models.recurrence_forward import State, Tensor, attend, slot_mask
 
 
 def validate(units: Sequence[int], attention_length: int) -> tuple[int, ...]:

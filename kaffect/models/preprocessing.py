@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
-from kaffect.models.recurrence import Tensor
+from kaffect.models.recurrence_forward import Tensor
 
 MODES = ("paper", "vggface")
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kaffect.models.recurrence import Tensor
+from kaffect.models.recurrence_forward import Tensor
 
 
 @keras.saving.register_keras_serializable("kaffect")

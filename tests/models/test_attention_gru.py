@@ -61,7 +61,7 @@ def outputs_and_gradients(layer, inputs, cotangent) -> tuple[np.ndarray, dict[st
     def compute(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            outputs = layer(x)
+            outputs = layer(x, training=True)
             loss = tf.reduce_sum(outputs * tf.cast(cotangent, outputs.dtype))
         return outputs, tape.gradient(loss, [x, *(v.value for v in names.values())])
 
@@ -106,6 +106,21 @@ def test_xla_compiles_the_same_numbers():
     outputs, gradients = outputs_and_gradients(layer, data["inputs"], data["cotangent"])
     np.testing.assert_allclose(outputs, data["outputs"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(gradients["inputs"], data["grad_inputs"], rtol=0, atol=1e-9)
+
+
+def test_xla_is_for_training_only():
+    """An export of the inference graph must not need XLA where it is served."""
+    layer = loaded("attention_gru_2layer", jit_compile=True)
+
+    def compiled(training: bool) -> bool:
+        @tf.function
+        def compute(inputs):
+            return layer(inputs, training=training)
+
+        graph = compute.get_concrete_function(tf.TensorSpec([2, 11, 7], "float64")).graph
+        return "_XlaMustCompile" in str(graph.as_graph_def().node)
+
+    assert compiled(training=True) and not compiled(training=False)
 
 
 def test_frames_one_at_a_time_give_the_whole_sequence():
