@@ -32,6 +32,7 @@ def validate(units: Sequence[int], attention_length: int) -> tuple[int, ...]:
     return tuple(int(n) for n in accepted)
 
 
+@keras.saving.register_keras_serializable("kaffect")
 class AttentionGRUCell(keras.layers.Layer):
     """One step of the attention GRU, as TensorFlow 1 computes it.
 

@@ -21,15 +21,20 @@ _PREFIX = re.compile(r"^(.*/)?attention_cell_wrapper/")
 
 
 @tf.custom_gradient
-def _fold(kernel: Tensor, first: Tensor) -> tuple[Tensor, Any]:
-    """`kernel @ first`. Its own gradient, because transposing the large factor, as TensorFlow does
-    for the second one, takes half as long again as transposing the small one and the result."""
+def _fold(kernel: Tensor, first: Tensor) -> tuple[tuple[Tensor, Tensor], Any]:
+    """`kernel @ first`: the rows of the inputs and, below them, those of the context.
 
-    def gradient(d_folded: Tensor) -> tuple[Tensor, Tensor]:
+    With its own gradient, because transposing the large factor, as TensorFlow does for the second
+    one, takes half as long again as transposing the small one and the result.
+    """
+
+    def gradient(d_inputs: Tensor, d_context: Tensor) -> tuple[Tensor, Tensor]:
+        d_folded = tf.concat([d_inputs, d_context], 0)
         d_first = tf.transpose(tf.matmul(d_folded, kernel, transpose_a=True))
         return tf.matmul(d_folded, first, transpose_b=True), d_first
 
-    return tf.matmul(kernel, first), gradient
+    folded, features = tf.matmul(kernel, first), first.shape[0]
+    return (folded[:features], folded[features:]), gradient
 
 
 class _Loop:
@@ -182,19 +187,19 @@ class AttentionGRU(keras.layers.Layer):
         gates, gates_bias, candidate, candidate_bias = map(
             tf.convert_to_tensor, cell.gru_weights(0)
         )
-        kernel = tf.concat([gates[:features], candidate[:features]], 1)
+        below, gates = tf.split(gates, [features, first])
+        beside, candidate = tf.split(candidate, [features, first])
+        kernel = tf.concat([below, beside], 1)
         half = tf.cast(kernel, self.compute_dtype)
-        folded = _fold(tf.cast(cell.input_kernel, self.compute_dtype), half)
+        folded, context = _fold(tf.cast(cell.input_kernel, self.compute_dtype), half)
         bias = tf.linalg.matvec(kernel, cell.input_bias, transpose_a=True)
         bias += tf.concat([gates_bias, candidate_bias], 0)
-        # Time first before the product, which then gives the loop what it reads without a copy.
-        frames = tf.reshape(tf.transpose(inputs, [1, 0, 2]), [-1, features])
-        projected = tf.cast(tf.matmul(frames, folded[:features]), dtype) + bias
+        projected = tf.matmul(tf.reshape(inputs, [-1, features]), folded)
         shape = tf.shape(inputs)
-        projected = tf.reshape(projected, [shape[1], shape[0], 3 * first])
+        projected = tf.reshape(projected, [shape[0], shape[1], 3 * first])
+        projected = tf.cast(tf.transpose(projected, [1, 0, 2]), dtype) + bias
         projected.set_shape([inputs.shape[1], inputs.shape[0], 3 * first])
-        context = tf.cast(folded[features:], dtype)
-        return projected, self._loop_weights(context, gates[features:], candidate[features:])
+        return projected, self._loop_weights(tf.cast(context, dtype), gates, candidate)
 
     def _loop_weights(self, context: Tensor, gates: Tensor, candidate: Tensor) -> Weights:
         cell = self.cell

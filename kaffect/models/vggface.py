@@ -5,6 +5,7 @@ Names and shapes are those of keras-vggface 0.6; `vggface_weights` reads its fil
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import keras
@@ -12,6 +13,8 @@ import keras
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.vggface_weights import load_vggface_weights
+
+log = logging.getLogger(__name__)
 
 # (convolutions, channels) of each of the five blocks.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -64,6 +67,8 @@ def vggface_features(
             place += 1
         x = keras.layers.MaxPooling2D(2, padding="same", name=f"pool{block}")(x)
     model = keras.Model(inputs, x, name=name)
-    if weights is not None:
+    if weights is None:
+        log.info("VGG-Face without weights of its own: He initialisation, seed %s", seed)
+    else:
         load_vggface_weights(model, weights)
     return model

@@ -93,6 +93,15 @@ def test_layers_and_parameters():
     assert model.output_shape == (None, 3, 3, 512)
 
 
+def test_the_log_says_where_the_weights_come_from(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="kaffect"):
+        model = narrow()
+        assert "VGG-Face without weights of its own: He initialisation, seed 1" in caplog.text
+        caplog.clear()
+        load_vggface_weights(model, write_h5(tmp_path / "w.h5", recipe_weights(5, model)))
+        assert f"VGG-Face weights read from {tmp_path / 'w.h5'}" in caplog.text
+
+
 def test_he_initialisation_by_seed():
     first, again, other = (vggface_features(width=0.25, image_size=32, seed=s) for s in (1, 1, 2))
     for name in NAMES:
