@@ -23,7 +23,7 @@ _tracked = contextvars.ContextVar("moving_statistics_tracked", default=True)
 
 @contextlib.contextmanager
 def statistics_untouched() -> Iterator[None]:
-    """Inside, a call with `training=True` normalises with the batch but updates no moving statistics.
+    """Inside, `training=True` normalises with the batch but updates no moving statistics.
 
     Decided where the call is written (when a `tf.function` is traced), not where it runs.
     """
