@@ -34,7 +34,7 @@ from kaffect.files import (
     stable_hash,
     writer_lock,
 )
-from kaffect.labels import EXPRESSIONS_7, ACTION_UNITS_8, LABEL_SPACES, LabelSpace
+from kaffect.labels import ACTION_UNITS_8, EXPRESSIONS_7, LABEL_SPACES, LabelSpace
 
 # Bytes of one 96x96 crop, generously; for the check of free space before work starts.
 _BYTES_PER_PIXEL = {"jpeg": 0.7, "png": 2.8, "raw": 3.0}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kaffect.data.faces import CropRule
-from kaffect.data.shard_checks import AGAIN, check_manifest, check_shard
+from kaffect.data.shard_checks import AGAIN, check_manifest, check_shards
 from kaffect.data.shards import HEADER_BYTES, INDEX_COLUMNS, SCORING_COLUMNS
 from kaffect.errors import ArtifactError, DatasetError, expected_received
 from kaffect.files import MANIFEST, read_json, safe_join, stable_hash, verify_manifest
@@ -183,11 +183,9 @@ class PreparedData:
         try:
             manifest = read_json(root / MANIFEST)
             check_manifest(root, manifest)
-            for split in manifest["splits"].values():
-                for shard in split["shards"]:
-                    check_shard(root, shard, manifest["files"], verify)
+            check_shards(root, manifest, contents=False)
             if verify:
-                verify_manifest(root)
+                _verify(root, manifest)
         except ArtifactError as error:
             raise DatasetError(f"{error}. {AGAIN}") from error
         space, settings = manifest["label_space"], manifest["settings"]
@@ -246,6 +244,15 @@ class PreparedData:
         if len(column) != count:
             raise DatasetError(f"{path}: expected {count} rows, found {len(column)}. {AGAIN}")
         return column
+
+
+def _verify(root: Path, manifest: dict[str, Any]) -> None:
+    try:
+        verify_manifest(root)
+    except ArtifactError:
+        # Read a second time only where something is wrong: to say what is left of a shard.
+        check_shards(root, manifest, contents=True)
+        raise
 
 
 class RecordReader:

@@ -35,10 +35,22 @@ def check_manifest(root: Path, manifest: Any) -> None:
             raise DatasetError(f"{path}: damaged: an entry of 'files' is not one. {AGAIN}")
 
 
-def check_shard(root: Path, shard: dict[str, Any], files: list[Any], verify: bool) -> None:
-    """Refuse a shard that is not byte for byte the one that was written; say what is left of it."""
+def check_shards(root: Path, manifest: dict[str, Any], contents: bool) -> None:
+    """Refuse a shard that is missing or of another size (`contents`: or of another SHA-256).
+
+    Raises:
+        DatasetError: with the record counts that the manifest promises and the file still has.
+    """
+    files = {entry["name"]: entry for entry in manifest["files"]}
+    for split in manifest["splits"].values():
+        for shard in split["shards"]:
+            _check_shard(root, shard, files.get(shard["name"]), contents)
+
+
+def _check_shard(
+    root: Path, shard: dict[str, Any], entry: dict[str, Any] | None, contents: bool
+) -> None:
     path = safe_join(root, shard["name"])
-    entry = next((e for e in files if e["name"] == shard["name"]), None)
     if entry is None:
         raise DatasetError(f"{path}: not listed in {root / MANIFEST}. {AGAIN}")
     if not path.is_file():
@@ -46,7 +58,7 @@ def check_shard(root: Path, shard: dict[str, Any], files: list[Any], verify: boo
             f"{path}: missing. Expected {shard['records']} records. Found 0. {AGAIN}"
         )
     size = path.stat().st_size
-    if size == entry["bytes"] and not (verify and sha256(path) != entry["sha256"]):
+    if size == entry["bytes"] and not (contents and sha256(path) != entry["sha256"]):
         return
     raise DatasetError(
         f"{path}: damaged. Expected {shard['records']} records in {entry['bytes']} bytes. Found "

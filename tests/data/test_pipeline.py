@@ -243,6 +243,18 @@ def test_augmentation_off_changes_nothing(index: FrameIndex) -> None:
     assert not np.array_equal(plain["images"], changed["images"])
 
 
+def test_each_step_draws_anew(index: FrameIndex) -> None:
+    """One picture for many steps: its changes differ from step to step and with the seed."""
+    one = np.array([7])
+
+    def pictures(seed: int) -> list[bytes]:
+        stream = training_frames(index, batch=1, rows=one, steps=6, seed=seed)
+        return [e["images"].tobytes() for e in elements(stream)]
+
+    assert pictures(0) == pictures(0)
+    assert len(set(pictures(0) + pictures(1))) == 12
+
+
 def test_a_shard_lost_during_training_stops_it(prepared: Path, tmp_path: Path) -> None:
     import shutil
 

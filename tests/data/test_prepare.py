@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.data import prepare, track_frames
+from kaffect.data import prepare, shards, track_frames
 from kaffect.data.annotations import read_annotations
 from kaffect.data.examples import encode_example
 from kaffect.data.prepare import label_space, prepare_tree
@@ -313,9 +313,52 @@ def test_what_was_decoded_is_used_again(
     assert contents(out) == expected
 
 
+class DiskFull(OSError):
+    """Stands for any failure of a write."""
+
+
+@pytest.mark.parametrize("fail_at", [0, 1, 5, 20, 40])
+def test_a_write_that_fails_while_merging(
+    shared_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail_at: int
+) -> None:
+    """Nothing under the final name; the second run decodes nothing and gives the same bytes."""
+    expected = contents(prepare_tree(shared_tree, tmp_path / "expected", progress=False))
+    original, calls = shards.write_bytes, iter(range(1000))
+
+    def failing(path: Path, data: bytes) -> None:
+        if next(calls) == fail_at:
+            raise DiskFull
+        original(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "write_bytes", failing)
+        with pytest.raises(DiskFull):
+            prepare_tree(shared_tree, tmp_path / "data", progress=False)
+    assert not (tmp_path / "data").exists()
+    monkeypatch.setattr(prepare, "prepare_video", None)
+    assert contents(prepare_tree(shared_tree, tmp_path / "data", progress=False)) == expected
+
+
+def test_a_write_that_fails_while_decoding(
+    shared_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The half-written part of a track is not taken for a whole one."""
+    expected = contents(prepare_tree(shared_tree, tmp_path / "expected", progress=False))
+
+    def half(handle, **arrays):  # type: ignore[no-untyped-def]
+        handle.write(b"PK")
+        raise DiskFull
+
+    with monkeypatch.context() as patch:
+        patch.setattr(track_frames.np, "savez", half)
+        with pytest.raises(DiskFull):
+            prepare_tree(shared_tree, tmp_path / "data", progress=False)
+    assert contents(prepare_tree(shared_tree, tmp_path / "data", progress=False)) == expected
+
+
 PROGRAM = """
 import sys, time
-from kaffect.data import prepare, track_frames
+from kaffect.data import prepare, shards, track_frames
 class Slow(track_frames.VideoReader):
     def __iter__(self):
         for frame in super().__iter__():

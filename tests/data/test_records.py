@@ -28,6 +28,13 @@ def shard(folder: Path, split: str = "train", number: int = 0) -> Path:
     return sorted(folder.glob(f"{split}-*.tfrecord"))[number]
 
 
+def test_columns_stay_on_disk(prepared: Path) -> None:
+    """What grows with the data set is mapped, not read into memory."""
+    index = PreparedData.open(prepared).split("train")
+    for name in ("valence_arousal", "expression", "action_units", "track", "offset", "has_face"):
+        assert isinstance(getattr(index, name), np.memmap), name
+
+
 def test_a_whole_copy_opens(copy: Path, prepared: Path) -> None:
     assert PreparedData.open(copy).hash == PreparedData.open(prepared).hash
 
@@ -68,7 +75,9 @@ def test_any_flipped_bit_anywhere_is_refused(copy: Path) -> None:
             path.write_bytes(data)
             with pytest.raises(DatasetError) as caught:
                 PreparedData.open(copy)
-            assert str(path) in str(caught.value)
+            text = str(caught.value)
+            assert str(path) in text
+            assert ("whole records" in text) == (path.suffix == ".tfrecord")
         path.write_bytes(whole)
     PreparedData.open(copy)
 
