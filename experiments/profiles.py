@@ -52,8 +52,8 @@ SMOKE = Profile(
 DEMO = Profile(
     name="demo",
     model=_NARROW,
-    pretrain=PretrainConfig(steps=600, batch=64, learning_rate=5e-4, evaluate_every=100),
-    steps=200,
+    pretrain=PretrainConfig(steps=520, batch=64, learning_rate=4e-4, evaluate_every=130),
+    steps=120,
     evaluate_every=20,
     patience=0,
     synthetic={"profile": "demo"},

@@ -138,6 +138,8 @@ class PretrainConfig:
         steps: updates; 0 leaves the CNN as it is initialised or loaded.
         evaluate_every: steps between two looks at the validation frames.
         patience: stop after so many looks without a better score; 0 never stops early.
+        warmup: steps in which the learning rate rises to its value, before it falls along
+            half a cosine to 0 at the last step.
         partition: whose training videos are used; 'all' takes those of every task.
     """
 
@@ -146,13 +148,16 @@ class PretrainConfig:
     learning_rate: float = 1e-4
     evaluate_every: int = 200
     patience: int = 0
+    warmup: int = 50
     partition: str = "all"
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
-            raise ConfigError(
-                expected_received("Invalid value for pretrain.steps", "0 or more", self.steps)
-            )
+        for name in ("steps", "warmup", "patience"):
+            if getattr(self, name) < 0:
+                value = getattr(self, name)
+                raise ConfigError(
+                    expected_received(f"Invalid value for pretrain.{name}", "0 or more", value)
+                )
         for name in ("batch", "learning_rate", "evaluate_every"):
             _require_positive(f"pretrain.{name}", getattr(self, name))
 

@@ -28,7 +28,18 @@ def frame_trainer(
     network: keras.Model, config: PretrainConfig, train: TrainConfig, policy: str
 ) -> MultiTaskTrainer:
     """The single-frame network, compiled and built for `loop.train`."""
-    return compiled(
-        MultiTaskTrainer(network, frame_losses, inputs="images"),
-        adam(replace(train, learning_rate=config.learning_rate), policy),
+    optimizer = adam(replace(train, learning_rate=config.learning_rate), policy)
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner.learning_rate = warm_cosine(config)
+    return compiled(MultiTaskTrainer(network, frame_losses, inputs="images"), optimizer)
+
+
+def warm_cosine(config: PretrainConfig) -> keras.optimizers.schedules.LearningRateSchedule:
+    """From 0 up to the learning rate in `warmup` steps, then half a cosine down to 0."""
+    warmup = min(config.warmup, config.steps // 4)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=max(1, config.steps - warmup),
+        warmup_target=config.learning_rate,
+        warmup_steps=warmup,
     )
