@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.errors import ArtifactError, ConfigError
-from kaffect.layers import AttentionGRU, AttentionGRUCell
+from kaffect.errors import ArtifactError
+from kaffect.layers import AttentionGRU
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "attention"
 PREFIX = "rnn/attention_cell_wrapper/"
@@ -38,15 +37,6 @@ def loaded(name: str, implementation: str = "fused", **settings) -> AttentionGRU
 
 def small(implementation: str = "fused", **settings) -> AttentionGRU:
     return AttentionGRU((5, 6), 4, implementation=implementation, seed=3, **settings)
-
-
-def exact_outputs(layer: AttentionGRU, inputs: np.ndarray) -> np.ndarray:
-    """What the frame by frame form of `layer` gives in float64."""
-    config = {**layer.get_config(), "implementation": "cell", "dtype": "float64"}
-    copy = AttentionGRU.from_config(config)
-    copy.build(inputs.shape)
-    copy.set_weights(layer.get_weights())
-    return copy(inputs.astype("float64")).numpy()
 
 
 def numbers(*shape: int, dtype: str = "float32", seed: int = 0) -> np.ndarray:
@@ -221,79 +211,6 @@ def test_zero_slots_are_counted_or_masked(masked, implementation):
     np.testing.assert_allclose(first.sum(-1), 0.0 if masked else 1.0, atol=1e-12)
 
 
-def test_weights_start_as_in_tensorflow_1():
-    layer = AttentionGRU((40, 30), 8, seed=5)
-    layer.build((None, None, 50))
-    for name, variable in layer.tf1_names().items():
-        value, shape = variable.numpy(), variable.shape
-        if name.endswith("bias"):
-            assert (value == (1.0 if "gates" in name else 0.0)).all(), name
-            continue
-        limit = np.sqrt(6 / (shape[0] + shape[-1]))  # Glorot uniform; a vector counts twice
-        assert 0.9 * limit < np.abs(value).max() <= limit, name
-        assert value.std() == pytest.approx(limit / np.sqrt(3), rel=0.25), name
-    values = [v.numpy().ravel()[:30] for n, v in layer.tf1_names().items() if "bias" not in n]
-    assert len({value.tobytes() for value in values}) == len(values)  # no weight repeats another
-
-
-def test_a_seed_decides_the_weights():
-    first, again, other = (AttentionGRU((5, 6), 4, seed=s) for s in (1, 1, 2))
-    for layer in (first, again, other):
-        layer.build((None, None, 7))
-    for one, two, three in zip(first.weights, again.weights, other.weights):
-        np.testing.assert_array_equal(one, two)
-        if "bias" not in one.name:
-            assert not np.array_equal(one, three)
-
-
-def test_parameters_of_the_paper():
-    layer = AttentionGRU()
-    assert layer.compute_output_shape((10, 80, 4096)) == (10, 80, 128)
-    layer.build((10, 80, 4096))
-    shapes = {name: tuple(v.shape) for name, v in layer.tf1_names().items()}
-    assert shapes["kernel"] == (4096 + 128, 4096) and shapes["bias"] == (4096,)
-    projection = (4096 + 128) * 4096 + 4096
-    gru = [(4096 + 128) * 384 + 384, (128 + 128) * 384 + 384]
-    attention = 128 * 128 + 128 + (256 * 128 + 128)
-    assert layer.count_params() == projection + sum(gru) + attention + (256 * 128 + 128)
-
-
-def test_it_is_not_the_gru_of_keras():
-    """With the same weights, Keras' default resets after the product: another network."""
-    cell = AttentionGRUCell((6,), 4, seed=1, dtype="float64")
-    cell.build((None, 7))
-    inputs, state = numbers(2, 7, dtype="float64"), cell.initial_state(2)
-    state = state._replace(hidden=(numbers(2, 6, dtype="float64", seed=1),))
-    _, after, _ = cell.after_projection(tf.constant(inputs), state)
-    gates, candidate = cell.gates_kernel_0.numpy(), cell.candidate_kernel_0.numpy()
-    order = np.r_[6:12, 0:6]  # Keras: update gate first
-    kernel = np.concatenate([gates[:, order], candidate], 1)
-    results = {}
-    for reset_after in (False, True):
-        gru = keras.layers.GRUCell(6, reset_after=reset_after, dtype="float64")
-        gru.build((None, 7))
-        bias = np.r_[np.ones(12), np.zeros(6)]
-        bias = np.stack([bias, np.zeros(18)]) if reset_after else bias
-        gru.set_weights([kernel[:7], kernel[7:], bias])
-        results[reset_after] = gru(inputs, [state.hidden[0]])[0]
-    np.testing.assert_allclose(results[False], after.hidden[0], rtol=0, atol=1e-12)
-    assert np.abs(results[True] - after.hidden[0]).max() > 1e-2
-    assert keras.layers.GRU(6).reset_after  # the default that this layer must not have
-
-
-@pytest.mark.parametrize("implementation", ["fused", "cell"])
-def test_unknown_batch_and_time_in_a_functional_model(implementation):
-    inputs = keras.Input((None, 8))
-    layer = small(implementation)
-    model = keras.Model(inputs, layer(inputs))
-    assert model.output_shape == (None, None, 6)
-    unknown = tf.function(model, input_signature=[tf.TensorSpec([None, None, 8], tf.float32)])
-    for batch, time in ((1, 1), (3, 5), (2, 9)):
-        frames = numbers(batch, time, 8)
-        expected = exact_outputs(layer, frames)
-        np.testing.assert_allclose(unknown(frames), expected, rtol=0, atol=1e-5)
-
-
 @pytest.mark.parametrize("implementation", ["fused", "cell"])
 def test_gradients_with_unknown_batch_and_time(implementation):
     layer = small(implementation, dtype="float64")
@@ -310,73 +227,6 @@ def test_gradients_with_unknown_batch_and_time(implementation):
 
     for value, name in zip(compute(inputs, cotangent), layer.tf1_names()):
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=1e-12, err_msg=name)
-
-
-@pytest.mark.parametrize("implementation", ["fused", "cell"])
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision(policy, implementation):
-    layer = small(implementation, dtype=policy)
-    inputs = numbers(2, 9, 8)
-    outputs = layer(inputs)
-    assert outputs.dtype == policy.removeprefix("mixed_")
-    assert {v.dtype for v in layer.trainable_variables} == {"float32"}
-    assert layer.attention_weights(inputs).dtype == "float32"
-    exact = exact_outputs(layer, inputs)
-    np.testing.assert_allclose(tf.cast(outputs, tf.float64), exact, rtol=0, atol=0.01)
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.cast(layer(inputs), tf.float32) ** 2)
-    for gradient in tape.gradient(loss, [v.value for v in layer.trainable_variables]):
-        assert gradient.dtype == tf.float32 and np.isfinite(gradient).all()
-
-
-def test_one_checkpoint_fits_both_implementations(tmp_path):
-    inputs = numbers(2, 9, 8)
-    models = {}
-    for seed, implementation in enumerate(("fused", "cell")):
-        entry = keras.Input((9, 8))
-        layer = AttentionGRU((5, 6), 4, implementation=implementation, seed=seed)
-        models[implementation] = keras.Model(entry, layer(entry))
-    fused, cell = models["fused"], models["cell"]
-    assert np.abs(fused(inputs) - cell(inputs)).max() > 1e-2
-    path = tf.train.Checkpoint(model=fused).write(str(tmp_path / "weights"))
-    assert len(tf.train.list_variables(path)) == 1 + len(fused.weights)  # 1: the object graph
-    tf.train.Checkpoint(model=cell).read(path).assert_consumed()
-    np.testing.assert_allclose(cell(inputs), fused(inputs), rtol=0, atol=1e-5)
-    cell.save(tmp_path / "model.keras")
-    restored = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(restored(inputs), cell(inputs))
-
-
-def test_config_round_trip():
-    layer = AttentionGRU((5, 6), 7, "cell", True, True, seed=9, dtype="float64", name="memory")
-    copy = AttentionGRU.from_config(layer.get_config())
-    assert copy.get_config() == layer.get_config()
-    for name in ("units", "attention_length", "implementation", "mask_zero_slots", "jit_compile"):
-        assert getattr(copy, name) == getattr(layer, name)
-    assert copy.compute_dtype == "float64" and copy.units == (5, 6)
-
-
-def test_fixed_inputs_cost_no_gradient():
-    """Where features are cached, the product that would give the inputs' gradient is not made."""
-    layer = AttentionGRU((5, 6), 4, seed=1)
-    layer.build((None, None, 64))
-
-    def products(watch: bool) -> int:
-        @tf.function
-        def compute(x):
-            with tf.GradientTape() as tape:
-                if watch:
-                    tape.watch(x)
-                loss = tf.reduce_sum(layer(x))
-            variables = [v.value for v in layer.trainable_variables]
-            return tape.gradient(loss, [*variables, x] if watch else variables)
-
-        graph = compute.get_concrete_function(tf.TensorSpec([2, 3, 64])).graph
-        operations = [op for op in graph.get_operations() if op.type == "MatMul"]
-        return sum(op.outputs[0].shape.as_list() == [6, 64] for op in operations)
-
-    assert products(watch=True) == 1
-    assert products(watch=False) == 0
 
 
 def test_names_of_variables_with_and_without_the_scope():
@@ -408,14 +258,3 @@ def test_wrong_variables_are_refused_and_change_nothing(change, message):
     np.testing.assert_array_equal(layer.cell.score, 0.25)
     with pytest.raises(ArtifactError):
         AttentionGRU((6, 6, 6), 4).load_tf1_variables(golden("attention_gru_2layer")[1])
-
-
-@pytest.mark.parametrize("settings", [{"units": ()}, {"units": (0,)}, {"attention_length": 0}])
-def test_sizes_must_be_positive(settings):
-    with pytest.raises(ConfigError, match="positive integers"):
-        AttentionGRU(**settings)
-
-
-def test_unknown_implementation():
-    with pytest.raises(ConfigError, match="one of 'cell', 'fused'. Received: 'fast'"):
-        AttentionGRU(implementation="fast")

@@ -1,0 +1,42 @@
+"""What a pixel becomes (Section IV-B)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kaffect.errors import ConfigError
+from kaffect.models import ImagePreprocessing
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "vggface"
+
+
+def test_preprocessing_of_vggface_is_that_of_its_package():
+    with np.load(GOLDEN / "preprocess_version1.npz") as data:
+        rgb, expected = data["rgb"], data["output"]
+    result = ImagePreprocessing("vggface")(rgb).numpy()
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
+    pixel = ImagePreprocessing("vggface")(np.array([[10, 20, 30]], "uint8")).numpy()
+    np.testing.assert_allclose(pixel, [[-63.594, -84.7624, -119.1863]], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_preprocessing_of_the_paper_is_exact_under_every_policy(policy):
+    pixels = np.arange(256, dtype="uint8").repeat(3).reshape(16, 16, 3)
+    layer = ImagePreprocessing("paper", dtype=policy)
+    result = layer(pixels)
+    assert result.dtype == layer.compute_dtype
+    expected = (np.arange(256).repeat(3).reshape(16, 16, 3) - 128) / 128
+    np.testing.assert_array_equal(tf.cast(result, tf.float64), expected)
+    assert not layer.weights
+    np.testing.assert_array_equal(layer(pixels.astype("float32")), result)
+
+
+def test_preprocessing_settings():
+    layer = ImagePreprocessing("vggface", name="p")
+    assert ImagePreprocessing.from_config(layer.get_config()).mode == "vggface"
+    with pytest.raises(ConfigError, match="one of 'paper', 'vggface'. Received: 'caffe'"):
+        ImagePreprocessing("caffe")
