@@ -16,6 +16,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from kaffect.errors import VideoError
 
@@ -59,6 +60,8 @@ class VideoReader:
         self.fps = fps
         self.source_times = array("d")
         self._threads = threads
+        # One for all frames: to set up a converter takes longer than to convert a small frame.
+        self._converter = VideoReformatter()
 
     @property
     def decoded(self) -> int:
@@ -143,7 +146,7 @@ class VideoReader:
         return Fraction(1, self.fps)
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
-        image = frame.to_ndarray(format="rgb24")
+        image = self._converter.reformat(frame, format="rgb24").to_ndarray()
         turns = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
