@@ -71,6 +71,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         evaluate_every=profile.evaluate_every,
         patience=profile.patience,
         precision=options.precision,
+        cnn=options.cnn,
     )
     base = RunConfig(model=model, pretrain=pretrain, train=train)
     return Plan(table, profile, options.data, rows, tuple(range(options.seeds)), base)

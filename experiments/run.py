@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import catalogue  # noqa: E402
-from kaffect.config import IMPLEMENTATIONS, PRECISIONS  # noqa: E402
+from kaffect.config import CNN_REGIMES, IMPLEMENTATIONS, PRECISIONS  # noqa: E402
 from kaffect.errors import ConfigError, KaffectError  # noqa: E402
 
 INTERRUPTED = 130
@@ -51,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
         choices=IMPLEMENTATIONS,
         default="fused",
         help="of the recurrence: fused, or cell step by step",
+    )
+    p.add_argument(
+        "--cnn",
+        choices=CNN_REGIMES,
+        default="fixed",
+        help="train behind a fixed CNN, or end to end (Section IV-C.2)",
     )
     p.add_argument("--weights", metavar="FILE", help="keras-vggface 'notop' weights for the CNN")
     p.add_argument("--configuration", type=int, choices=(1, 2), help="GAN tables: only this one")

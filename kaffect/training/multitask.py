@@ -43,16 +43,17 @@ class MultiTaskTrainer(keras.Model):
             terms = self.losses_of(data, outputs)
             scaled = self.optimizer.scale_loss(terms["loss"])
         variables = self.network.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        self.optimizer.apply(gradients, variables)
+        # A head whose task has weight 0 has no gradient and is left as it is.
+        pairs = [
+            (g, v) for g, v in zip(tape.gradient(scaled, variables), variables) if g is not None
+        ]
+        gradients, trained = (list(part) for part in zip(*pairs))
+        self.optimizer.apply(gradients, trained)
         # Under loss scaling an overflowing gradient is the scaler's to skip, so its
         # norm is not a sign of divergence.
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             return terms
-        return {
-            **terms,
-            "gradient_norm": tf.linalg.global_norm([g for g in gradients if g is not None]),
-        }
+        return {**terms, "gradient_norm": tf.linalg.global_norm(gradients)}
 
 
 def sequence_losses(config: LossConfig) -> LossFunction:

@@ -102,6 +102,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return tree, folder / "out"
 
 
+def test_end_to_end_training_runs_through_the_cnn(
+    finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tree, out = finished
+    monkeypatch.setenv("KAFFECT_HOME", str(out.parent / "home"))
+    command = ["--table", "X", "--row", "2", "--data", str(tree), "--profile", "smoke"]
+    assert run.main([*command, "--cnn", "end_to_end", "--out", str(tmp_path / "out")]) == 0
+    lines = (tmp_path / "out" / "table_x.jsonl").read_text().splitlines()
+    record = json.loads(lines[0])
+    assert record["config"]["train"]["cnn"] == "end_to_end"
+    # Row 2 of Table X trains valence and arousal only.
+    assert "ccc_valence" in record["metrics"] and "accuracy" not in record["metrics"]
+    names = (tmp_path / "out" / "checkpoints" / "row-02-seed-0").glob("*/variables.json")
+    assert any("conv" in name.read_text() for name in names), "the CNN is trained and saved"
+
+
 def _records(out: Path) -> list[dict]:
     return [json.loads(line) for line in (out / "table_xi.jsonl").read_text().splitlines()]
 
