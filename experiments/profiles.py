@@ -35,7 +35,8 @@ class Profile:
     deviations: tuple[str, ...] = ()
 
 
-_NARROW = ModelConfig(width=0.25, fc_units=1024)
+# Compiling takes about 3 s for each loss and saves a third of every later step.
+_NARROW = ModelConfig(width=0.25, fc_units=1024, jit_compile=True)
 _NARROW_NOTE = "VGG-Face at a quarter of its width and FC 1024 instead of 4096"
 _PRETRAIN_NOTE = "CNN trained on single frames first, then fixed"
 
@@ -52,9 +53,9 @@ SMOKE = Profile(
 DEMO = Profile(
     name="demo",
     model=_NARROW,
-    pretrain=PretrainConfig(steps=520, batch=64, learning_rate=4e-4, evaluate_every=130),
+    pretrain=PretrainConfig(steps=960, batch=32, learning_rate=4e-4, evaluate_every=240),
     steps=120,
-    evaluate_every=20,
+    evaluate_every=30,
     patience=0,
     synthetic={"profile": "demo"},
     deviations=(_NARROW_NOTE, _PRETRAIN_NOTE),

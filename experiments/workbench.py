@@ -33,6 +33,7 @@ def build_network(config: RunConfig, space: LabelSpace, encoder: Encoder | None)
         "gru_units": model.gru_units,
         "attention_length": model.attention_length,
         "mask_zero_slots": model.mask_zero_slots,
+        "jit_compile": model.jit_compile and model.implementation == "fused",
         "seed": derived_seed(config.train.seed, "sequence network"),
     }
     if config.train.cnn == "fixed":

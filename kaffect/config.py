@@ -50,6 +50,7 @@ class ModelConfig:
             (the original counts them).
         dropout: rate behind the fully connected layer.
         implementation: of the recurrence: 'fused', or 'cell' step by step.
+        jit_compile: let XLA compile the training loops of 'fused'.
         preprocessing: colour order and mean of the input, as the weights expect it.
         weights: path of a keras-vggface `notop` file, or None for He initialisation.
     """
@@ -61,6 +62,7 @@ class ModelConfig:
     mask_zero_slots: bool = False
     dropout: float = 0.5
     implementation: str = "fused"
+    jit_compile: bool = False
     preprocessing: str = "paper"
     weights: str | None = None
 
