@@ -53,8 +53,8 @@ SMOKE = Profile(
 DEMO = Profile(
     name="demo",
     model=_NARROW,
-    pretrain=PretrainConfig(steps=960, batch=32, learning_rate=4e-4, evaluate_every=240),
-    steps=120,
+    pretrain=PretrainConfig(steps=720, batch=32, learning_rate=4e-4, evaluate_every=240),
+    steps=90,
     evaluate_every=30,
     patience=0,
     synthetic={"profile": "demo"},
