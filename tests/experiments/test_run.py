@@ -16,7 +16,7 @@ from tests.data.drawing import build_tree, write_labels
 ROOT = Path(run.__file__).parent.parent
 
 
-@pytest.mark.parametrize("program", ["experiments/run.py", "kaffect/cli.py"])
+@pytest.mark.parametrize("program", ["experiments/run.py", "kaffect/cli/__main__.py"])
 def test_help_and_mistakes_load_nothing_heavy(program: str) -> None:
     code = (
         "import runpy, sys\n"

@@ -1,28 +1,17 @@
-"""The command `kaffect`: one entry for everything that is not a table of the paper.
-
-Serves the engineer and the user with videos of their own; thin on purpose.
-Each command loads what it needs on use, so that `--help` answers at once.
-"""
+"""`kaffect data ...`: make and prepare data sets, for the user with videos of their own."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from kaffect import __version__
-from kaffect.errors import ConfigError, KaffectError
+from kaffect.errors import ConfigError
 from kaffect.labels import LABEL_SPACES
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line; building it imports nothing heavy."""
-    p = argparse.ArgumentParser(prog="kaffect", description=__doc__.splitlines()[0])
-    p.add_argument("--version", action="version", version=f"kaffect {__version__}")
-    p.add_argument("--debug", action="store_true", help="show tracebacks")
-    commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def register(commands: Any) -> None:
+    """Add the group to the command line."""
     data = commands.add_parser("data", help="make and prepare data sets")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -39,7 +28,6 @@ def parser() -> argparse.ArgumentParser:
     prepare.add_argument("--image-size", type=int, default=96)
     prepare.add_argument("--encoding", choices=("jpeg", "png", "raw"), default="jpeg")
     prepare.set_defaults(run=prepare_data)
-    return p
 
 
 def render_data(options: argparse.Namespace) -> None:
@@ -70,24 +58,3 @@ def prepare_data(options: argparse.Namespace) -> None:
         index = prepared.split(split)
         print(f"{split}: {len(index.tracks)} tracks, {len(index)} frames at {prepared.fps} fps")
     print(f"prepared data: {path}")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; give the exit code (0 done, 2 a mistake, 130 interrupted)."""
-    options = parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if options.debug else "3")
-    try:
-        options.run(options)
-    except KaffectError as error:
-        if options.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted: nothing half-written was left behind", file=sys.stderr)
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
