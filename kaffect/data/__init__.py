@@ -5,13 +5,22 @@ Importing this package loads neither TensorFlow nor a video library.
 
 from __future__ import annotations
 
-from kaffect.data.annotation_lists import AnnotationList, read_annotation_list
+from kaffect.data.annotation_lists import (
+    AnnotationList,
+    read_annotation_list,
+    write_annotation_list,
+)
 from kaffect.data.annotations import Annotation, read_annotations, write_annotations
+from kaffect.data.submissions import Submission, read_submission, write_submission
 
 __all__ = [
     "Annotation",
     "AnnotationList",
+    "Submission",
     "read_annotation_list",
     "read_annotations",
+    "read_submission",
+    "write_annotation_list",
     "write_annotations",
+    "write_submission",
 ]

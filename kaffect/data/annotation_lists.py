@@ -7,20 +7,22 @@ Missing labels are -5 / -1 / -1, as in the one-task files.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kaffect.data.image_names import IMAGE, split_image_name, split_image_names
 from kaffect.data.number_text import (
     MAX_LINES,
     check_fields,
     parse_rows,
     read_text,
     shown,
+    write_number,
 )
 from kaffect.errors import AnnotationError
+from kaffect.files import write_text
 from kaffect.labels import (
     ACTION_UNITS_12,
     EXPRESSIONS_8,
@@ -33,8 +35,6 @@ from kaffect.labels import (
 LIST_COLUMNS = ("image", *VALENCE_AROUSAL, "expression", *ACTION_UNITS_12)
 _LABELS = (False, False) + (True,) * (1 + len(ACTION_UNITS_12))
 _ACCEPTED = ("in [-1, 1], or -5", "in [-1, 1], or -5", "in 0 to 7, or -1", "0, 1, or -1")
-# One folder and a frame number, nothing else: such a name cannot leave the image folder.
-_IMAGE = re.compile(rb"(?!\.)([^/\\,\0-\x1f\x7f]{1,200})/([0-9]{1,9})\.(?:jpg|jpeg|png)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +91,30 @@ def read_annotation_list(path: str | Path) -> AnnotationList:
         raise AnnotationError(path, 2 + MAX_LINES, problem)
     names = [line.partition(b",")[0] for line in lines]
     values = _parse(lines)
-    keys = [_IMAGE.fullmatch(name) for name in names]
-    if values is None or not all(keys) or not _in_label_space(values):
+    named = all(map(IMAGE.fullmatch, names))
+    if values is None or not named or not _in_label_space(values):
         values = _read_slowly(path, lines)
-    tracks, frames = _split_names(path, names, keys)
+    tracks, frames = split_image_names(path, names)
     return _merge(path, lines, names, tracks, frames, values)
+
+
+def write_annotation_list(path: str | Path, rows: AnnotationList) -> None:
+    """Write the text that `read_annotation_list` reads back as the same arrays.
+
+    Raises:
+        AnnotationError: an image name or a value that could not be read back.
+    """
+    path = Path(path)
+    columns = (rows.valence_arousal, rows.expression[:, None], rows.action_units)
+    values = np.concatenate([np.asarray(c, np.float64) for c in columns], axis=1)
+    split_image_names(path, [name.encode() for name in rows.images])
+    if len(set(rows.images)) < len(rows.images) or not _in_label_space(values):
+        raise AnnotationError(path, None, "values outside the label space, or an image twice")
+    lines = [
+        f"{name},{','.join(map(write_number, row))}"
+        for name, row in zip(rows.images, _complete_marks(values).tolist())
+    ]
+    write_text(path, "\n".join([",".join(LIST_COLUMNS), *lines]) + "\n")
 
 
 def _parse(lines: list[bytes]) -> np.ndarray | None:
@@ -130,11 +149,7 @@ def _read_slowly(path: Path, lines: list[bytes]) -> np.ndarray:
     for number, text in enumerate(lines, 2):
         name, *fields = text.split(b",")
         row = check_fields(path, number, fields, LIST_COLUMNS[1:], _LABELS)
-        if not _IMAGE.fullmatch(name):
-            raise AnnotationError(
-                path, number, "not an image name. Expected folder/number.jpg. "
-                f"Received: {shown(name)}"
-            )  # fmt: skip
+        split_image_name(path, number, name)
         wrong = np.flatnonzero(_wrong(np.asarray([row]))[0])
         if wrong.size:
             column = int(wrong[0])
@@ -145,21 +160,6 @@ def _read_slowly(path: Path, lines: list[bytes]) -> np.ndarray:
             )  # fmt: skip
         rows.append(row)
     return np.asarray(rows)
-
-
-def _split_names(
-    path: Path, names: list[bytes], keys: list[re.Match[bytes] | None]
-) -> tuple[np.ndarray, np.ndarray]:
-    tracks, frames = [], []
-    for number, (name, key) in enumerate(zip(names, keys), 2):
-        try:
-            if key is None:
-                raise ValueError("not folder/number.jpg")
-            tracks.append(key[1].decode("utf-8"))
-            frames.append(int(key[2]))
-        except ValueError as error:
-            raise AnnotationError(path, number, f"not an image name: {shown(name)}") from error
-    return np.array(tracks), np.array(frames, np.int64)
 
 
 def _merge(

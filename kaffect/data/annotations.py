@@ -21,7 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kaffect.data.number_text import MAX_LINES, check_fields, parse_rows, read_text, shown
+from kaffect.data.number_text import (
+    MAX_LINES,
+    check_fields,
+    parse_rows,
+    read_text,
+    shown,
+    write_number,
+)
 from kaffect.errors import AnnotationError
 from kaffect.files import write_text
 from kaffect.labels import (
@@ -121,15 +128,8 @@ def write_annotations(path: str | Path, annotation: Annotation) -> None:
             f"Received: {path.parent.name!r}"
         )  # fmt: skip
     for row, valid in zip(values.tolist(), np.asarray(annotation.valid).tolist()):
-        lines.append(",".join(_number(v if valid else _mark(task)) for v in row))
+        lines.append(",".join(write_number(v if valid else _mark(task)) for v in row))
     write_text(path, "\n".join(lines) + "\n")
-
-
-def _number(value: float) -> str:
-    text = repr(value)
-    if "e" in text:  # the format has no exponents
-        text = np.format_float_positional(value, trim="-")
-    return text.removesuffix(".0")
 
 
 def _mark(task: str) -> float:

@@ -3,7 +3,7 @@
 `float` accepts `nan`, `inf`, `1_0` and Arabic digits; annotation text must not.
 A number here is ASCII `-?digits(.digits)?`; a label is `-1` or one digit.
 `parse_rows` reads a million lines a second and knows only good text;
-`check_line` reads one line and says what is wrong with it.
+`check_fields` reads one line and says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -137,6 +137,14 @@ def _parse_labels(body: bytes, ends: np.ndarray) -> np.ndarray | None:
         return None
     digit[two] = -1
     return digit
+
+
+def write_number(value: float) -> str:
+    """The shortest text that is read back as the same double; the format has no exponents."""
+    text = repr(value)
+    if "e" in text:
+        text = np.format_float_positional(value, trim="-")
+    return text.removesuffix(".0")
 
 
 def check_fields(
