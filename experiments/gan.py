@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.gan_definitions import GAN_PROFILES, GanProfile, GanRow, GanTable
-from experiments.results import results_folder
+from experiments.plans import chosen_rows, open_results, profile_name, require_data
 from experiments.tables.table_ix import TABLE
-from kaffect.errors import ConfigError
-from kaffect.files import writer_lock
 from kaffect.labels import AFF_WILD, LabelSpace
 from kaffect.training.gan_config import GanConfig
 
@@ -53,23 +51,15 @@ def make_plan(options: argparse.Namespace) -> GanPlan:
     Raises:
         ConfigError: a row that the table does not have, or a path that is not there.
     """
-    profile = GAN_PROFILES[options.profile or ("demo" if options.data is None else "paper")]
-    rows = tuple(enumerate(TABLE.rows, start=1))
-    if options.row is not None:
-        if not 1 <= options.row <= len(rows):
-            raise ConfigError(
-                f"--row: table {TABLE.name} has rows 1 to {len(rows)}. Received: {options.row}"
-            )
-        rows = (rows[options.row - 1],)
-    if options.data is not None and not options.data.is_dir():
-        raise ConfigError(f"--data {options.data}: expected a folder; there is none of that name")
+    profile = GAN_PROFILES[profile_name(options)]
+    rows = chosen_rows(TABLE.name, TABLE.rows, options.row)
     configurations = (
         profile.configurations if options.configuration is None else (options.configuration,)
     )
+    data, seeds = require_data(options.data), tuple(range(options.seeds))
     return GanPlan(
-        TABLE, profile, options.data, rows, tuple(range(options.seeds)), configurations,
-        options.kernel, options.precision,
-    )  # fmt: skip
+        TABLE, profile, data, rows, seeds, configurations, options.kernel, options.precision
+    )
 
 
 def run_table_ix(options: argparse.Namespace) -> None:
@@ -78,12 +68,8 @@ def run_table_ix(options: argparse.Namespace) -> None:
     if options.dry_run:
         describe(plan)
         return
-    data_name = "synthetic" if plan.data is None else plan.data.resolve().name
-    folder = results_folder(
-        options.out, f"table-{plan.table.name}-{plan.profile.name}-{data_name}", options.resume
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    with writer_lock(folder / "run", f"the results in {folder}"):
+    with open_results(options, plan.table.name, plan.profile.name, plan.data) as folder:
+        # Only here: --help, --dry-run and a mistyped flag need no TensorFlow.
         importlib.import_module("experiments.gan_run").run(plan, folder, options.resume)
 
 

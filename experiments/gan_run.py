@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from experiments.gan_row import run_gan_row
 from experiments.profiles import PROFILES
 from experiments.reference import rows as reference_rows
 from experiments.reporting import baseline_records
-from experiments.results import append_record, commit, read_records
+from experiments.results import append_record, commit, finished_runs, now, read_records
 from experiments.sources import Source, open_source
 from kaffect.evaluation.baselines import constant_baseline
 from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
@@ -58,11 +57,7 @@ class GanTableRun:
     done: set[tuple[Any, Any, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.done = {
-            (record["row"], record["seed"], record.get("config_hash"))
-            for record in read_records(self.results)
-            if record.get("data_hash") == self.source.prepared.hash
-        }
+        self.done = finished_runs(self.results, self.source.prepared.hash)
 
     @property
     def results(self) -> Path:
@@ -101,7 +96,7 @@ class GanTableRun:
                 self.plan.base(config.configuration), self.source.prepared.label_space, 0
             ).hash(),
             "folder": f"gans/{name}",
-            "time": _now(),
+            "time": now(),
         }
         append_record(self.results, record)
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
@@ -119,7 +114,7 @@ class GanTableRun:
             for record in baselines:
                 if (record["row"], configuration) not in present:
                     shared = self.shared(configuration)
-                    append_record(self.results, {**shared, **record, "time": _now()})
+                    append_record(self.results, {**shared, **record, "time": now()})
 
     def _every_unit(self) -> dict[str, Any]:
         labels = self.source.split("train").scoring()
@@ -161,7 +156,3 @@ def report(plan: GanPlan, configuration: int, folder: Path, results: Path) -> No
     write_text(folder / f"{stem}.html", render_html(summary))
     print(render_terminal(summary))
     print(f"report: {folder / (stem + '.html')} and .md; runs: {results}")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

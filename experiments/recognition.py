@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.definitions import Row, Table
+from experiments.plans import chosen_rows, open_results, profile_name, require_data
 from experiments.profiles import PROFILES, Profile
-from experiments.results import results_folder
 from kaffect.config import RunConfig, TrainConfig
 from kaffect.errors import ConfigError
-from kaffect.files import writer_lock
 
 
 def load_table(name: str) -> Table:
@@ -48,18 +47,10 @@ def make_plan(options: argparse.Namespace) -> Plan:
         ConfigError: a row that the table does not have, or a path that is not there.
     """
     table = load_table(options.table)
-    profile = PROFILES[options.profile or ("demo" if options.data is None else "paper")]
-    rows = tuple(enumerate(table.rows, start=1))
-    if options.row is not None:
-        if not 1 <= options.row <= len(rows):
-            raise ConfigError(
-                f"--row: table {table.name} has rows 1 to {len(rows)}. Received: {options.row}"
-            )
-        rows = (rows[options.row - 1],)
+    profile = PROFILES[profile_name(options)]
+    rows = chosen_rows(table.name, table.rows, options.row)
     if options.weights is not None and not Path(options.weights).is_file():
         raise ConfigError(f"--weights {options.weights}: no such file")
-    if options.data is not None and not options.data.is_dir():
-        raise ConfigError(f"--data {options.data}: expected a folder; there is none of that name")
     model = dataclasses.replace(
         profile.model, implementation=options.implementation, weights=options.weights
     )
@@ -74,7 +65,8 @@ def make_plan(options: argparse.Namespace) -> Plan:
         cnn=options.cnn,
     )
     base = RunConfig(model=model, pretrain=pretrain, train=train)
-    return Plan(table, profile, options.data, rows, tuple(range(options.seeds)), base)
+    seeds = tuple(range(options.seeds))
+    return Plan(table, profile, require_data(options.data), rows, seeds, base)
 
 
 def run_table(options: argparse.Namespace) -> None:
@@ -83,11 +75,7 @@ def run_table(options: argparse.Namespace) -> None:
     if options.dry_run:
         describe(plan)
         return
-    data_name = "synthetic" if plan.data is None else plan.data.resolve().name
-    name = f"table-{plan.table.name}-{plan.profile.name}-{data_name}"
-    folder = results_folder(options.out, name, options.resume)
-    folder.mkdir(parents=True, exist_ok=True)
-    with writer_lock(folder / "run", f"the results in {folder}"):
+    with open_results(options, plan.table.name, plan.profile.name, plan.data) as folder:
         # Only here: --help, --dry-run and a mistyped flag need no TensorFlow.
         table_run = importlib.import_module("experiments.table_run")
         table_run.run(plan, folder, options.resume)

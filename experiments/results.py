@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,17 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(record, dict):
             raise ArtifactError(f"{path}:{number}: expected a JSON object. Received: {line[:60]}")
         yield record
+
+
+def finished_runs(path: Path, data_hash: str) -> set[tuple[Any, Any, Any]]:
+    """Row, seed and hash of the configuration of every run in `path` on the data `data_hash`."""
+    return {
+        (record["row"], record["seed"], record.get("config_hash"))
+        for record in read_records(path)
+        if record.get("data_hash") == data_hash
+    }
+
+
+def now() -> str:
+    """The time of a record, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

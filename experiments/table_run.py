@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from experiments.encoding import Encoder, features_of, fixed_encoder
 from experiments.profiles import Profile
 from experiments.recognition import Plan
 from experiments.reporting import baseline_records, report
-from experiments.results import append_record, commit, read_records
+from experiments.results import append_record, commit, finished_runs, now
 from experiments.rows import run_row
 from experiments.sources import Source, open_source
 from experiments.workbench import Workbench
@@ -29,10 +28,6 @@ from kaffect.training.summaries import RunSummaries
 
 SCHEMA = 1
 SHOWN = ("ccc_valence", "ccc_arousal", "accuracy", "f1_weighted", "f1_macro")
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def run(plan: Plan, folder: Path, resume: bool) -> None:
@@ -68,11 +63,7 @@ class TableRun:
     def __post_init__(self) -> None:
         self.shared = self._shared()
         self.bench = Workbench(self.source.prepared.label_space, self.policy)
-        self.done = {
-            (record["row"], record["seed"], record.get("config_hash"))
-            for record in read_records(self.results)
-            if record.get("data_hash") == self.source.prepared.hash
-        }
+        self.done = finished_runs(self.results, self.source.prepared.hash)
 
     @property
     def results(self) -> Path:

@@ -1,0 +1,68 @@
+"""What the command lines of all tables share: rows, data, profile, results folder.
+
+Serves the researcher: whatever table is asked for, the same flags mean the same,
+and a mistake gives the same message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from experiments.results import results_folder
+from kaffect.errors import ConfigError
+from kaffect.files import writer_lock
+
+AnyRow = TypeVar("AnyRow")
+
+
+def chosen_rows(
+    table: str, rows: Sequence[AnyRow], wanted: int | None
+) -> tuple[tuple[int, AnyRow], ...]:
+    """The rows that `--row` leaves, each with its number, counted from 1.
+
+    Raises:
+        ConfigError: a row that the table does not have.
+    """
+    numbered = tuple(enumerate(rows, start=1))
+    if wanted is None:
+        return numbered
+    if not 1 <= wanted <= len(rows):
+        raise ConfigError(f"--row: table {table} has rows 1 to {len(rows)}. Received: {wanted}")
+    return (numbered[wanted - 1],)
+
+
+def profile_name(options: argparse.Namespace) -> str:
+    """`--profile`; without it `demo` on the embedded data and `paper` on the user's own."""
+    return options.profile or ("demo" if options.data is None else "paper")
+
+
+def require_data(data: Path | None) -> Path | None:
+    """`--data`, checked.
+
+    Raises:
+        ConfigError: a path that is no folder.
+    """
+    if data is not None and not data.is_dir():
+        raise ConfigError(f"--data {data}: expected a folder; there is none of that name")
+    return data
+
+
+@contextlib.contextmanager
+def open_results(
+    options: argparse.Namespace, table: str, profile: str, data: Path | None
+) -> Iterator[Path]:
+    """The results folder of a run of `table`, made and held against other processes.
+
+    Raises:
+        ConfigError: `--out` holds results already and `--resume` was not given.
+        DatasetError: another process writes there.
+    """
+    data_name = "synthetic" if data is None else data.resolve().name
+    folder = results_folder(options.out, f"table-{table}-{profile}-{data_name}", options.resume)
+    folder.mkdir(parents=True, exist_ok=True)
+    with writer_lock(folder / "run", f"the results in {folder}"):
+        yield folder

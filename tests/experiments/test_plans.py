@@ -1,0 +1,67 @@
+"""What all tables' command lines share: flags mean the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.plans import chosen_rows, open_results, profile_name, require_data
+from experiments.results import finished_runs
+from kaffect.errors import ConfigError, DatasetError
+
+
+def test_rows_keep_their_number() -> None:
+    assert chosen_rows("IX", "abc", None) == ((1, "a"), (2, "b"), (3, "c"))
+    assert chosen_rows("IX", "abc", 3) == ((3, "c"),)
+
+
+@pytest.mark.parametrize("wanted", [0, 4, -1])
+def test_a_row_that_is_not_there(wanted: int) -> None:
+    with pytest.raises(ConfigError, match=f"table IX has rows 1 to 3. Received: {wanted}"):
+        chosen_rows("IX", "abc", wanted)
+
+
+def test_profile_follows_the_data(tmp_path: Path) -> None:
+    assert profile_name(argparse.Namespace(profile=None, data=None)) == "demo"
+    assert profile_name(argparse.Namespace(profile=None, data=tmp_path)) == "paper"
+    assert profile_name(argparse.Namespace(profile="smoke", data=tmp_path)) == "smoke"
+
+
+def test_data_must_be_a_folder(tmp_path: Path) -> None:
+    assert require_data(None) is None and require_data(tmp_path) == tmp_path
+    (tmp_path / "file").touch()
+    for name in ("file", "absent"):
+        with pytest.raises(ConfigError, match=f"{name}: expected a folder"):
+            require_data(tmp_path / name)
+
+
+def test_results_folders_are_counted_and_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = argparse.Namespace(out=None, resume=False)
+    with open_results(options, "IX", "demo", None) as first:
+        assert first.is_dir() and first.name == "table-IX-demo-synthetic-001"
+    with open_results(options, "IX", "demo", None) as second:
+        assert second.name == "table-IX-demo-synthetic-002"
+    again = argparse.Namespace(out=None, resume=True)
+    with open_results(again, "IX", "demo", None) as held:
+        assert held == second
+        with pytest.raises(DatasetError, match="is being written by process"):
+            with open_results(again, "IX", "demo", None):
+                pass
+
+
+def test_a_run_is_finished_on_its_own_data_only(tmp_path: Path) -> None:
+    records = [
+        {"row": 1, "seed": 0, "config_hash": "c", "data_hash": "mine"},
+        {"row": 2, "seed": 1, "config_hash": "d", "data_hash": "other"},
+        {"row": "constant", "seed": 0, "data_hash": "mine"},
+    ]
+    path = tmp_path / "table.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert finished_runs(path, "mine") == {(1, 0, "c"), ("constant", 0, None)}
+    assert finished_runs(tmp_path / "absent.jsonl", "mine") == set()
