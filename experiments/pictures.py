@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import keras
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -64,10 +65,13 @@ def picture_faces(
 
 
 def picture_attention(
-    summaries: RunSummaries, step: int, network: keras.Model, batches: tf.data.Dataset
+    summaries: RunSummaries,
+    step: int,
+    attention: Callable[[tf.Tensor], tf.Tensor],
+    batches: tf.data.Dataset,
 ) -> None:
     """The attention weights of the first validation sequence."""
     features = next(iter(batches))["features"][:1]
-    weights = network.get_layer("attention_gru").attention_weights(tf.cast(features, tf.float32))
+    weights = attention(tf.cast(features, tf.float32))
     figure = attention_figure(weights[0].numpy(), "attention over the last outputs, one sequence")
     summaries.image(step, "attention", figure)

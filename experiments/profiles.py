@@ -45,7 +45,7 @@ SMOKE = Profile(
     model=ModelConfig(width=0.125, fc_units=64),
     pretrain=PretrainConfig(steps=4, batch=32, learning_rate=3e-4, evaluate_every=4),
     steps=4,
-    evaluate_every=2,
+    evaluate_every=4,
     patience=0,
     synthetic={"profile": "smoke"},
     deviations=("smoke profile: shows that it runs, its figures mean nothing",),

@@ -99,7 +99,7 @@ def run_row(
     summaries.scalars(progress.step, source.scored_split, metrics)
     picture_faces(summaries, progress.step, index, answers, config.loss.tasks)
     if features is not None:
-        picture_attention(summaries, progress.step, trainer.network, row.evaluation("validation"))
+        picture_attention(summaries, progress.step, bench.attention, row.evaluation("validation"))
     best = next(look for look in progress.history if look["step"] == progress.best_step)
     frames = progress.step * config.data.sequences * config.data.sequence_length
     return {

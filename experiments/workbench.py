@@ -64,6 +64,7 @@ class Workbench:
         self.policy = policy
         self.network: keras.Model | None = None
         self._predict: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None
+        self._attention: Callable[[tf.Tensor], tf.Tensor] | None = None
         self._trainers: dict[LossConfig, tuple[MultiTaskTrainer, list[np.ndarray]]] = {}
 
     def trainer(self, config: RunConfig, encoder: Encoder | None) -> MultiTaskTrainer:
@@ -71,6 +72,7 @@ class Workbench:
         fresh = build_network(config, self.space, encoder)
         if self.network is None:
             self.network, self._predict = fresh, predictor(fresh)
+            self._attention = tf.function(fresh.get_layer("attention_gru").attention_weights)
         else:
             # The state of dropout's generator is among the variables.
             for variable, beginning in zip(self.network.variables, fresh.variables, strict=True):
@@ -88,6 +90,12 @@ class Workbench:
         if self._predict is None:
             raise RuntimeError("there is no network yet: ask for a trainer first")
         return self._predict(inputs)
+
+    def attention(self, features: tf.Tensor) -> tf.Tensor:
+        """Attention weights [batch, time, length] of the fixed CNN's `features`."""
+        if self._attention is None:
+            raise RuntimeError("there is no network yet: ask for a trainer first")
+        return self._attention(features)
 
     def _compile(self, config: RunConfig) -> tuple[MultiTaskTrainer, list[np.ndarray]]:
         inputs = "features" if config.train.cnn == "fixed" else "images"
