@@ -72,7 +72,6 @@ class Workbench:
         fresh = build_network(config, self.space, encoder)
         if self.network is None:
             self.network, self._predict = fresh, predictor(fresh)
-            self._attention = tf.function(fresh.get_layer("attention_gru").attention_weights)
         else:
             # The state of dropout's generator is among the variables.
             for variable, beginning in zip(self.network.variables, fresh.variables, strict=True):
@@ -93,8 +92,11 @@ class Workbench:
 
     def attention(self, features: tf.Tensor) -> tf.Tensor:
         """Attention weights [batch, time, length] of the fixed CNN's `features`."""
-        if self._attention is None:
+        if self.network is None:
             raise RuntimeError("there is no network yet: ask for a trainer first")
+        if self._attention is None:
+            layer = self.network.get_layer("attention_gru")
+            self._attention = tf.function(layer.attention_weights)
         return self._attention(features)
 
     def _compile(self, config: RunConfig) -> tuple[MultiTaskTrainer, list[np.ndarray]]:
