@@ -66,6 +66,7 @@ class Annotation:
             -5 or -1 throughout an invalid frame.
         valid: [frames] bool, False where the frame has no label.
         path: the file it was read from.
+        partial: it lists some frames only, so that the video may be longer (list files).
     """
 
     task: str
@@ -73,6 +74,7 @@ class Annotation:
     values: np.ndarray
     valid: np.ndarray
     path: Path
+    partial: bool = False
 
     def __len__(self) -> int:
         return len(self.values)

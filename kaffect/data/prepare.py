@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
-from kaffect.data.annotations import Annotation, read_annotations
+from kaffect.data.annotations import Annotation
 from kaffect.data.examples import ENCODINGS
 from kaffect.data.faces import CropRule
 from kaffect.data.shards import KIND, SCHEMA_VERSION, write_prepared
@@ -175,10 +175,7 @@ class _Preparation:
         self._parts = out.with_name(out.name + ".parts")
 
     def run(self) -> None:
-        annotations = {
-            track.name: {t: read_annotations(p, task=t) for t, p in track.annotations.items()}
-            for track in self._tree.tracks
-        }
+        annotations = {track.name: track.labels() for track in self._tree.tracks}
         space = label_space(a for found in annotations.values() for a in found.values())
         jobs = [
             TrackJob(

@@ -147,10 +147,12 @@ class _TrackWriter:
         decoded = len(times)
         track = self._job.track
         for annotation in self._job.annotations.values():
+            lines = len(annotation)
+            if annotation.partial:  # frames past the last listed one have no label
+                lines = max(lines, decoded - self._settings.length_tolerance)
             check_length(
-                track.video, decoded, annotation.path, len(annotation),
-                self._settings.length_tolerance,
-            )  # fmt: skip
+                track.video, decoded, annotation.path, lines, self._settings.length_tolerance
+            )
         last_box = max(self._boxes, default=0) if self._boxes else 0
         if last_box > decoded:
             raise AnnotationError(
@@ -162,9 +164,8 @@ class _TrackWriter:
         columns["source_frame"] = sources
         columns["has_face"] = np.array(self.faces)
         columns["length"] = np.array(self.lengths, np.int32)
-        annotated = np.zeros(decoded, bool)
-        for task in self._job.annotations:
-            annotated |= self._labels[f"{task}_valid"][:decoded]
+        labelled = [self._labels[f"{task}_valid"] for task in self._job.annotations]
+        annotated = np.any(labelled, axis=0)[:decoded]
         places = np.flatnonzero(annotated)
         nearest = nearest_frame(times, self._settings.fps, len(sources))
         columns["source_row"] = nearest[places]

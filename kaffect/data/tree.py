@@ -5,8 +5,9 @@
     boxes/<track>.csv       optional: where the face is
     subjects.csv            optional: video,subject[,gender]
 
-The spellings of the ABAW releases are accepted as well. A track is one person in
-one video: `<video>`, or `<video>_left` and `<video>_right` where two are seen.
+The spellings of the ABAW releases, original Aff-Wild and multi-task list files are
+accepted as well (`kaffect.data.discovery`). A track is one person in one video:
+`<video>`, or `<video>_left` and `<video>_right` where two are seen.
 """
 
 from __future__ import annotations
@@ -16,27 +17,26 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kaffect.data.annotations import Annotation
+from kaffect.data.discovery import (
+    LIST,
+    SPLITS,
+    VIDEO_SUFFIXES,
+    LabelFile,
+    box_file,
+    find_label_files,
+    find_videos,
+    video_of,
+)
 from kaffect.data.subjects import Subject, leaks, read_subjects
+from kaffect.data.track_labels import labelled_tracks, open_list, read_track_labels
 from kaffect.errors import DatasetError
 from kaffect.files import safe_join, sha256, stable_hash
-from kaffect.labels import TASKS
+from kaffect.labels import TASKS, VALENCE_AROUSAL
 
-SPLITS = ("train", "validation", "test")
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
-_TASK_FOLDERS = {
-    "va": ("va_set", "va_estimation_challenge"),
-    "expression": ("expr_set", "expr_classification_challenge", "expr_recognition_challenge"),
-    "au": ("au_set", "au_detection_challenge"),
-}
-_SPLIT_FOLDERS = {
-    "train": ("training_set", "train_set"),
-    "validation": ("validation_set", "val_set"),
-    "test": ("test_set",),
-}
-_SIDES = ("_left", "_right")
-LAYOUT = (
-    "videos/<name>.mp4, annotations/{VA,EXPR,AU}_Set/{Training,Validation,Test}_Set/<name>.txt, "
-    "and optionally boxes/<name>.csv and subjects.csv"
+_LISTS_UNUSED = (
+    "multi-task list files are not used, because there are files for single tasks: {}. To train "
+    "on the lists, put them into a tree without the other annotations"
 )
 
 
@@ -48,8 +48,8 @@ class Track:
         name: of its annotation and box files.
         split: 'train', 'validation' or 'test', the same for all tasks.
         video: the video file.
-        annotations: task ('va', 'expression', 'au') -> annotation file; the tasks in
-            whose partition the track is.
+        annotations: task ('va', 'expression', 'au'), 'valence' and 'arousal' (original
+            Aff-Wild), or 'list' (multi-task) -> annotation file.
         boxes: the box file, or None: then the face crop is the centre of the whole frame.
         subject, gender: of `subjects.csv`, or None where that says nothing.
     """
@@ -64,7 +64,19 @@ class Track:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        return tuple(task for task in TASKS if task in self.annotations)
+        """The tasks in whose partition the track is."""
+        if LIST in self.annotations:
+            return tuple(self.labels())
+        here = {"va" if name in VALENCE_AROUSAL else name for name in self.annotations}
+        return tuple(task for task in TASKS if task in here)
+
+    def labels(self) -> dict[str, Annotation]:
+        """Read the labels of each of `tasks`.
+
+        Raises:
+            AnnotationError: with path and line.
+        """
+        return read_track_labels(self.name, self.annotations)
 
 
 @dataclass(frozen=True)
@@ -82,32 +94,31 @@ class DataTree:
 
     @classmethod
     def open(cls, root: str | Path) -> DataTree:
-        """Find and check everything; reads folders and `subjects.csv`, no annotation text.
+        """Find and check everything; reads folders, `subjects.csv` and list files only.
 
         Raises:
             DatasetError: not a data tree, a missing video, a track in two splits, or a
                 video or subject in two splits.
-            AnnotationError: `subjects.csv` is not as it must be.
+            AnnotationError: `subjects.csv` or a list file is not as it must be.
         """
         root = Path(root)
-        annotations = _find_annotations(root)
-        videos = _find_videos(root)
+        found, unused = usable_files(find_label_files(root))
+        videos = find_videos(root)
         subjects = read_subjects(root / "subjects.csv") if _is_file(root, "subjects.csv") else {}
-        files: dict[str, dict[tuple[str, str], Path]] = defaultdict(dict)
-        for task, split, path in annotations:
-            other = files[path.stem].setdefault((task, split), path)
-            if other != path:
-                raise DatasetError(f"{path}: a second annotation of the same task; see {other}")
+        files = files_of_tracks(found)
         tracks = [_track(root, name, files[name], videos, subjects) for name in sorted(files)]
         tracks.sort(key=lambda track: (SPLITS.index(track.split), track.name))
-        found = leaks((t.name, t.split, t.video.name, t.subject) for t in tracks)
-        if found:
+        shared = leaks((t.name, t.split, t.video.name, t.subject) for t in tracks)
+        if shared:
             raise DatasetError(
                 f"{root}: training and evaluation would share people or pictures: "
-                + "; ".join(found)
+                + "; ".join(shared)
                 + ". Move the annotation files so that each is in one split only"
             )
-        return cls(root, tuple(tracks), _missing(tracks, videos, subjects))
+        notes = _missing(tracks, videos, subjects)
+        if unused:
+            notes += (_LISTS_UNUSED.format(", ".join(sorted(file.path.name for file in unused))),)
+        return cls(root, tuple(tracks), notes)
 
     def split(self, name: str) -> tuple[Track, ...]:
         return tuple(track for track in self.tracks if track.split == name)
@@ -147,67 +158,30 @@ def _is_file(root: Path, name: str) -> bool:
     return safe_join(root, name).is_file()
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir())
+def usable_files(files: list[LabelFile]) -> tuple[list[LabelFile], list[LabelFile]]:
+    """(used, unused): list files count only where there are no files for single tasks."""
+    lists = [file for file in files if file.task == LIST]
+    single = [file for file in files if file.task != LIST]
+    return (single, lists) if single else (lists, [])
 
 
-def _inside(folder: Path, path: Path) -> Path:
-    """`path`, refused where it is a link that leads out of `folder`."""
-    safe_join(folder, path.relative_to(folder).as_posix())
-    return path
+def files_of_tracks(files: list[LabelFile]) -> dict[str, dict[tuple[str, str], Path]]:
+    """Track -> (task, split) -> annotation file.
 
-
-def _find_annotations(root: Path) -> list[tuple[str, str, Path]]:
-    """(task, split, file) of every annotation file."""
-    if not root.is_dir():
-        raise DatasetError(f"{root}: no such folder. Expected a data tree: {LAYOUT}")
-    found = []
-    parents = [root] + [p for p in _folders(root) if "annotations" in p.name.lower()]
-    for parent in parents:
-        for task_folder in _folders(parent):
-            for task, spellings in _TASK_FOLDERS.items():
-                if task_folder.name.lower() in spellings:
-                    found += [(task, *pair) for pair in _split_files(task_folder)]
-    if not found:
-        names = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
-        raise DatasetError(
-            f"{root}: not a data tree: no annotation file found. Expected {LAYOUT}. "
-            f"Received a folder with: {names}"
-        )
-    return found
-
-
-def _split_files(task_folder: Path) -> list[tuple[str, Path]]:
-    pairs = []
-    for folder in _folders(task_folder):
-        for split, spellings in _SPLIT_FOLDERS.items():
-            if folder.name.lower() in spellings:
-                texts = sorted(p for p in folder.iterdir() if p.suffix == ".txt")
-                pairs += [(split, _inside(folder, path)) for path in texts]
-    return pairs
-
-
-def _find_videos(root: Path) -> dict[str, Path]:
-    """Video files by name without suffix; `videos/` may have folders such as `batch1/`."""
-    folder = root / "videos"
-    videos: dict[str, Path] = {}
-    if not folder.is_dir():
-        return videos
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-            if path.stem in videos:
+    Raises:
+        DatasetError: two files for one task of a track.
+        AnnotationError: a list file cannot be read.
+    """
+    found: dict[str, dict[tuple[str, str], Path]] = defaultdict(dict)
+    for file in files:
+        names = labelled_tracks(open_list(file.path)) if file.task == LIST else [file.path.stem]
+        for name in names:
+            other = found[name].setdefault((file.task, file.split), file.path)
+            if other != file.path:
                 raise DatasetError(
-                    f"{path}: a second video of that name. Expected one file for "
-                    f"{path.stem!r}. Received also: {videos[path.stem]}"
+                    f"{file.path}: a second annotation of the same task; see {other}"
                 )
-            videos[path.stem] = _inside(folder, path)
-    return videos
-
-
-def _video_of(track: str, videos: dict[str, Path]) -> Path | None:
-    """The file of a track: its own name first, then without `_left` or `_right`."""
-    names = [track] + [track.removesuffix(side) for side in _SIDES if track.endswith(side)]
-    return next((videos[name] for name in names if name in videos), None)
+    return found
 
 
 def _track(
@@ -221,7 +195,7 @@ def _track(
     if len(by_split) > 1:
         listed = ", ".join(f"{path} ({split})" for split, path in sorted(by_split.items()))
         raise DatasetError(f"{root}: track {name!r} is in more than one split: {listed}")
-    video = _video_of(name, videos)
+    video = video_of(name, videos)
     if video is None:
         suffixes = ", ".join(VIDEO_SUFFIXES)
         raise DatasetError(
@@ -229,14 +203,19 @@ def _track(
             f"Looked for {root / 'videos' / name} with {suffixes} (for a name that ends in "
             f"_left or _right also without it); found {len(videos)} other videos"
         )
-    boxes = root / "boxes" / f"{name}.csv"
+    kinds = {task for task, _ in files}
+    if len(lone := kinds & set(VALENCE_AROUSAL)) == 1 or (lone and "va" in kinds):
+        raise DatasetError(
+            f"{next(iter(files.values()))}: track {name!r} has {', '.join(sorted(kinds))}. "
+            "Expected one file for valence and one for arousal, or one with both"
+        )
     subject = subjects.get(name) or subjects.get(video.stem)
     return Track(
         name=name,
         split=next(iter(by_split)),
         video=video,
         annotations={task: path for (task, _), path in sorted(files.items())},
-        boxes=_inside(root / "boxes", boxes) if boxes.is_file() else None,
+        boxes=box_file(root, name),
         subject=subject.name if subject else None,
         gender=subject.gender if subject else None,
     )

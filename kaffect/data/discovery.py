@@ -1,0 +1,185 @@
+"""Which files of a folder are annotations and videos, in the layouts of all releases (Section II).
+
+    annotations/VA_Set/Training_Set/<track>.txt                  ABAW-1/2
+    <any name> Annotations/VA_Estimation_Challenge/Train_Set/... ABAW-3 and later
+    annotations/train/{valence,arousal}/<track>.txt              original Aff-Wild, no header
+    annotations/training_set_annotations.txt                     multi-task list files
+    MTL_Challenge/train_set.txt                                  the same, ABAW-3
+
+Folders are listed here and nothing is opened. Faults go to `report`, which raises
+unless a caller collects them (`kaffect data check`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaffect.errors import DatasetError, KaffectError
+from kaffect.files import safe_join
+from kaffect.labels import VALENCE_AROUSAL
+
+Report = Callable[[KaffectError], None]
+SPLITS = ("train", "validation", "test")
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
+SIDES = ("_left", "_right")
+LIST = "list"
+_TASK_FOLDERS = {
+    "va": ("va_set", "va_estimation_challenge"),
+    "expression": ("expr_set", "expr_classification_challenge", "expr_recognition_challenge"),
+    "au": ("au_set", "au_detection_challenge"),
+}
+_SPLIT_FOLDERS = {
+    "train": ("training_set", "train_set", "train"),
+    "validation": ("validation_set", "val_set", "validation", "val"),
+    "test": ("test_set", "test"),
+}
+_LIST_NAME = re.compile(r"(train|training|validation|val|test)_set(?:_annotations)?\.txt", re.I)
+_LISTS_FOLDER = "mtl_challenge"
+_LIST_SPLITS = {"training": "train", "val": "validation"}
+LAYOUT = (
+    "videos/<name>.mp4, annotations/{VA,EXPR,AU}_Set/{Training,Validation,Test}_Set/<name>.txt "
+    "(or annotations/train/{valence,arousal}/<name>.txt, or "
+    "annotations/training_set_annotations.txt), and optionally boxes/<name>.csv and subjects.csv"
+)
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """One annotation file.
+
+    Attributes:
+        task: 'va', 'expression', 'au', 'valence', 'arousal' (original Aff-Wild), or 'list'
+            (all three tasks of many tracks).
+        split: 'train', 'validation' or 'test'.
+    """
+
+    task: str
+    split: str
+    path: Path
+
+
+def raise_it(error: KaffectError) -> None:
+    """The default `Report`."""
+    raise error
+
+
+def find_label_files(root: Path, report: Report = raise_it) -> list[LabelFile]:
+    """Every annotation file below `root`, in the order of their paths.
+
+    Raises:
+        DatasetError: no such folder, no annotation file, or a link that leads out of `root`.
+    """
+    if not root.is_dir():
+        report(DatasetError(f"{root}: no such folder. Expected a data tree: {LAYOUT}"))
+        return []
+    found = [
+        file
+        for parent in [root, *(p for p in folders(root) if "annotations" in p.name.lower())]
+        if _is_inside(root, parent, report)
+        for file in _files_below(root, parent, report)
+        if _is_inside(root, file.path, report)
+    ]
+    if not found:
+        names = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
+        report(
+            DatasetError(
+                f"{root}: not a data tree: no annotation file found. Expected {LAYOUT}. "
+                f"Received a folder with: {names}"
+            )
+        )
+    return found
+
+
+def find_videos(root: Path, report: Report = raise_it) -> dict[str, Path]:
+    """Video files by name without suffix; `videos/` may have folders such as `batch1/`.
+
+    `videos` itself may be a link to another disk; a file in it may not lead out of it.
+    """
+    folder = root / "videos"
+    videos: dict[str, Path] = {}
+    if not folder.is_dir():
+        return videos
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+            continue
+        if path.stem in videos:
+            problem = (
+                f"{path}: a second video of that name. Expected one file for "
+                f"{path.stem!r}. Received also: {videos[path.stem]}"
+            )
+            report(DatasetError(problem))
+        elif _is_inside(folder, path, report):
+            videos[path.stem] = path
+    return videos
+
+
+def video_of(track: str, videos: dict[str, Path]) -> Path | None:
+    """The file of a track: its own name first, then without `_left` or `_right`."""
+    names = [track] + [track.removesuffix(side) for side in SIDES if track.endswith(side)]
+    return next((videos[name] for name in names if name in videos), None)
+
+
+def box_file(root: Path, track: str, report: Report = raise_it) -> Path | None:
+    """`boxes/<track>.csv`, or None where it is not there."""
+    path = root / "boxes" / f"{track}.csv"
+    return path if path.is_file() and _is_inside(root, path, report) else None
+
+
+def folders(root: Path) -> list[Path]:
+    return sorted(p for p in root.iterdir() if p.is_dir())
+
+
+def _is_inside(root: Path, path: Path, report: Report) -> bool:
+    """Whether `path` stays below `root` when links are followed; reported where it does not."""
+    try:
+        safe_join(root, path.relative_to(root).as_posix())
+    except DatasetError as error:
+        report(error)
+        return False
+    return True
+
+
+def _split_of(name: str) -> str | None:
+    lower = name.lower()
+    return next((split for split, names in _SPLIT_FOLDERS.items() if lower in names), None)
+
+
+def _texts(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix == ".txt" and not p.is_dir())
+
+
+def _files_below(root: Path, parent: Path, report: Report) -> Iterator[LabelFile]:
+    """Annotation files of `parent`, which is `root` or a folder of annotations in it."""
+    yield from _lists(parent)
+    for folder in folders(parent):
+        lower = folder.name.lower()
+        task = next((t for t, names in _TASK_FOLDERS.items() if lower in names), None)
+        split = _split_of(lower)
+        wanted = task is not None or split is not None or lower == _LISTS_FOLDER
+        if not wanted or not _is_inside(root, folder, report):
+            continue
+        if lower == _LISTS_FOLDER:
+            yield from _lists(folder)
+            continue
+        for inner in folders(folder):
+            found = _of_folder(task, split, inner.name)
+            if found is not None and _is_inside(root, inner, report):
+                yield from (LabelFile(*found, path) for path in _texts(inner))
+
+
+def _of_folder(task: str | None, split: str | None, name: str) -> tuple[str, str] | None:
+    """(task, split) of `VA_Set/Training_Set`, or of `train/valence` in original Aff-Wild."""
+    if task is not None:
+        inner = _split_of(name)
+        return None if inner is None else (task, inner)
+    return (name, split) if split is not None and name in VALENCE_AROUSAL else None
+
+
+def _lists(folder: Path) -> Iterator[LabelFile]:
+    for path in _texts(folder):
+        if match := _LIST_NAME.fullmatch(path.name):
+            name = match[1].lower()
+            yield LabelFile(LIST, _LIST_SPLITS.get(name, name), path)

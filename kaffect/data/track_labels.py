@@ -1,0 +1,113 @@
+"""The labels of one track, wherever its release keeps them (paper Section II).
+
+One file a task (ABAW), one file for valence and one for arousal (original Aff-Wild), or
+rows of a multi-task list: row and line i always become labels of frame i + 1.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from kaffect.data.annotation_lists import AnnotationList, read_annotation_list
+from kaffect.data.annotations import Annotation, read_annotations
+from kaffect.data.discovery import LIST
+from kaffect.errors import AnnotationError
+from kaffect.labels import (
+    ACTION_UNITS_12,
+    EXPRESSIONS_8,
+    MISSING_ACTION_UNIT,
+    MISSING_EXPRESSION,
+    MISSING_VALENCE_AROUSAL,
+    TASKS,
+    VALENCE_AROUSAL,
+)
+
+
+def read_track_labels(name: str, files: Mapping[str, Path]) -> dict[str, Annotation]:
+    """Task ('va', 'expression', 'au') -> labels.
+
+    Args:
+        name: of the track.
+        files: task, 'valence', 'arousal' or 'list' -> file.
+
+    Raises:
+        AnnotationError: a file cannot be read, or valence and arousal differ in length.
+    """
+    if LIST in files:
+        return list_labels(open_list(files[LIST]), name)
+    found = {task: read_annotations(path, task=task) for task, path in sorted(files.items())}
+    if "valence" in found:
+        pair = [found.pop(part) for part in VALENCE_AROUSAL]
+        found["va"] = join_valence_arousal(*pair)
+    return {task: found[task] for task in TASKS if task in found}
+
+
+def join_valence_arousal(valence: Annotation, arousal: Annotation) -> Annotation:
+    """One 'va' annotation of two files of original Aff-Wild.
+
+    Raises:
+        AnnotationError: they have different numbers of lines.
+    """
+    if len(valence) != len(arousal):
+        shorter = min(valence, arousal, key=len)
+        longer = max(valence, arousal, key=len)
+        raise AnnotationError(
+            shorter.path, len(shorter), f"the last line, for frame {len(shorter)}, but "
+            f"{longer.path} has lines for {len(longer)} frames. Expected equal numbers"
+        )  # fmt: skip
+    values = np.concatenate([valence.values, arousal.values], axis=1)
+    valid = valence.valid & arousal.valid
+    values[~valid] = MISSING_VALENCE_AROUSAL
+    return Annotation("va", VALENCE_AROUSAL, values, valid, valence.path)
+
+
+def open_list(path: Path) -> AnnotationList:
+    """A list file, read once while it does not change: it holds many tracks."""
+    try:
+        status = path.stat()
+    except OSError:
+        return read_annotation_list(path)
+    return _read_list(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_list(path: Path, changed: int, size: int) -> AnnotationList:
+    return read_annotation_list(path)
+
+
+def labelled_tracks(rows: AnnotationList) -> list[str]:
+    """The tracks of a list file that have a label of any task, sorted."""
+    labelled = rows.va_valid | rows.expression_valid | rows.au_valid
+    return [str(name) for name in np.unique(rows.tracks[labelled])]
+
+
+def list_labels(rows: AnnotationList, track: str) -> dict[str, Annotation]:
+    """The labels of one track of a list file; a frame without a row has no label.
+
+    The row of image 00005.jpg becomes the label of frame 5, values[4].
+    """
+    here = np.flatnonzero(rows.tracks == track)
+    places = rows.frames[here] - 1
+    frames = int(places.max(initial=-1)) + 1
+    columns = {
+        "va": (VALENCE_AROUSAL, rows.valence_arousal, rows.va_valid, MISSING_VALENCE_AROUSAL),
+        "expression": (
+            EXPRESSIONS_8, rows.expression[:, None], rows.expression_valid, MISSING_EXPRESSION
+        ),
+        "au": (ACTION_UNITS_12, rows.action_units, rows.au_valid, MISSING_ACTION_UNIT),
+    }  # fmt: skip
+    found = {}
+    for task, (names, source, source_valid, mark) in columns.items():
+        if not source_valid[here].any():
+            continue
+        values = np.full((frames, source.shape[1]), mark, source.dtype)
+        valid = np.zeros(frames, bool)
+        values[places], valid[places] = source[here], source_valid[here]
+        annotation = Annotation(task, names, values, valid, rows.path)
+        found[task] = replace(annotation, partial=True)
+    return found
