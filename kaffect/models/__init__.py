@@ -10,10 +10,13 @@ from kaffect.models.affwildnet import (
     vggface_gru_attention,
 )
 from kaffect.models.dcgan96 import dcgan_discriminator, dcgan_generator
+from kaffect.models.framewise import affect_resnet18
 from kaffect.models.layer_table import LayerRow, layer_table
 from kaffect.models.normalization import FusedBatchNormalization
 from kaffect.models.preprocessing import ImagePreprocessing
+from kaffect.models.resnet18 import resnet18
 from kaffect.models.ssgan32 import ssgan_discriminator, ssgan_generator
+from kaffect.models.torchvision_weights import load_torchvision_weights, torchvision_weights
 from kaffect.models.vggface import vggface_features
 from kaffect.models.vggface_weights import download_vggface_weights, load_vggface_weights
 
@@ -21,6 +24,7 @@ __all__ = [
     "FusedBatchNormalization",
     "ImagePreprocessing",
     "LayerRow",
+    "affect_resnet18",
     "dcgan_discriminator",
     "dcgan_generator",
     "download_vggface_weights",
@@ -28,10 +32,13 @@ __all__ = [
     "frame_encoder",
     "join",
     "layer_table",
+    "load_torchvision_weights",
     "load_vggface_weights",
+    "resnet18",
     "sequence_head",
     "ssgan_discriminator",
     "ssgan_generator",
+    "torchvision_weights",
     "vggface_features",
     "vggface_gru_attention",
 ]

@@ -1,8 +1,9 @@
 """What a network's input is: colour order and scale of a face crop (Section IV-B).
 
 The one place where an image is normalised. AffWildNet, on which the paper builds, reads RGB as
-(x - 128) / 128; the published VGG-Face weights want BGR minus a mean. With these weights either
-keep their preprocessing or expect the network to adapt to the other one: a setting, not a guess.
+(x - 128) / 128; the published VGG-Face weights want BGR minus a mean, torchvision's of ResNet-18
+RGB with mean and standard deviation of ImageNet taken out. With such weights either keep their
+preprocessing or expect the network to adapt to the other one: a setting, not a guess.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import tensorflow as tf
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.recurrence_forward import Tensor
 
-MODES = ("paper", "vggface")
+MODES = ("paper", "vggface", "imagenet")
 
 # Mean of the VGG-Face training images, in the order blue, green, red (keras-vggface, version 1).
 VGGFACE_MEAN_BGR = (93.5940, 104.7624, 129.1863)
+# Of ImageNet's training images scaled to [0, 1], in the order red, green, blue (torchvision).
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 @keras.saving.register_keras_serializable("kaffect")
@@ -27,7 +31,8 @@ class ImagePreprocessing(keras.layers.Layer):
 
     Args:
         mode: "paper": (x - 128) / 128, RGB, in [-1, 1). "vggface": BGR minus the VGG-Face mean,
-            about -129 ... 162, not scaled.
+            about -129 ... 162, not scaled. "imagenet": (x / 255 - mean) / deviation, RGB, about
+            -2.1 ... 2.6.
 
     Input: [..., 3], uint8 or floats in 0 ... 255.
     Output: [..., 3] in the layer's compute dtype.
@@ -47,6 +52,9 @@ class ImagePreprocessing(keras.layers.Layer):
         pixels = tf.cast(images, tf.float32)
         if self.mode == "paper":
             pixels = (pixels - 128.0) / 128.0
+        elif self.mode == "imagenet":
+            pixels = pixels / 255.0 - tf.constant(IMAGENET_MEAN)
+            pixels = pixels / tf.constant(IMAGENET_DEVIATION)
         else:
             pixels = tf.reverse(pixels, [-1]) - tf.constant(VGGFACE_MEAN_BGR)
         return tf.cast(pixels, self.compute_dtype)

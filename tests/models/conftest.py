@@ -27,3 +27,23 @@ def recipe_weights() -> Callable[[int, keras.Model], Weights]:
         return weights
 
     return make
+
+
+@pytest.fixture(scope="session")
+def torchvision_recipe() -> Callable[[int, dict[str, tuple[int, ...]]], dict[str, np.ndarray]]:
+    """`torchvision_recipe(seed, shapes)`: name -> array, as the reference numbers' README says."""
+
+    def make(seed: int, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+        weights = {}
+        for place, (name, shape) in enumerate(shapes.items()):
+            r = np.random.default_rng(seed + place).standard_normal(shape)
+            if len(shape) >= 2:
+                value = r * np.sqrt(2 / np.prod(shape[1:]))
+            elif name.endswith("running_var"):
+                value = np.exp(0.1 * r)
+            else:
+                value = 0.1 * r + ("weight" in name)
+            weights[name] = value.astype(np.float32)
+        return weights
+
+    return make

@@ -35,8 +35,22 @@ def test_preprocessing_of_the_paper_is_exact_under_every_policy(policy):
     np.testing.assert_array_equal(layer(pixels.astype("float32")), result)
 
 
+def test_preprocessing_of_imagenet_weights():
+    """Figures worked out by hand from torchvision's mean and standard deviation."""
+    pixels = np.array([[0, 0, 0], [255, 255, 255], [124, 116, 104]], "uint8")
+    expected = [
+        [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
+        [0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225],
+        [0.0055592, -0.0049020, 0.0081917],
+    ]
+    result = ImagePreprocessing("imagenet")(pixels).numpy()
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
+
+
 def test_preprocessing_settings():
     layer = ImagePreprocessing("vggface", name="p")
     assert ImagePreprocessing.from_config(layer.get_config()).mode == "vggface"
-    with pytest.raises(ConfigError, match="one of 'paper', 'vggface'. Received: 'caffe'"):
+    with pytest.raises(
+        ConfigError, match="one of 'imagenet', 'paper', 'vggface'. Received: 'caffe'"
+    ):
         ImagePreprocessing("caffe")
