@@ -105,7 +105,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a file; nothing of it is run."""
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, because NumPy leaves a damaged file open.
+            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         if path.suffix == ".safetensors":
             return safetensors.numpy.load_file(path)
