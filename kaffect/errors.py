@@ -20,11 +20,16 @@ class AnnotationError(KaffectError):
         path: the file.
         line: 1-based line number, or `None` where the whole file is meant.
         problem: what is wrong, what is accepted, what was received.
+        kind: the name of this fault in the list of `kaffect data check` (docs/data_check.md).
     """
 
-    def __init__(self, path: str | Path, line: int | None, problem: str) -> None:
+    def __init__(
+        self, path: str | Path, line: int | None, problem: str, kind: str = "unreadable"
+    ) -> None:
         self.path = Path(path)
         self.line = line
+        self.problem = problem
+        self.kind = kind
         place = f"{path}:{line}" if line is not None else f"{path}"
         super().__init__(f"{place}: {problem}")
 

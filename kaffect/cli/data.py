@@ -1,4 +1,4 @@
-"""`kaffect data ...`: make and prepare data sets, for the user with videos of their own."""
+"""`kaffect data ...`: make, check and prepare data sets, for the user with videos of their own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from kaffect.cli import data_check
 from kaffect.errors import ConfigError
 from kaffect.labels import LABEL_SPACES
 
 
 def register(commands: Any) -> None:
     """Add the group to the command line."""
-    data = commands.add_parser("data", help="make and prepare data sets")
+    data = commands.add_parser("data", help="make, check and prepare data sets")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     render = actions.add_parser("render", help="render the embedded synthetic Aff-Wild as videos")
@@ -28,6 +29,8 @@ def register(commands: Any) -> None:
     prepare.add_argument("--image-size", type=int, default=96)
     prepare.add_argument("--encoding", choices=("jpeg", "png", "raw"), default="jpeg")
     prepare.set_defaults(run=prepare_data)
+
+    data_check.register(actions)
 
 
 def render_data(options: argparse.Namespace) -> None:

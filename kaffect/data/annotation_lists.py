@@ -7,6 +7,7 @@ Missing labels are -5 / -1 / -1, as in the one-task files.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +81,10 @@ def read_annotation_list(path: str | Path) -> AnnotationList:
     header, _, body = data.partition(b"\n")
     expected = ",".join(LIST_COLUMNS)
     if header != expected.encode():
-        raise AnnotationError(
-            path, 1, f"wrong header. Expected: {expected}. Received: {shown(header)}"
-        )
+        problem = f"wrong header. Expected: {expected}. Received: {shown(header)}"
+        raise AnnotationError(path, 1, problem, kind="header")
     if not body:
-        raise AnnotationError(path, 2, "a header, but no line for any image")
+        raise AnnotationError(path, 2, "a header, but no line for any image", kind="empty")
     lines = body.removesuffix(b"\n").split(b"\n")
     if len(lines) > MAX_LINES:
         problem = f"too many lines. Expected at most {MAX_LINES}. Received: {len(lines)}"
@@ -93,7 +93,8 @@ def read_annotation_list(path: str | Path) -> AnnotationList:
     values = _parse(lines)
     named = all(map(IMAGE.fullmatch, names))
     if values is None or not named or not _in_label_space(values):
-        values = _read_slowly(path, lines)
+        rows = [_read_row(path, number, text) for number, text in enumerate(lines, 2)]
+        values = np.asarray(rows)
     tracks, frames = split_image_names(path, names)
     return _merge(path, lines, names, tracks, frames, values)
 
@@ -143,23 +144,31 @@ def _in_label_space(values: np.ndarray) -> bool:
     return not _wrong(values).any()
 
 
-def _read_slowly(path: Path, lines: list[bytes]) -> np.ndarray:
-    """Line by line: the first line that is wrong, named; what it accepts is right."""
-    rows = []
-    for number, text in enumerate(lines, 2):
-        name, *fields = text.split(b",")
-        row = check_fields(path, number, fields, LIST_COLUMNS[1:], _LABELS)
-        split_image_name(path, number, name)
-        wrong = np.flatnonzero(_wrong(np.asarray([row]))[0])
-        if wrong.size:
-            column = int(wrong[0])
-            accepted = _ACCEPTED[min(column, 3)]
-            raise AnnotationError(
-                path, number, f"{LIST_COLUMNS[column + 1]} must be {accepted} (no label). "
-                f"Received: {shown(fields[column])}"
-            )  # fmt: skip
-        rows.append(row)
-    return np.asarray(rows)
+def list_faults(path: str | Path) -> Iterator[AnnotationError]:
+    """Every row of a list file that is wrong by itself, read slowly."""
+    path = Path(path)
+    lines = read_text(path).removesuffix(b"\n").split(b"\n")
+    for number, text in enumerate(lines[1:], 2):
+        try:
+            _read_row(path, number, text)
+        except AnnotationError as error:
+            yield error
+
+
+def _read_row(path: Path, number: int, text: bytes) -> list[float]:
+    """One row read slowly; what this accepts is right."""
+    name, *fields = text.split(b",")
+    row = check_fields(path, number, fields, LIST_COLUMNS[1:], _LABELS)
+    split_image_name(path, number, name)
+    wrong = np.flatnonzero(_wrong(np.asarray([row]))[0])
+    if wrong.size:
+        column = int(wrong[0])
+        accepted = _ACCEPTED[min(column, 3)]
+        raise AnnotationError(
+            path, number, f"{LIST_COLUMNS[column + 1]} must be {accepted} (no label). "
+            f"Received: {shown(fields[column])}", kind="range"
+        )  # fmt: skip
+    return row
 
 
 def _merge(
@@ -179,7 +188,7 @@ def _merge(
         first, second = int(order[place]), int(order[place + 1])
         raise AnnotationError(
             path, second + 2, f"{shown(names[second])} is labelled twice and differently; "
-            f"the other row is line {first + 2}"
+            f"the other row is line {first + 2}", kind="conflict"
         )  # fmt: skip
     keep = order[np.concatenate([[True], ~same])]
     va, expression, units = np.split(values[keep], [2, 3], axis=1)

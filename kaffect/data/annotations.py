@@ -16,6 +16,7 @@ would shift every label behind it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,101 @@ class Annotation:
         return len(self.values)
 
 
+@dataclass(frozen=True)
+class LabelText:
+    """The text of one annotation file, its format known and its numbers not yet read.
+
+    Attributes:
+        task, columns, path: as in `Annotation`.
+        body: the lines of the frames, each with its line end.
+        first_line: 1-based line of the first frame.
+    """
+
+    task: str
+    columns: tuple[str, ...]
+    path: Path
+    body: bytes
+    first_line: int
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return ("expression",) if self.task == "expression" else self.columns
+
+    def parse(self) -> np.ndarray | None:
+        """[frames, fields] numbers as written, or None where `faults` has something to say."""
+        values = parse_rows(self.body, len(self.fields), labels=self.task in _DTYPES)
+        if values is None or not _in_label_space(self.task, self.columns, values):
+            return None
+        return values
+
+    def faults(self) -> Iterator[AnnotationError]:
+        """Every line that is wrong, read slowly; what passes here is what "right" means."""
+        names = self.fields
+        labels = [self.task in _DTYPES] * len(names)
+        for line, text in enumerate(self.body.removesuffix(b"\n").split(b"\n"), self.first_line):
+            fields = text.split(b",")
+            try:
+                row = check_fields(self.path, line, fields, names, labels)
+            except AnnotationError as error:
+                yield error
+                continue
+            for name, field, value in zip(names, fields, row):
+                if not _in_label_space(self.task, self.columns, np.asarray([value])):
+                    accepted = _accepted(self.task, self.columns)
+                    problem = f"{name} must be {accepted} (no label). Received: {shown(field)}"
+                    yield AnnotationError(self.path, line, problem, kind="range")
+                    break
+
+    def annotation(self, values: np.ndarray) -> Annotation:
+        """`values` of `parse`, with a mark in one field made the mark of the whole frame."""
+        values = values.astype(_DTYPES.get(self.task, np.float64), copy=False)
+        valid = (values != self.mark).all(axis=1)
+        values[~valid] = self.mark
+        return Annotation(self.task, self.columns, values, valid, self.path)
+
+    @property
+    def mark(self) -> float:
+        """What stands for "no label"."""
+        return _mark(self.task)
+
+
+def open_text(path: Path, task: str | None = None) -> LabelText:
+    """Read the text of a file and find out its format; see `read_annotations`.
+
+    Raises:
+        AnnotationError: not a file, a wrong header or task, no frame, too many lines.
+    """
+    data = read_text(path)
+    found, columns, body, first_line = _split_header(path, data)
+    if task is not None and found != task:
+        problem = f"wrong kind of annotation. Expected {task!r} here. Received: {found!r}"
+        raise AnnotationError(path, 1, problem, kind="task")
+    if not body:
+        raise AnnotationError(path, first_line, "a header, but no line for any frame", "empty")
+    # A label line has at least two bytes: only long text can have too many lines.
+    if len(body) > 2 * MAX_LINES and (lines := body.count(b"\n")) > MAX_LINES:
+        problem = f"too many lines. Expected at most {MAX_LINES}. Received: {lines}"
+        raise AnnotationError(path, first_line + MAX_LINES, problem)
+    return LabelText(found, columns, path, body, first_line)
+
+
+def _split_header(path: Path, data: bytes) -> tuple[str, tuple[str, ...], bytes, int]:
+    """(task, columns, text of the frames, 1-based line of the first frame)."""
+    end = data.index(b"\n")
+    header = data[:end]
+    columns = _HEADER_LINES.get(header)
+    if columns is not None:
+        return HEADERS[columns], columns, data[end + 1 :], 2
+    folder = path.parent.name
+    if folder in VALENCE_AROUSAL:
+        return folder, (folder,), data, 1
+    accepted = "; ".join(",".join(names) for names in HEADERS)
+    raise AnnotationError(
+        path, 1, f"wrong header. Expected one of: {accepted} (a file without header is accepted "
+        f"in a folder 'valence' or 'arousal' only). Received: {shown(header)}", kind="header"
+    )  # fmt: skip
+
+
 def read_annotations(path: str | Path, task: str | None = None) -> Annotation:
     """Read one annotation file; the header (or the folder, where there is none) tells the format.
 
@@ -92,24 +188,15 @@ def read_annotations(path: str | Path, task: str | None = None) -> Annotation:
             number of fields, not a number, a number out of range, no frame, or more than
             10,000,000 lines.
     """
-    path = Path(path)
-    data = read_text(path)
-    found, columns, body, first_line = _split_header(path, data)
-    if task is not None and found != task:
-        raise AnnotationError(
-            path, 1, f"wrong kind of annotation. Expected {task!r} here. Received: {found!r}"
-        )
-    if not body:
-        raise AnnotationError(path, first_line, "a header, but no line for any frame")
-    # A label line has at least two bytes: only long text can have too many lines.
-    if len(body) > 2 * MAX_LINES and (lines := body.count(b"\n")) > MAX_LINES:
-        problem = f"too many lines. Expected at most {MAX_LINES}. Received: {lines}"
-        raise AnnotationError(path, first_line + MAX_LINES, problem)
-    fields = ("expression",) if found == "expression" else columns
-    values = parse_rows(body, len(fields), labels=found in _DTYPES)
-    if values is None or not _in_label_space(found, columns, values):
-        values = _read_slowly(path, found, columns, body, first_line)
-    return _finish(path, found, columns, values)
+    text = open_text(Path(path), task)
+    values = text.parse()
+    if values is None:
+        for error in text.faults():
+            raise error
+        # Sound for the slow reader, which defines the format: then its numbers count.
+        lines = text.body.removesuffix(b"\n").split(b"\n")
+        values = np.array([[float(field) for field in line.split(b",")] for line in lines])
+    return text.annotation(values)
 
 
 def write_annotations(path: str | Path, annotation: Annotation) -> None:
@@ -140,23 +227,6 @@ def _mark(task: str) -> float:
     return MISSING_ACTION_UNIT if task == "au" else MISSING_VALENCE_AROUSAL
 
 
-def _split_header(path: Path, data: bytes) -> tuple[str, tuple[str, ...], bytes, int]:
-    """(task, columns, text of the frames, 1-based line of the first frame)."""
-    end = data.index(b"\n")
-    header = data[:end]
-    columns = _HEADER_LINES.get(header)
-    if columns is not None:
-        return HEADERS[columns], columns, data[end + 1 :], 2
-    folder = path.parent.name
-    if folder in VALENCE_AROUSAL:
-        return folder, (folder,), data, 1
-    accepted = "; ".join(",".join(names) for names in HEADERS)
-    raise AnnotationError(
-        path, 1, f"wrong header. Expected one of: {accepted} (a file without header is accepted "
-        f"in a folder 'valence' or 'arousal' only). Received: {shown(header)}"
-    )  # fmt: skip
-
-
 def _in_label_space(task: str, columns: tuple[str, ...], values: np.ndarray) -> bool:
     if task == "expression":
         return bool((values < len(columns)).all() and (values >= MISSING_EXPRESSION).all())
@@ -167,34 +237,7 @@ def _in_label_space(task: str, columns: tuple[str, ...], values: np.ndarray) -> 
     return bool((inside | (values == MISSING_VALENCE_AROUSAL)).all())
 
 
-def _read_slowly(
-    path: Path, task: str, columns: tuple[str, ...], body: bytes, first_line: int
-) -> np.ndarray:
-    """Read line by line: finds the first line that is wrong, and is what "right" means."""
-    names = ("expression",) if task == "expression" else columns
-    labels = [task in _DTYPES] * len(names)
-    rows = []
-    for line, text in enumerate(body.removesuffix(b"\n").split(b"\n"), first_line):
-        fields = text.split(b",")
-        row = check_fields(path, line, fields, names, labels)
-        for name, field, value in zip(names, fields, row):
-            if not _in_label_space(task, columns, np.asarray([value])):
-                accepted = _accepted(task, columns)
-                problem = f"{name} must be {accepted} (no label). Received: {shown(field)}"
-                raise AnnotationError(path, line, problem)
-        rows.append(row)
-    return np.asarray(rows)
-
-
 def _accepted(task: str, columns: tuple[str, ...]) -> str:
     if task == "expression":
         return f"a class number in 0 to {len(columns) - 1}, or -1"
     return "0, 1, or -1" if task == "au" else "in [-1, 1], or -5"
-
-
-def _finish(path: Path, task: str, columns: tuple[str, ...], values: np.ndarray) -> Annotation:
-    values = values.astype(_DTYPES.get(task, np.float64), copy=False)
-    mark = _mark(task)
-    valid = (values != mark).all(axis=1)
-    values[~valid] = mark
-    return Annotation(task, columns, values, valid, path)

@@ -21,7 +21,8 @@ from kaffect.errors import DatasetError, KaffectError
 from kaffect.files import safe_join
 from kaffect.labels import VALENCE_AROUSAL
 
-Report = Callable[[KaffectError], None]
+# What is told: the kind of the anomaly, the file or folder, the error.
+Report = Callable[[str, Path, KaffectError], None]
 SPLITS = ("train", "validation", "test")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 SIDES = ("_left", "_right")
@@ -61,7 +62,7 @@ class LabelFile:
     path: Path
 
 
-def raise_it(error: KaffectError) -> None:
+def raise_it(kind: str, path: Path, error: KaffectError) -> None:
     """The default `Report`."""
     raise error
 
@@ -73,7 +74,7 @@ def find_label_files(root: Path, report: Report = raise_it) -> list[LabelFile]:
         DatasetError: no such folder, no annotation file, or a link that leads out of `root`.
     """
     if not root.is_dir():
-        report(DatasetError(f"{root}: no such folder. Expected a data tree: {LAYOUT}"))
+        report("tree", root, DatasetError(f"{root}: no such folder. Expected a tree: {LAYOUT}"))
         return []
     found = [
         file
@@ -84,12 +85,11 @@ def find_label_files(root: Path, report: Report = raise_it) -> list[LabelFile]:
     ]
     if not found:
         names = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
-        report(
-            DatasetError(
-                f"{root}: not a data tree: no annotation file found. Expected {LAYOUT}. "
-                f"Received a folder with: {names}"
-            )
+        problem = (
+            f"{root}: not a data tree: no annotation file found. Expected {LAYOUT}. "
+            f"Received a folder with: {names}"
         )
+        report("tree", root, DatasetError(problem))
     return found
 
 
@@ -110,7 +110,7 @@ def find_videos(root: Path, report: Report = raise_it) -> dict[str, Path]:
                 f"{path}: a second video of that name. Expected one file for "
                 f"{path.stem!r}. Received also: {videos[path.stem]}"
             )
-            report(DatasetError(problem))
+            report("second-video", path, DatasetError(problem))
         elif _is_inside(folder, path, report):
             videos[path.stem] = path
     return videos
@@ -137,7 +137,7 @@ def _is_inside(root: Path, path: Path, report: Report) -> bool:
     try:
         safe_join(root, path.relative_to(root).as_posix())
     except DatasetError as error:
-        report(error)
+        report("outside", path, error)
         return False
     return True
 

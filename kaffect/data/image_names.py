@@ -36,7 +36,7 @@ def split_image_name(path: Path, line: int, name: bytes) -> tuple[str, int]:
             return key[1].decode("utf-8"), int(key[2])
     except UnicodeDecodeError:
         pass
-    raise AnnotationError(path, line, f"{_EXPECTED}. Received: {shown(name)}")
+    raise AnnotationError(path, line, f"{_EXPECTED}. Received: {shown(name)}", "image-name")
 
 
 def split_image_names(

@@ -63,7 +63,7 @@ def read_text(path: Path) -> bytes:
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
     if not data:
-        raise AnnotationError(path, 1, "the file is empty")
+        raise AnnotationError(path, 1, "the file is empty", kind="empty")
     if b"\r\n" in data:
         data = data.replace(b"\r\n", b"\n")
     nul = data.find(b"\0")
@@ -159,15 +159,14 @@ def check_fields(
         text = shown(b",".join(fields))
         raise AnnotationError(
             path, line, f"wrong number of fields. Expected {len(names)} ({','.join(names)}). "
-            f"Received {len(fields)}: {text}"
+            f"Received {len(fields)}: {text}", kind="fields"
         )  # fmt: skip
     numbers = []
     for field, name, label in zip(fields, names, labels):
         text = field.decode("ascii", "replace")
         if not (LABEL if label else NUMBER).fullmatch(text):
             kind = "a class or unit number (-1 or one digit)" if label else "a decimal number"
-            raise AnnotationError(
-                path, line, f"{name}: not a number. Expected {kind}. Received: {shown(field)}"
-            )
+            problem = f"{name}: not a number. Expected {kind}. Received: {shown(field)}"
+            raise AnnotationError(path, line, problem, kind="number")
         numbers.append(float(text))
     return numbers

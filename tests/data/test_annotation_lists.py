@@ -110,5 +110,5 @@ def test_header(tmp_path: Path) -> None:
 
 
 def test_good_text_is_read_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotation_lists, "_read_slowly", None)
+    monkeypatch.setattr(annotation_lists, "_read_row", None)
     assert len(read_annotation_list(put(tmp_path, GOOD, f"v/2.jpg,-5,-5,-1{MISSING}"))) == 2

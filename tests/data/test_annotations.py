@@ -171,7 +171,7 @@ def test_reads_long_files_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_good_text_is_read_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow reader is for errors only: nothing valid may fall back to it."""
-    monkeypatch.setattr(annotations, "_read_slowly", None)
+    monkeypatch.setattr(annotations.LabelText, "faults", None)
     read_annotations(put(tmp_path, f"{VA}\n0.5,-1\n-5,-5\n0,00.5\n"))
     read_annotations(put(tmp_path, f"{EXPR8}\n7\n-1\n"))
     read_annotations(put(tmp_path, f"{AU12}\n" + ",".join(["1", "-1"] * 6)))
