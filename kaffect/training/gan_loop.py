@@ -176,6 +176,13 @@ def saved_config(folder: Path) -> dict[str, Any]:
         ArtifactError: `folder` holds no GAN.
     """
     path = folder / DESCRIPTION
+    if not path.is_file():
+        below = sorted([*folder.glob(f"*/{DESCRIPTION}"), *folder.glob(f"*/*/{DESCRIPTION}")])
+        found = ", ".join(str(p.parent) for p in below) or "none there, and none below it"
+        raise ArtifactError(
+            f"{folder}: expected the folder of one trained GAN, with a {DESCRIPTION}. "
+            f"Received: {found}"
+        )
     description = read_json(path)
     if not isinstance(description, dict) or description.get("kind") != "gan":
         raise ArtifactError(f"{path}: expected the description of a GAN. Received: something else")

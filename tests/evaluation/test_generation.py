@@ -18,33 +18,17 @@ from kaffect.evaluation.generation import (
     nearest_faces,
 )
 from kaffect.evaluation.pictures import read_image
-from kaffect.files import write_json
 from kaffect.labels import ACTION_UNITS_8
-from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.gan import GanTrainer, latents
-from kaffect.training.gan_config import GanConfig
-from kaffect.training.gan_loop import DESCRIPTION
+from tests.training import tiny_gan
 
-CONFIG = GanConfig(width=0.05, batch=4, steps=6, seed=3)
-
-
-def _save(folder: Path, config: GanConfig = CONFIG) -> GanTrainer:
-    """A GAN folder as training leaves it; the average differs from the last weights."""
-    trainer = GanTrainer(config, "float32")
-    generator = np.random.default_rng(0)
-    for variable in (*trainer.generator.variables, *trainer.average.averages):
-        values = generator.normal(0, 0.2, variable.shape)
-        # Scales, offsets and moving statistics positive: a variance must be.
-        variable.assign(values if len(variable.shape) == 4 else 0.5 + np.abs(values))
-    write_json(folder / DESCRIPTION, {"kind": "gan", "config": config.to_dict()})
-    CheckpointFolder(folder).save(6, trainer.checkpointed(), {})
-    return trainer
+CONFIG = tiny_gan.UNTRAINED
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gan")
-    _save(folder)
+    tiny_gan.save_untrained(folder)
     return folder
 
 
@@ -61,7 +45,7 @@ def test_same_seed_same_faces_and_a_grid(model: Path, tmp_path: Path) -> None:
 
 
 def test_average_or_last_weights(model: Path) -> None:
-    trainer = _save(model)
+    trainer = tiny_gan.save_untrained(model)
     z = latents(1, 0, 3)
     last = generate_faces(model, 3, seed=1, average=False).images
     wanted = trainer.generator(z, training=False)
@@ -95,7 +79,7 @@ def test_wishes_that_cannot_be_granted(model: Path, tmp_path: Path) -> None:
         generate_faces(model, 0)
     with pytest.raises(ArtifactError, match="gan.json"):
         generate_faces(tmp_path / "nothing", 1)
-    _save(tmp_path, dataclasses.replace(CONFIG, valence_arousal=False))
+    tiny_gan.save_untrained(tmp_path, dataclasses.replace(CONFIG, valence_arousal=False))
     with pytest.raises(ConfigError, match="does not judge valence and arousal"):
         generate_faces(tmp_path, 1, wish=Wish(valence=0.0), candidates=4)
 

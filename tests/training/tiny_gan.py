@@ -15,11 +15,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kaffect.files import write_json
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
-from kaffect.training.gan_loop import train_gan
+from kaffect.training.gan_loop import DESCRIPTION, train_gan
 from kaffect.training.loop import Progress
 
 # Dropout is on in configuration 1 (style "ssgan"), so that its random state is restored too.
@@ -29,6 +30,8 @@ SETTINGS = {
     ),
     2: GanConfig(2, width=0.01, batch=3, steps=18, evaluate_every=3, discriminator_rate=1e-3),
 }
+
+UNTRAINED = GanConfig(width=0.05, batch=4, steps=6, seed=3)
 
 
 def batch(step: tf.Tensor, size: int = 4) -> dict[str, tf.Tensor]:
@@ -90,6 +93,20 @@ def fingerprint(trainer: GanTrainer) -> str:
         for variable in thing.variables:
             digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
     return digest.hexdigest()
+
+
+def save_untrained(folder: Path, config: GanConfig = UNTRAINED) -> GanTrainer:
+    """A GAN folder as training leaves it; the average differs from the last weights."""
+    trainer = GanTrainer(config, "float32")
+    generator = np.random.default_rng(0)
+    networks = (*trainer.generator.variables, *trainer.discriminator.variables)
+    for variable in (*networks, *trainer.average.averages):
+        values = generator.normal(0, 0.2, variable.shape)
+        # Scales, offsets and moving statistics positive: a variance must be.
+        variable.assign(values if len(variable.shape) in (2, 4) else 0.5 + np.abs(values))
+    write_json(folder / DESCRIPTION, {"kind": "gan", "config": config.to_dict()})
+    CheckpointFolder(folder).save(6, trainer.checkpointed(), {})
+    return trainer
 
 
 if __name__ == "__main__":

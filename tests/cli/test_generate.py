@@ -1,0 +1,142 @@
+"""`kaffect generate` as a user meets it: pictures, picked faces, mistakes without a traceback."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaffect.cli import main
+from kaffect.evaluation.generation import generate_faces
+from kaffect.evaluation.pictures import image_grid, read_image
+from kaffect.files import read_json, write_json
+from kaffect.labels import ACTION_UNITS_8
+from tests.training import tiny_gan
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "gans" / "row-05"
+    tiny_gan.save_untrained(folder)
+    return folder
+
+
+def _rows(path: Path) -> list[dict[str, float]]:
+    with open(path, encoding="utf-8", newline="") as handle:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(handle)]
+
+
+def test_grid_and_table_of_the_same_faces(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid, table = tmp_path / "faces.png", tmp_path / "faces.csv"
+    command = ["generate", "--model", str(model), "--count", "5", "--seed", "1"]
+    assert main([*command, "--grid", str(grid), "--csv", str(table)]) == 0
+    faces = generate_faces(model, 5, seed=1)
+    np.testing.assert_array_equal(read_image(grid), image_grid(faces.images))
+    rows = _rows(table)
+    assert [row.pop("face") for row in rows] == [1, 2, 3, 4, 5]
+    for row, judged in zip(rows, faces.judged, strict=True):
+        assert row == pytest.approx(dict(judged), abs=1e-6)
+    out = capsys.readouterr().out
+    assert f"faces: {grid} (5 of 32x32 pixels)" in out
+    mean = np.mean([face["valence"] for face in faces.judged])
+    assert f"valence {mean:+.3f}" in out
+    before = grid.read_bytes()
+    assert main([*command, "--grid", str(grid)]) == 0
+    assert grid.read_bytes() == before, "the same seed must give the same bytes"
+    assert main([*command, "--grid", str(grid), "--weights", "trained"]) == 0
+    assert grid.read_bytes() != before
+
+
+def test_wished_faces_come_nearer_to_the_wish(model: Path, tmp_path: Path) -> None:
+    command = ["generate", "--model", str(model), "--count", "4", "--seed", "2"]
+    any_faces, wished = tmp_path / "any.csv", tmp_path / "wished.csv"
+    assert main([*command, "--csv", str(any_faces)]) == 0
+    wish = ["--valence", "0.1", "--action-units", "AU4, au12", "--candidates", "60"]
+    assert main([*command, "--csv", str(wished), *wish]) == 0
+
+    def distance(row: dict[str, float]) -> float:
+        units = [(row[name] - (name in ("AU4", "AU12"))) ** 2 for name in ACTION_UNITS_8]
+        return ((row["valence"] - 0.1) / 2) ** 2 + float(np.mean(units))
+
+    picked = [distance(row) for row in _rows(wished)]
+    drawn = [distance(row) for row in _rows(any_faces)]
+    assert picked == sorted(picked)
+    # The first four candidates are the four faces without a wish.
+    assert picked[0] <= min(drawn) and sum(picked) < sum(drawn)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name what to write: --grid FILE.png"),
+        (["--grid", "f.png", "--count", "0"], "1 or more. Received: 0"),
+        (["--grid", "f.png", "--candidates", "0"], "--candidates: expected 1 or more. Received: 0"),
+        (["--grid", "f.png", "--valence", "2"], "Wished valence. Expected -1 to 1. Received: 2.0"),
+        (["--grid", "f.png", "--action-units", "AU6,,"], "names like AU6,AU12. Received: 'AU6,,'"),
+        (
+            ["--grid", "f.png", "--action-units", "AU26", "--candidates", "4"],
+            "Unknown Action Unit. Expected one of 'AU1', 'AU12', 'AU15', 'AU2', 'AU20', 'AU25', "
+            "'AU4', 'AU6'. Received: 'AU26'",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(
+    model: Path,
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "--model", str(model), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def _refused(model: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["generate", "--model", str(model), "--count", "2", "--grid", "no.png"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_folder_above_names_the_gans_in_it(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = _refused(model.parent.parent, capsys)
+    assert "expected the folder of one trained GAN" in error and str(model) in error
+    assert "none there" in _refused(tmp_path, capsys)
+
+
+def test_a_checkpoint_of_another_network_says_what_was_expected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_gan.save_untrained(tmp_path)
+    path = tmp_path / "gan.json"
+    description = read_json(path)
+    config = {**description["config"], "valence_arousal": False}
+    write_json(path, {**description, "config": config})
+    error = _refused(tmp_path, capsys)
+    # The last layer has 9 outputs for Action Units only, 11 in the checkpoint.
+    assert "another configuration" in error and ", 9]" in error and ", 11]" in error
+    write_json(path, {**description, "config": {**config, "label_space": "mine"}})
+    assert "label_space" in _refused(tmp_path, capsys)
+    write_json(path, {"kind": "something"})
+    assert "expected the description of a GAN" in _refused(tmp_path, capsys)
+
+
+def test_a_gan_without_valence_cannot_be_asked_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    units_only = dataclasses.replace(tiny_gan.UNTRAINED, valence_arousal=False)
+    tiny_gan.save_untrained(tmp_path, units_only)
+    command = ["generate", "--model", str(tmp_path), "--count", "1", "--candidates", "4"]
+    assert main([*command, "--grid", "no.png", "--valence", "0.5"]) == 2
+    assert "does not judge valence and arousal" in capsys.readouterr().err
