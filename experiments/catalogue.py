@@ -26,6 +26,7 @@ TABLES: dict[str, tuple[str, str]] = {
 FIGURES: dict[str, tuple[str, str]] = {
     "5": ("the VGGFACE-GRU-attention network", "experiments.figures:figure_5"),
     "6": ("all training subjects of the Action Unit videos", "experiments.gan_figures:figure_6"),
+    "7": ("faces that the GAN of Table IX generates", "experiments.gan_figures:figure_7"),
 }
 
 

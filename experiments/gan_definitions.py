@@ -56,6 +56,7 @@ class GanProfile:
         configurations: those that run unless `--configuration` names one.
         changes: settings that differ from the paper's, for each configuration.
         quality_faces: how many faces FID and its like compare; 0 leaves them out.
+        feature_steps: training of the network whose features they compare; None: its default.
         deviations: printed above the table.
     """
 
@@ -63,6 +64,7 @@ class GanProfile:
     configurations: tuple[int, ...]
     changes: dict[int, dict[str, Any]]
     quality_faces: int = 0
+    feature_steps: int | None = None
     deviations: tuple[str, ...] = ()
 
 
@@ -75,6 +77,8 @@ SMOKE = GanProfile(
         1: {"width": 0.1, "steps": 12, "evaluate_every": 6, "batch": 16},
         2: {"width": 0.05, "steps": 6, "evaluate_every": 3, "batch": 8},
     },
+    quality_faces=16,
+    feature_steps=4,
     deviations=("smoke profile: shows that it runs, its figures mean nothing",),
 )
 DEMO = GanProfile(

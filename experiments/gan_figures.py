@@ -8,17 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.gan import make_plan
-from experiments.gan_row import run_gan_row, training_faces
+from experiments.gan import GanPlan, make_plan
+from experiments.gan_faces import real_faces
+from experiments.gan_row import run_gan_row
 from experiments.pictures import read_images
+from experiments.plans import data_name
 from experiments.profiles import PROFILES
 from experiments.sources import Source, open_source
 from kaffect.data.records import FrameIndex
 from kaffect.evaluation.generation import FaceGenerator, interpolate, nearest_faces
 from kaffect.evaluation.pictures import image_grid, write_image
-from kaffect.files import write_json
+from kaffect.files import read_json, write_json
+from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.gan import latents
+from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_loop import load_gan
 from kaffect.training.precision import precision_here
 from kaffect.training.summaries import RunSummaries
@@ -57,26 +61,45 @@ def subject_rows(index: FrameIndex) -> np.ndarray:
 
 
 def figure_7(options: argparse.Namespace) -> None:
-    """Generated faces of a GAN of Table IX (row 5), trained here unless `--out` has one."""
+    """Generated faces of a GAN of Table IX (row 5): of a finished run, else trained here."""
     plan = make_plan(argparse.Namespace(**{**vars(options), "row": ROW, "table": "IX"}))
     configuration = plan.configurations[0]
     out = options.out or Path("runs") / f"figure-7-{plan.profile.name}-{configuration}"
     if options.dry_run:
-        print(f"would train configuration {configuration} and draw its faces into {out}")
+        print(f"would draw faces of configuration {configuration} into {out}, and train it first")
         return
     source = open_source(plan.data, PROFILES[plan.profile.name], "au")
     config = plan.rows[0][1].configure(
         plan.base(configuration), source.prepared.label_space, plan.seeds[0]
     )
-    policy = precision_here(plan.precision)
-    make_deterministic(config.seed)
-    summaries = RunSummaries(out / "tensorboard", {"configuration": configuration})
-    run_gan_row(
-        config, source, out / "gan", summaries, policy, label="figure 7", resume=options.resume
-    )
-    summaries.close()
-    for path in portraits(out / "gan", source, out):
+    gan = finished_gan(plan, config)
+    if gan is None:
+        gan = out / "gan"
+        _train(plan, config, source, gan, options.resume)
+    print(f"figure 7: the GAN in {gan}, after {config.in_rounds(config.steps)} updates")
+    for path in portraits(gan, source, out):
         print(f"figure 7: {path}")
+
+
+def finished_gan(plan: GanPlan, config: GanConfig) -> Path | None:
+    """The newest run of Table IX below `runs/`, on the same data, that has trained `config`."""
+    pattern = (
+        f"table-{plan.table.name}-{plan.profile.name}-{data_name(plan.data)}-*/gans/*/gan.json"
+    )
+    total = config.in_rounds(config.steps)
+    for path in sorted(Path("runs").glob(pattern), reverse=True):
+        same = read_json(path).get("config") == config.to_dict()
+        if same and CheckpointFolder(path.parent).last() == total:
+            return path.parent
+    return None
+
+
+def _train(plan: GanPlan, config: GanConfig, source: Source, gan: Path, resume: bool) -> None:
+    make_deterministic(config.seed)
+    summaries = RunSummaries(gan.parent / "tensorboard", {"configuration": config.configuration})
+    policy = precision_here(plan.precision)
+    run_gan_row(config, source, gan, summaries, policy, label="figure 7", resume=resume)
+    summaries.close()
 
 
 def portraits(gan: Path, source: Source, out: Path, seed: int = 1) -> list[Path]:
@@ -91,7 +114,7 @@ def portraits(gan: Path, source: Source, out: Path, seed: int = 1) -> list[Path]
     size = trainer.config.image_size
     generator = FaceGenerator(trainer)
     faces = generator(latents(seed, 0, 64))
-    real, rows = training_faces(source, size, COPIES)
+    real, rows = real_faces(source, size, COPIES)
     index, distance = nearest_faces(faces[:32], real)
     pairs = np.stack([faces[:32].reshape(4, 8, *faces.shape[1:]),
                       real[index].reshape(4, 8, *faces.shape[1:])], axis=1)  # fmt: skip

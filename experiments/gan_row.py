@@ -6,11 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from experiments.pictures import read_images
+from experiments.gan_faces import real_faces
 from experiments.sources import Source
-from kaffect.data.pipeline import labelled_rows
 from kaffect.evaluation.discriminator import judge_of, score_discriminator
 from kaffect.evaluation.gan_watch import GanWatch
 from kaffect.training.checkpoints import CheckpointFolder
@@ -18,22 +15,11 @@ from kaffect.training.determinism import derived_seed
 from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_data import GanBatches
-from kaffect.training.gan_images import normalise, to_pixels
 from kaffect.training.gan_loop import restore_gan, train_gan
 from kaffect.training.progress import StepBar, progress_bar
 from kaffect.training.summaries import RunSummaries
 
 REAL_FACES = 256  # whose pairwise distance stands beside the generated ones'
-
-
-def training_faces(source: Source, size: int, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Evenly spread labelled training faces at the generator's size, and their rows."""
-    index = source.split("train")
-    rows = labelled_rows(index)
-    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
-    parts = np.array_split(rows, max(1, len(rows) // 512))
-    pictures = [to_pixels(normalise(read_images(index, part), size)) for part in parts]
-    return np.concatenate(pictures), rows
 
 
 def run_gan_row(
@@ -70,7 +56,7 @@ def run_gan_row(
         seed=derived_seed(config.seed, "frame order"),
     )
     checkpoints = CheckpointFolder(folder)
-    real, _ = training_faces(source, config.image_size, REAL_FACES)
+    real, _ = real_faces(source, config.image_size, REAL_FACES)
     watch = GanWatch(trainer, folder, summaries, real)
     validation, scored = source.split("validation"), source.split(source.scored_split)
     total = config.in_rounds(config.steps)

@@ -9,17 +9,17 @@ from typing import Any
 
 from experiments.gan import GanPlan
 from experiments.gan_definitions import GanRow
+from experiments.gan_quality import QualityMeter, face_features
+from experiments.gan_report import report
 from experiments.gan_row import run_gan_row
 from experiments.profiles import PROFILES
-from experiments.reference import rows as reference_rows
 from experiments.reporting import baseline_records
 from experiments.results import append_record, commit, finished_runs, now, read_records
 from experiments.sources import Source, open_source
 from kaffect.evaluation.baselines import constant_baseline
-from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
-from kaffect.files import write_text
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
+from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.precision import precision_here
 from kaffect.training.summaries import RunSummaries
@@ -55,6 +55,7 @@ class GanTableRun:
     folder: Path
     resume: bool
     done: set[tuple[Any, Any, Any]] = field(init=False)
+    meters: dict[int, QualityMeter] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.done = finished_runs(self.results, self.source.prepared.hash)
@@ -73,7 +74,7 @@ class GanTableRun:
         settings = {**row.settings, "configuration": config.configuration, "seed": config.seed}
         summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
         label = f"row {number}, configuration {config.configuration}, seed {config.seed}"
-        _, part = run_gan_row(
+        trainer, part = run_gan_row(
             config,
             self.source,
             self.folder / "gans" / name,
@@ -84,6 +85,7 @@ class GanTableRun:
         )
         summaries.scalars(part["steps"], self.source.scored_split, part["metrics"])
         summaries.close()
+        part |= self._quality(trainer)
         record = {
             **self.shared(config.configuration),
             **part,
@@ -101,6 +103,18 @@ class GanTableRun:
         append_record(self.results, record)
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
         print(f"{label} ({row.label}): {shown}", flush=True)
+
+    def _quality(self, trainer: GanTrainer) -> dict[str, Any]:
+        """FID and its like of the trained generator, where the profile wants them."""
+        count = self.plan.profile.quality_faces
+        if not count:
+            return {}
+        started, size = time.monotonic(), trainer.config.image_size
+        if size not in self.meters:
+            features = face_features(self.source, self.plan.profile.feature_steps)
+            self.meters[size] = QualityMeter(self.source, features, size, count)
+        figures = self.meters[size](trainer)
+        return {"quality": figures, "quality_time": round(time.monotonic() - started, 2)}
 
     def run_baselines(self) -> None:
         """Constant predictors and the linear probe, once for each configuration's report."""
@@ -140,19 +154,3 @@ class GanTableRun:
             "commit": commit(),
             "notes": [BOTH, *self.plan.profile.deviations, *self.source.notes],
         }
-
-
-def report(plan: GanPlan, configuration: int, folder: Path, results: Path) -> None:
-    """Print one configuration's table beside the paper's; write it as Markdown and HTML."""
-    size = plan.base(configuration).image_size
-    summary = summarise(
-        [r for r in read_records(results) if r["configuration"] == configuration],
-        reference_rows(plan.table.name),
-        table=plan.table.name,
-        title=f"{plan.table.title}; configuration {configuration} ({size}x{size})",
-    )
-    stem = f"table_ix_configuration_{configuration}"
-    write_text(folder / f"{stem}.md", render_markdown(summary))
-    write_text(folder / f"{stem}.html", render_html(summary))
-    print(render_terminal(summary))
-    print(f"report: {folder / (stem + '.html')} and .md; runs: {results}")

@@ -51,6 +51,11 @@ def require_data(data: Path | None) -> Path | None:
     return data
 
 
+def data_name(data: Path | None) -> str:
+    """What a results folder calls the data."""
+    return "synthetic" if data is None else data.resolve().name
+
+
 @contextlib.contextmanager
 def open_results(
     options: argparse.Namespace, table: str, profile: str, data: Path | None
@@ -61,8 +66,8 @@ def open_results(
         ConfigError: `--out` holds results already and `--resume` was not given.
         DatasetError: another process writes there.
     """
-    data_name = "synthetic" if data is None else data.resolve().name
-    folder = results_folder(options.out, f"table-{table}-{profile}-{data_name}", options.resume)
+    name = f"table-{table}-{profile}-{data_name(data)}"
+    folder = results_folder(options.out, name, options.resume)
     folder.mkdir(parents=True, exist_ok=True)
     with writer_lock(folder / "run", f"the results in {folder}"):
         yield folder

@@ -1,0 +1,26 @@
+"""Real faces at a generator's size, to compare generated ones with (paper Section V-A.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from experiments.pictures import read_images
+from experiments.sources import Source
+from kaffect.data.pipeline import labelled_rows
+from kaffect.training.gan_images import normalise, to_pixels
+
+
+def real_faces(
+    source: Source, size: int, most: int, split: str = "train"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Evenly spread labelled faces of a split, as the discriminator sees them.
+
+    Returns:
+        uint8 [n <= most, size, size, 3], and their rows in the split [n].
+    """
+    index = source.split(split)
+    rows = labelled_rows(index)
+    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+    parts = np.array_split(rows, max(1, len(rows) // 512))
+    pictures = [to_pixels(normalise(read_images(index, part), size)) for part in parts]
+    return np.concatenate(pictures), rows

@@ -1,0 +1,93 @@
+"""FID, KID, precision and recall of a generator of Table IX (the paper's Section V-A.2 has none).
+
+The features are those of kaffect's own frame CNN, which works offline and is trained on
+the faces at hand. They are not Inception's: the figures compare runs on the same data
+with each other and with `real_faces`, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from experiments.encoding import fixed_encoder
+from experiments.gan_faces import real_faces
+from experiments.sources import Source
+from kaffect.config import ModelConfig, PretrainConfig, RunConfig
+from kaffect.evaluation.gan_quality import quality
+from kaffect.evaluation.generation import FaceGenerator
+from kaffect.training.gan import GanTrainer, latents
+from kaffect.training.prediction import predictor
+
+# One network for all rows, seeds and configurations: its seed is not the run's.
+FEATURES = RunConfig(
+    model=ModelConfig(width=0.125, fc_units=128),
+    pretrain=PretrainConfig(steps=300, batch=32, learning_rate=1e-3, evaluate_every=300),
+)
+FEATURES_NOTE = (
+    "FID, KID, precision and recall are of kaffect's own frame CNN (VGG-Face at an eighth of its "
+    "width, 128 features, trained on the training faces), NOT of Inception: they compare rows of "
+    "this report only."
+)
+_SEED = 2
+
+Features = Callable[[np.ndarray], np.ndarray]
+
+
+def face_features(source: Source, steps: int | None = None) -> Features:
+    """The frame CNN of `FEATURES`, trained on `source` once and then kept.
+
+    Args:
+        steps: of its training, where not those of `FEATURES`.
+
+    Returns:
+        Faces uint8 [n, size, size, 3] -> [n, 128]. Faces smaller than the CNN's 96x96 are
+        enlarged by whole factors, generated and real ones alike.
+    """
+    config = FEATURES
+    if steps is not None:
+        pretrain = PretrainConfig(**{**vars(config.pretrain), "steps": steps, "warmup": 1})
+        config = RunConfig(model=config.model, pretrain=pretrain)
+    # float32: figures must not depend on the precision of a run.
+    encoder = fixed_encoder(config, source, "float32").network
+    predict = predictor(encoder)
+    size = config.data.image_size
+
+    def features(faces: np.ndarray) -> np.ndarray:
+        factor = size // faces.shape[1]
+        parts = np.split(faces, range(128, len(faces), 128))
+        enlarged = (part.repeat(factor, axis=1).repeat(factor, axis=2) for part in parts)
+        found = [np.asarray(predict(tf.constant(part))) for part in enlarged]
+        return np.concatenate(found)
+
+    return features
+
+
+class QualityMeter:
+    """FID and its like of generators of one image size against training faces.
+
+    Args:
+        source: the data of the run.
+        features: see `face_features`.
+        size: of the faces, 32 or 96.
+        count: how many generated faces are compared with as many real ones.
+    """
+
+    def __init__(self, source: Source, features: Features, size: int, count: int) -> None:
+        self.features, self.count = features, count
+        real, _ = real_faces(source, size, count)
+        others, _ = real_faces(source, size, count, split=source.scored_split)
+        self.real = features(real)
+        # What a perfect generator of new people's faces would reach.
+        self.real_faces = quality(self.real, features(others))
+
+    def __call__(self, trainer: GanTrainer) -> dict[str, Any]:
+        """`fid`, `kid`, `kid_sd`, `precision`, `recall` of the averaged generator, how many
+        `faces` were compared, and the same figures of `real_faces` of the scored split."""
+        z = latents(_SEED, 0, self.count).numpy()
+        generated = self.features(FaceGenerator(trainer)(z))
+        figures = quality(self.real, generated)
+        return {**figures, "faces": self.count, "real_faces": self.real_faces}

@@ -1,0 +1,84 @@
+"""The report of Table IX: the discriminators' scores, and beside them the generators' quality
+(the paper's Section V-A.2 shows pictures only)."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from experiments.gan import GanPlan
+from experiments.gan_quality import FEATURES_NOTE
+from experiments.reference import rows as reference_rows
+from experiments.results import read_records
+from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
+from kaffect.files import write_text
+
+Record = Mapping[str, Any]
+_MEASURES = ("fid", "kid", "precision", "recall")
+
+
+def report(plan: GanPlan, configuration: int, folder: Path, results: Path) -> None:
+    """Print one configuration's table beside the paper's; write it as Markdown and HTML."""
+    size = plan.base(configuration).image_size
+    records = [r for r in read_records(results) if r["configuration"] == configuration]
+    summary = summarise(
+        records,
+        reference_rows(plan.table.name),
+        table=plan.table.name,
+        title=f"{plan.table.title}; configuration {configuration} ({size}x{size})",
+        notes=[*quality_notes(records), *alarm_notes(records)],
+    )
+    stem = f"table_ix_configuration_{configuration}"
+    write_text(folder / f"{stem}.md", render_markdown(summary))
+    write_text(folder / f"{stem}.html", render_html(summary))
+    console = Console()
+    console.print(render_terminal(summary, console.width), soft_wrap=True)
+    print(f"report: {folder / (stem + '.html')} and .md; runs: {results}")
+    print(f"pictures: {folder / 'gans'}; curves: tensorboard --logdir {folder / 'tensorboard'}")
+
+
+def _latest(records: Sequence[Record]) -> list[Record]:
+    """The newest record of each trained row and seed."""
+    found = {(r["row"], r["seed"]): r for r in records if isinstance(r["row"], int)}
+    return [found[key] for key in sorted(found)]
+
+
+def quality_notes(records: Sequence[Record]) -> list[str]:
+    """One line for each row whose generator was measured, and what the features are."""
+    measured = [r for r in _latest(records) if r.get("quality")]
+    if not measured:
+        return []
+    real = measured[-1]["quality"]
+    lines = [
+        f"{FEATURES_NOTE} {real['faces']} generated faces were compared with as many training "
+        f"faces. Real faces of the {measured[-1]['scored_split']} split reach: "
+        + _figures([real["real_faces"]])
+        + "."
+    ]
+    for row in sorted({r["row"] for r in measured}):
+        own = [r["quality"] for r in measured if r["row"] == row]
+        lines.append(f"Generator of row {row} (n={len(own)}): {_figures(own)}.")
+    return lines
+
+
+def _figures(values: Sequence[Mapping[str, float]]) -> str:
+    parts = []
+    for name in _MEASURES:
+        column = [value[name] for value in values]
+        spread = f" ± {statistics.stdev(column):.2f}" if len(column) > 1 else ""
+        shown = name.upper() if name in ("fid", "kid") else name
+        parts.append(f"{shown} {statistics.fmean(column):.2f}{spread}")
+    return ", ".join(parts)
+
+
+def alarm_notes(records: Sequence[Record]) -> list[str]:
+    """What the collapse alarm said, run by run."""
+    return [
+        f"Alarm, row {r['row']}, seed {r['seed']}: {text}."
+        for r in _latest(records)
+        for text in r.get("alarms", ())
+    ]

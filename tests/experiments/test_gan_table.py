@@ -1,0 +1,230 @@
+"""Table IX from real files to its report, with pictures, quality and resume."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import gan_figures, gan_report, run
+from experiments.gan import make_plan
+from experiments.gan_definitions import GAN_PROFILES
+from kaffect.evaluation.generation import generate_faces
+from kaffect.evaluation.pictures import read_image
+from kaffect.files import read_json
+from kaffect.training.gan_config import GanConfig
+from tests.data.drawing import build_tree
+
+NAME = "configuration-1-row-05-seed-0"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small tree, and the results of the joint row with the mean squared error."""
+    folder = tmp_path_factory.mktemp("gan table")
+    tree = build_tree(folder / "tree")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("KAFFECT_HOME", str(folder / "home"))
+    try:
+        assert run.main([*_command(tree), "--out", str(folder / "out")]) == 0
+    finally:
+        patch.undo()
+    return tree, folder / "out"
+
+
+def _command(tree: Path) -> list[str]:
+    return ["--table", "IX", "--row", "5", "--data", str(tree), "--profile", "smoke"]
+
+
+def _records(out: Path) -> dict:
+    lines = (out / "table_ix.jsonl").read_text().splitlines()
+    return {record["row"]: record for record in map(json.loads, lines)}
+
+
+def test_a_record_holds_scores_quality_and_what_made_them(finished: tuple[Path, Path]) -> None:
+    _, out = finished
+    records = _records(out)
+    assert set(records) == {5, "constant", "constant_all_units", "linear_probe"}
+    record = records[5]
+    assert record["data_kind"] == "real" and record["scored_split"] == "test"
+    assert set(record["metrics"]) >= {"ccc_valence", "ccc_arousal", "au_f1_macro", "fake_rate"}
+    assert GanConfig.from_dict(record["config"]).hash() == record["config_hash"]
+    assert record["steps"] == 12 and record["best_step"] in (6, 12)
+    # Track a has no Action Units: its frames train the real/fake output only.
+    assert record["unlabelled_frames"] > 0
+    quality = record["quality"]
+    assert quality["faces"] == 16 and quality["fid"] > quality["real_faces"]["fid"]
+    assert {"valence_arousal", "va_loss", "configuration"} <= set(record["config"])
+
+
+def test_the_report_names_its_features_and_deviations(finished: tuple[Path, Path]) -> None:
+    _, out = finished
+    for name in ("table_ix_configuration_1.md", "table_ix_configuration_1.html"):
+        text = (out / name).read_text()
+        assert "0.451" in text, "the paper's figure stands beside ours"
+        assert "NOT of Inception" in text and "Generator of row 5 (n=1): FID" in text
+        assert "smoke profile" in text and "does not say which configuration" in text
+        assert "constant, every AU" in text and "linear probe" in text
+
+
+def test_pictures_of_every_look_and_an_animation(finished: tuple[Path, Path]) -> None:
+    _, out = finished
+    names = sorted(path.name for path in (out / "gans" / NAME / "samples").iterdir())
+    assert names == ["step-00000006.png", "step-00000012.png", "training.gif"]
+
+
+def test_tensorboard_has_curves_and_faces(finished: tuple[Path, Path]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, out = finished
+    events = EventAccumulator(str(out / "tensorboard" / NAME), {"tensors": 0})
+    events.Reload()
+    assert {
+        "train/discriminator_loss",
+        "train/generator_adversarial",
+        "validation/ccc_valence",
+        "generator/pairwise_distance",
+        "test/au_f1_macro",
+        "faces from fixed latents",
+    } <= set(events.Tags()["tensors"])
+
+
+def test_resume_trains_nothing_twice(
+    finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree, out = finished
+    monkeypatch.setenv("KAFFECT_HOME", str(out.parent / "home"))
+    before = (out / "table_ix.jsonl").read_bytes()
+    command = [*_command(tree), "--out", str(out)]
+    assert run.main(command) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert run.main([*command, "--resume"]) == 0
+    assert (out / "table_ix.jsonl").read_bytes() == before
+
+
+def test_a_gan_of_other_settings_is_not_gone_on_with(
+    finished: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    tree, out = finished
+    monkeypatch.setenv("KAFFECT_HOME", str(out.parent / "home"))
+    other = tmp_path / "out" / "gans" / NAME
+    other.parent.mkdir(parents=True)
+    other.symlink_to(_of_another_configuration(out, tmp_path))
+    command = [*_command(tree), "--out", str(tmp_path / "out"), "--resume"]
+    assert run.main(command) == 2
+    error = capsys.readouterr().err
+    assert "a checkpoint of another GAN: va_loss" not in error, "a loss makes no other network"
+    assert "action_units. Expected 8. Received: 0" in error
+    assert not (tmp_path / "out" / "table_ix.jsonl").exists()
+
+
+def _of_another_configuration(out: Path, folder: Path) -> Path:
+    """A copy of the finished GAN whose description is of one for valence and arousal only."""
+    import shutil
+
+    copy = folder / "other"
+    shutil.copytree(out / "gans" / NAME, copy)
+    description = read_json(copy / "gan.json")
+    description["config"]["action_units"] = 0
+    (copy / "gan.json").write_text(json.dumps(description))
+    return copy
+
+
+def test_figure_7_of_a_finished_run(
+    finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The GAN that Table IX trained is drawn, not trained a second time."""
+    tree, out = finished
+    monkeypatch.setenv("KAFFECT_HOME", str(out.parent / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "table-IX-smoke-tree-001").symlink_to(out)
+    monkeypatch.setattr(gan_figures, "run_gan_row", None)  # training would fail
+    command = ["--figure", "7", "--data", str(tree), "--profile", "smoke"]
+    assert run.main([*command, "--out", str(tmp_path / "figures")]) == 0
+    folder = tmp_path / "figures"
+    assert {path.name for path in folder.iterdir()} == {
+        "figure_7.png", "nearest.png", "nearest.json", "interpolation.png",
+    }  # fmt: skip
+    faces = generate_faces(out / "gans" / NAME, 64, seed=1).images
+    grid = read_image(folder / "figure_7.png")
+    np.testing.assert_array_equal(grid[2:66:2, 2:66:2], faces[0])
+    report = read_json(folder / "nearest.json")
+    assert report["updates"] == 12 and report["generated_to_training"]["median"] > 0
+    assert "after 12 updates" in capsys.readouterr().out
+
+
+def test_figure_6_shows_every_person_once(
+    finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    tree, out = finished
+    monkeypatch.setenv("KAFFECT_HOME", str(out.parent / "home"))
+    command = ["--figure", "6", "--data", str(tree), "--profile", "smoke", "--out", str(tmp_path)]
+    assert run.main(command) == 0
+    # Two people of the training videos have Action Units; a face is 96 pixels wide.
+    assert read_image(tmp_path / "figure_6.png").shape == (96 + 4, 2 * 98 + 2, 3)
+    assert "2 subjects" in capsys.readouterr().out
+
+
+def _run(row: int, seed: int, fid: float, alarms: tuple[str, ...] = ()) -> dict:
+    figures = {"fid": fid, "kid": 0.1, "precision": 0.5, "recall": 0.25}
+    quality = {**figures, "faces": 100, "real_faces": {**figures, "fid": 1.0}}
+    shared = {"row": row, "seed": seed, "scored_split": "test"}
+    return {**shared, "quality": quality, "alarms": list(alarms)}
+
+
+def test_quality_notes_average_over_seeds_and_take_the_newest_run() -> None:
+    records = [_run(4, 0, 99.0), _run(4, 0, 10.0), _run(4, 1, 14.0), {"row": "constant", "seed": 0}]
+    header, line = gan_report.quality_notes(records)
+    assert "NOT of Inception" in header and "100 generated" in header and "FID 1.00" in header
+    # Mean 12, sample standard deviation 2.83.
+    assert line.startswith("Generator of row 4 (n=2): FID 12.00 ± 2.83, KID 0.10 ± 0.00")
+    assert gan_report.quality_notes([{"row": 1, "seed": 0}]) == []
+
+
+def test_alarms_stand_in_the_report() -> None:
+    records = [_run(4, 2, 1.0, ("the generator may be collapsing",)), _run(5, 0, 1.0)]
+    wanted = ["Alarm, row 4, seed 2: the generator may be collapsing."]
+    assert gan_report.alarm_notes(records) == wanted
+
+
+def _options(**changes: object) -> argparse.Namespace:
+    names = ("profile", "data", "row", "configuration")
+    values = dict.fromkeys(names) | {"seeds": 1, "kernel": 5, "precision": "float32"}
+    return argparse.Namespace(**values | changes)
+
+
+def test_the_paper_profile_changes_nothing_of_the_paper() -> None:
+    plan = make_plan(_options(profile="paper"))
+    assert plan.configurations == (1, 2) and plan.profile.deviations == ()
+    for configuration in (1, 2):
+        expected = GanConfig(configuration=configuration, precision="float32")
+        assert plan.base(configuration) == expected
+
+
+@pytest.mark.parametrize("name", ["smoke", "demo"])
+def test_what_another_profile_changes_is_stated(name: str) -> None:
+    profile = GAN_PROFILES[name]
+    assert profile.deviations
+    for configuration in profile.configurations:
+        assert make_plan(_options(profile=name)).base(configuration) != GanConfig()
+
+
+def test_trainings_go_by_configuration_seed_and_row() -> None:
+    from kaffect.labels import AFF_WILD
+
+    plan = make_plan(_options(profile="paper", seeds=2, kernel=7))
+    found = [(c.configuration, c.seed, n, c.kernel) for n, _, c in plan.trainings(AFF_WILD)]
+    wanted = [
+        (configuration, seed, row, 7 if configuration == 2 else 5)
+        for configuration in (1, 2)
+        for seed in (0, 1)
+        for row in (1, 2, 3, 4, 5)
+    ]
+    assert found == wanted
