@@ -22,10 +22,11 @@ from kaffect.data.pipeline import evaluation_frames, training_frames
 from kaffect.data.records import FrameIndex
 from kaffect.evaluation.scoring import score
 from kaffect.files import home, stable_hash
-from kaffect.models import frame_classifier, frame_encoder
+from kaffect.models import frame_classifier
 from kaffect.training.checkpoints import CheckpointFolder, weights_hash
 from kaffect.training.determinism import derived_seed
 from kaffect.training.loop import Progress, Schedule, train
+from kaffect.training.networks import build_encoder
 from kaffect.training.prediction import Predictions, predict_rows, predictor
 from kaffect.training.pretraining import frame_trainer
 from kaffect.training.progress import StepBar, progress_bar
@@ -40,18 +41,6 @@ class Encoder:
     network: keras.Model
     origin: str
     progress: Progress | None = None
-
-
-def build_encoder(config: RunConfig) -> keras.Model:
-    """VGG-Face convolutions and FC, uint8 frames in, features out; normalisation inside."""
-    return frame_encoder(
-        image_size=config.data.image_size,
-        width=config.model.width,
-        fc_units=config.model.fc_units,
-        preprocessing=config.model.preprocessing,
-        weights=config.model.weights,
-        seed=derived_seed(config.train.seed, "cnn"),
-    )
 
 
 def fixed_encoder(config: RunConfig, source: Source, policy: str) -> Encoder:

@@ -17,10 +17,12 @@ from experiments.reporting import baseline_records
 from experiments.results import append_record, commit, finished_runs, now, read_records
 from experiments.sources import Source, open_source
 from kaffect.evaluation.baselines import constant_baseline
+from kaffect.files import write_json
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
 from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
+from kaffect.training.gan_loop import RESULT
 from kaffect.training.precision import precision_here
 from kaffect.training.summaries import RunSummaries
 
@@ -100,6 +102,9 @@ class GanTableRun:
             "folder": f"gans/{name}",
             "time": now(),
         }
+        # Beside the checkpoints: what an export of this GAN must say of it.
+        crop_rule = self.source.prepared.crop_rule.to_dict()
+        write_json(self.folder / "gans" / name / RESULT, {**record, "crop_rule": crop_rule})
         append_record(self.results, record)
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
         print(f"{label} ({row.label}): {shown}", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from kaffect.data.sequences import make_windows
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
 from kaffect.training.precision import precision_here
+from kaffect.training.runs import describe, save_encoder
 from kaffect.training.summaries import RunSummaries
 
 SCHEMA = 1
@@ -80,15 +82,23 @@ class TableRun:
             return
         make_deterministic(seed)
         encoder = fixed_encoder(todo[0][2], self.source, self.policy)
-        features = None
+        features, place = None, None
         if self.plan.base.train.cnn == "fixed":
             splits = dict.fromkeys(("train", "validation", self.source.scored_split))
             features = features_of(encoder, self.source, tuple(splits))
+            # Beside the rows, so that the results folder is all that a row's network needs.
+            place = save_encoder(self.folder, seed, encoder.network, encoder.origin)
         for number, row, config in todo:
-            self._run_row(number, row, config, encoder, features)
+            self._run_row(number, row, config, encoder, features, place)
 
     def _run_row(
-        self, number: int, row: Row, config: RunConfig, encoder: Encoder, features: Any
+        self,
+        number: int,
+        row: Row,
+        config: RunConfig,
+        encoder: Encoder,
+        features: Any,
+        place: Path | None,
     ) -> None:
         seed = config.train.seed
         # Each row starts from the same state, whatever ran before it.
@@ -120,9 +130,27 @@ class TableRun:
             "notes": [*self.shared["notes"], f"CNN: {encoder.origin}"],
             "time": now(),
         }
+        self._describe(config, record, self.folder / "checkpoints" / name, place)
         append_record(self.results, record)
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
         print(f"row {number:2d} seed {seed} ({row.label}): {shown}", flush=True)
+
+    def _describe(
+        self, config: RunConfig, record: dict[str, Any], folder: Path, place: Path | None
+    ) -> None:
+        """Leave what `kaffect export` must know beside the checkpoints of a row."""
+        describe(
+            config,
+            self.source.prepared,
+            {"name": self.source.name, "kind": self.source.kind},
+            metrics={
+                "validation": record["validation"],
+                record["scored_split"]: record["metrics"],
+            },
+            notes=tuple(record["notes"]),
+            encoder=place and os.path.relpath(place, folder),
+            commit=record["commit"],
+        ).write(folder)
 
     def run_baselines(self) -> None:
         """Constant predictor and linear probe, once for each data set."""

@@ -8,7 +8,6 @@ that a network and an optimiser built for it alone would have.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,39 +16,9 @@ import tensorflow as tf
 from experiments.encoding import Encoder
 from kaffect.config import LossConfig, RunConfig
 from kaffect.labels import LabelSpace
-from kaffect.models import sequence_head, vggface_gru_attention
-from kaffect.training.determinism import derived_seed
 from kaffect.training.multitask import MultiTaskTrainer, adam, compiled, sequence_losses
+from kaffect.training.networks import build_network
 from kaffect.training.prediction import predictor
-
-
-def build_network(config: RunConfig, space: LabelSpace, encoder: Encoder | None) -> keras.Model:
-    """The trained part: RNN, attention and outputs on features, or everything end to end."""
-    model, data = config.model, config.data
-    shared: dict[str, Any] = {
-        "expressions": len(space.expressions),
-        "implementation": model.implementation,
-        "dropout": model.dropout,
-        "gru_units": model.gru_units,
-        "attention_length": model.attention_length,
-        "mask_zero_slots": model.mask_zero_slots,
-        "jit_compile": model.jit_compile and model.implementation == "fused",
-        "seed": derived_seed(config.train.seed, "sequence network"),
-    }
-    if config.train.cnn == "fixed":
-        return sequence_head(data.sequence_length, features=model.fc_units, **shared)
-    network = vggface_gru_attention(
-        data.sequence_length,
-        image_size=data.image_size,
-        width=model.width,
-        fc_units=model.fc_units,
-        preprocessing=model.preprocessing,
-        weights=model.weights,
-        **shared,
-    )
-    if encoder is not None:
-        network.get_layer("frame_encoder").set_weights(encoder.network.get_weights())
-    return network
 
 
 class Workbench:
@@ -69,7 +38,7 @@ class Workbench:
 
     def trainer(self, config: RunConfig, encoder: Encoder | None) -> MultiTaskTrainer:
         """A trainer for `config`, at its step 0; an earlier one from here is no longer valid."""
-        fresh = build_network(config, self.space, encoder)
+        fresh = build_network(config, self.space, encoder and encoder.network)
         if self.network is None:
             self.network, self._predict = fresh, predictor(fresh)
         else:

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 from kaffect import __version__
-from kaffect.cli import data, generate
+from kaffect.cli import data, export, generate
 from kaffect.errors import KaffectError
 
-GROUPS = (data, generate)
+GROUPS = (data, generate, export)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -37,6 +37,17 @@ def _fold(kernel: Tensor, first: Tensor) -> tuple[tuple[Tensor, Tensor], Any]:
     return (folded[:features], folded[features:]), gradient
 
 
+def project(inputs: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """Inputs [batch, time, features] through the folded kernel: [time, batch, 3 units]."""
+    features, width = kernel.shape
+    projected = tf.matmul(tf.reshape(inputs, [-1, features]), kernel)
+    shape = tf.shape(inputs)
+    projected = tf.reshape(projected, [shape[0], shape[1], width])
+    projected = tf.cast(tf.transpose(projected, [1, 0, 2]), bias.dtype) + bias
+    projected.set_shape([inputs.shape[1], inputs.shape[0], width])
+    return projected
+
+
 class _Loop:
     """Keeps Keras' loop over the cell out of the layer's tree: it owns no weights, and so both
     implementations write the same checkpoints."""
@@ -177,29 +188,35 @@ class AttentionGRU(keras.layers.Layer):
         return tf.transpose(outputs, [1, 0, 2]), attention, last
 
     def _folded(self, inputs: Tensor) -> tuple[Tensor, Weights]:
-        """The inputs' part of the first layer [time, batch, 3 units], and the loop's weights.
+        """The inputs' part of the first layer [time, batch, 3 units], and the loop's weights."""
+        kernel, bias, weights = self.folded_weights(self.compute_dtype)
+        return project(inputs, kernel, bias), weights
+
+    def folded_weights(self, dtype: str) -> tuple[Tensor, Tensor, Weights]:
+        """The first layer's kernel and bias with the input projection folded in; loop's weights.
 
         `([x, context] W + b) K = x (W_x K) + context (W_c K) + b K`: with 4096 features, 800
         frames and K of 3 * 128 columns the folded product takes half the work of `x W`.
+
+        Args:
+            dtype: in which the product is computed.
+
+        Returns:
+            [features, 3 U_1] of `dtype`, [3 U_1] and `Weights`.
         """
-        cell, dtype = self.cell, self.cell.compute_dtype
-        features, first = inputs.shape[-1], self.units[0]
+        cell = self.cell
+        features, first = cell.input_bias.shape[0], self.units[0]
         gates, gates_bias, candidate, candidate_bias = map(
             tf.convert_to_tensor, cell.gru_weights(0)
         )
         below, gates = tf.split(gates, [features, first])
         beside, candidate = tf.split(candidate, [features, first])
         kernel = tf.concat([below, beside], 1)
-        half = tf.cast(kernel, self.compute_dtype)
-        folded, context = _fold(tf.cast(cell.input_kernel, self.compute_dtype), half)
+        folded, context = _fold(tf.cast(cell.input_kernel, dtype), tf.cast(kernel, dtype))
         bias = tf.linalg.matvec(kernel, cell.input_bias, transpose_a=True)
         bias += tf.concat([gates_bias, candidate_bias], 0)
-        projected = tf.matmul(tf.reshape(inputs, [-1, features]), folded)
-        shape = tf.shape(inputs)
-        projected = tf.reshape(projected, [shape[0], shape[1], 3 * first])
-        projected = tf.cast(tf.transpose(projected, [1, 0, 2]), dtype) + bias
-        projected.set_shape([inputs.shape[1], inputs.shape[0], 3 * first])
-        return projected, self._loop_weights(tf.cast(context, dtype), gates, candidate)
+        context = tf.cast(context, cell.compute_dtype)
+        return folded, bias, self._loop_weights(context, gates, candidate)
 
     def _loop_weights(self, context: Tensor, gates: Tensor, candidate: Tensor) -> Weights:
         cell = self.cell

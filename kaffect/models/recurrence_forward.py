@@ -91,7 +91,7 @@ def _layer(weights: Weights, k: int, z: Tensor, hidden: Tensor) -> tuple[Tensor,
     return gates, candidate, candidate + update * (hidden - candidate)
 
 
-def _stack_step(weights: Weights, projected: Tensor, state: State) -> tuple[list, list, list]:
+def stack_step(weights: Weights, projected: Tensor, state: State) -> tuple[list, list, list]:
     gates, candidates, hidden = [], [], []
     below = state.context
     for k, previous in enumerate(state.hidden):
@@ -116,9 +116,9 @@ def forward(projected: Tensor, weights: Weights, state: State, masked: bool) -> 
     arrays = [tf.TensorArray(projected.dtype, steps, element_shape=shape) for shape in shapes]
 
     def body(t: Tensor, state: State, keys: Tensor, arrays: list) -> tuple:
-        gates, candidates, hidden = _stack_step(weights, projected[t], state)
+        gates, candidates, hidden = stack_step(weights, projected[t], state)
         mask = tf.transpose(slot_mask(state.filled, length)) if masked else None
-        activation, attention, context = _attention_step(weights, hidden, state.window, keys, mask)
+        activation, attention, context = attention_step(weights, hidden, state.window, keys, mask)
         both = tf.matmul(tf.concat([hidden[-1], context], -1), weights.output)
         both += weights.output_bias
         output = both[:, :size]
@@ -140,7 +140,7 @@ def forward(projected: Tensor, weights: Weights, state: State, masked: bool) -> 
     return Trace(*parts, *stacked[3 * layers :]), last
 
 
-def _attention_step(
+def attention_step(
     weights: Weights, hidden: list[Tensor], window: Tensor, keys: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     query = tf.matmul(tf.concat(hidden, -1), weights.query) + weights.query_bias

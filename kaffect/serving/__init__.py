@@ -1,0 +1,19 @@
+"""Using a trained network: export, loading, streams and predictions on video."""
+
+from __future__ import annotations
+
+from kaffect.serving.export import export_discriminator, export_generator, export_model
+from kaffect.serving.facts import Facts
+from kaffect.serving.loading import Export, check_export, load_export
+from kaffect.serving.run_export import export_run
+
+__all__ = [
+    "Export",
+    "Facts",
+    "check_export",
+    "export_discriminator",
+    "export_generator",
+    "export_model",
+    "export_run",
+    "load_export",
+]

@@ -85,8 +85,14 @@ class CheckpointFolder:
         """The step of the checkpoint that validation chose, or None."""
         return self._pointed(_BEST)
 
-    def restore(self, step: int, objects: Mapping[str, Any]) -> dict[str, Any]:
+    def restore(
+        self, step: int, objects: Mapping[str, Any], *, only: bool = False
+    ) -> dict[str, Any]:
         """Set every variable of `objects` from the checkpoint of `step`; give its `state`.
+
+        Args:
+            only: leave alone what the checkpoint holds of other owners (an optimiser, where
+                only the network is wanted).
 
         Raises:
             ArtifactError: it is missing, damaged, unfinished or of another configuration.
@@ -94,11 +100,17 @@ class CheckpointFolder:
         path = self._path(step)
         verify_manifest(path)
         found, wanted = read_json(path / "variables.json"), describe_variables(objects)
+        if only:
+            found = [entry for entry in found if entry[0] in objects]
         if found != wanted:
             raise ArtifactError(
                 f"{path}: a checkpoint of another configuration. {_gap(wanted, found)}"
             )
-        _checkpoint(objects).read(str(path / "variables")).assert_consumed()
+        status = _checkpoint(objects).read(str(path / "variables"))
+        if only:
+            status.assert_existing_objects_matched().expect_partial()
+        else:
+            status.assert_consumed()
         state: dict[str, Any] = read_json(path / "state.json")
         return state
 

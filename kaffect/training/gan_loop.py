@@ -25,6 +25,8 @@ _IDENTITY = (
     "configuration", "kernel", "style", "width", "label_space", "valence_arousal", "action_units",
 )  # fmt: skip
 DESCRIPTION = "gan.json"
+# Metrics, data and notes of the finished run, beside its checkpoints.
+RESULT = "result.json"
 
 
 class RoundGuard(keras.callbacks.Callback):

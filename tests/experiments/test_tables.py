@@ -12,11 +12,12 @@ import tensorflow as tf
 from experiments import reference
 from experiments.profiles import PROFILES
 from experiments.recognition import load_table
-from experiments.workbench import Workbench, build_network
+from experiments.workbench import Workbench
 from kaffect.config import ModelConfig, RunConfig
 from kaffect.labels import AFF_WILD
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.multitask import MultiTaskTrainer, adam, compiled, sequence_losses
+from kaffect.training.networks import build_network
 
 
 @pytest.mark.parametrize("name", ["X", "XI"])

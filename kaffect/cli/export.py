@@ -1,0 +1,58 @@
+"""`kaffect export`: a trained network as a SavedModel, for the engineer who serves it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kaffect.errors import ConfigError
+
+
+def register(commands: Any) -> None:
+    """Add the group to the command line."""
+    export = commands.add_parser("export", help="write a trained network as a SavedModel")
+    export.add_argument("--run", type=Path, metavar="DIR", dest="source", help="run or results")
+    export.add_argument("--out", type=Path, help="saved_models/NAME/VERSION; must not exist")
+    export.add_argument("--check", type=Path, metavar="DIR", help="check an export and stop")
+    export.add_argument("--row", type=int, help="of a results folder; default: best on validation")
+    export.add_argument("--seed", type=int, help="of a results folder")
+    export.add_argument("--which", choices=("best", "last"), default="best", help="checkpoint")
+    export.add_argument("--part", choices=("generator", "discriminator"), help="of a GAN")
+    export.add_argument(
+        "--precision",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        default="float32",
+        help="in which the graph computes",
+    )
+    export.set_defaults(run=run_export)
+
+
+def run_export(options: argparse.Namespace) -> None:
+    """`kaffect export`."""
+    if options.check is not None:
+        _check(options.check)
+        return
+    if options.source is None or options.out is None:
+        raise ConfigError("export: expected --run DIR and --out NAME/VERSION, or --check DIR")
+    from kaffect.serving.run_export import export_run
+
+    path = export_run(
+        options.source,
+        options.out,
+        row=options.row,
+        seed=options.seed,
+        which=options.which,
+        part=options.part,
+        precision=options.precision,
+    )
+    print(f"exported and checked: {path}")
+    print(f"what it is and how to call it: {path / 'MODEL_CARD.md'}")
+
+
+def _check(folder: Path) -> None:
+    from kaffect.serving.loading import check_export
+
+    for signature, difference in check_export(folder).items():
+        print(f"{signature}: largest difference from the golden outputs {difference:.1e}")
+    print(f"{folder}: as it was written")

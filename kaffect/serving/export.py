@@ -1,0 +1,209 @@
+"""Networks as SavedModels that TF Serving takes and that need no further explanation."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kaffect import __version__
+from kaffect.errors import ConfigError, expected_received
+from kaffect.files import atomic_directory, write_manifest, write_text
+from kaffect.losses import Heads
+from kaffect.models.gan_layers import LATENT
+from kaffect.serving.card import CARD, model_card
+from kaffect.serving.facts import Facts
+from kaffect.serving.gan_graph import DiscriminatorGraph, GeneratorGraph
+from kaffect.serving.golden import golden_pictures, write_golden
+from kaffect.serving.loading import ARTIFACT, SCHEMA, check_export
+from kaffect.serving.outputs import columns, served_outputs
+from kaffect.serving.recognition_graph import RESET_EVERY, FrameGraph, SequenceGraph
+from kaffect.training.gan_images import normalise, to_pixels
+
+# Writes more files into the unfinished export: (folder, manifest without its files).
+Extra = Callable[[Path, Mapping[str, Any]], None]
+Arrays = dict[str, np.ndarray]
+_GOLDEN_SHAPE = (2, 5)
+
+
+def export_model(
+    model: keras.Model,
+    out: str | Path,
+    facts: Facts,
+    *,
+    outputs: Collection[str] | None = None,
+    reset_every: int = RESET_EVERY,
+    precision: str = "float32",
+    extras: Iterable[Extra] = (),
+) -> Path:
+    """Export a recognition network.
+
+    Args:
+        model: of consecutive frames, with the layers `frame_encoder` and `sequence_head` (from
+            `vggface_gru_attention`, `join` or `load_affwildnet`), or of single pictures:
+            [batch, h, w, 3] -> dict of logits (`frame_classifier`, a ResNet with heads).
+        out: folder NAME/VERSION; must not exist.
+        facts: what a user must know.
+        outputs: names of the model's outputs to serve; all by default.
+        reset_every: frames after which `serving_default` starts anew.
+        precision: under which policy the model was built, for the record.
+        extras: write more files into the export before it is sealed.
+
+    Returns:
+        `out`, checked: loaded again and compared with the Keras network.
+
+    Raises:
+        ConfigError: a name, version or network that is not accepted.
+        ArtifactError: the exported graph does not compute what the network does.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    if {"frame_encoder", "sequence_head"} <= set(layers):
+        encoder, head = layers["frame_encoder"], layers["sequence_head"]
+        graph: Any = SequenceGraph(encoder, head, outputs, reset_every)
+        golden = _sequence_golden(graph, encoder, head)
+        more = {"kind": "sequences", "reset_every": reset_every}
+    else:
+        graph = FrameGraph(model, outputs)
+        golden = _frame_golden(graph, model)
+        more = {"kind": "frames"}
+    more |= {"picture_shape": list(graph.picture_shape), "precision": precision}
+    return _write(graph, Path(out), facts, more, golden, extras)
+
+
+def export_generator(
+    generator: keras.Model, out: str | Path, facts: Facts, *, extras: Iterable[Extra] = ()
+) -> Path:
+    """Export a generator, [batch, 100] -> faces in [-1, 1]; see `export_model`."""
+    z = np.random.default_rng(0).uniform(-1, 1, (4, LATENT)).astype(np.float32)
+    golden = {"latents": z}, {"images": to_pixels(generator(z, training=False))}
+    more = {"kind": "generator", "precision": "float32"}
+    return _write(GeneratorGraph(generator), Path(out), facts, more, golden, extras)
+
+
+def export_discriminator(
+    discriminator: keras.Model,
+    heads: Heads,
+    out: str | Path,
+    facts: Facts,
+    *,
+    picture_size: int = 96,
+    extras: Iterable[Extra] = (),
+) -> Path:
+    """Export a discriminator, faces in [-1, 1] -> logits; see `export_model`."""
+    graph = DiscriminatorGraph(discriminator, heads, picture_size)
+    images = golden_pictures((4,), picture_size)
+    logits = heads.split(discriminator(normalise(images, graph.size), training=False))
+    expected = {"fake_probability": tf.sigmoid(logits["fake"])[:, tf.newaxis].numpy()}
+    if heads.valence_arousal:
+        expected["valence_arousal"] = logits["valence_arousal"].numpy()
+    if heads.action_units:
+        expected["action_unit_probabilities"] = tf.sigmoid(logits["action_units"]).numpy()
+    features = graph.features(normalise(images, graph.size), training=False)
+    expected["features"] = np.asarray(features)
+    more = {
+        "kind": "frames",
+        "picture_shape": list(graph.picture_shape),
+        "precision": "float32",
+    }
+    return _write(graph, Path(out), facts, more, ({"images": images}, expected), extras)
+
+
+def _sequence_golden(
+    graph: SequenceGraph, encoder: keras.Model, head: keras.Model
+) -> tuple[Arrays, Arrays]:
+    images = golden_pictures(_GOLDEN_SHAPE, graph.picture_shape[0])
+    pixels = graph.prepare(tf.constant(images.reshape(-1, *graph.picture_shape)))
+    features = tf.cast(encoder(pixels, training=False), tf.float32)
+    features = tf.reshape(features, [*_GOLDEN_SHAPE, -1])
+    return {"images": images}, _expected(graph, head(features, training=False), features)
+
+
+def _frame_golden(graph: FrameGraph, model: keras.Model) -> tuple[Arrays, Arrays]:
+    images = golden_pictures((4,), graph.picture_shape[0])
+    pixels = graph.prepare(tf.constant(images))
+    features = None if graph.features is None else graph.features(pixels, training=False)
+    return {"images": images}, _expected(graph, model(pixels, training=False), features)
+
+
+def _expected(graph: Any, logits: Mapping[str, Any], features: Any) -> Arrays:
+    served = served_outputs({name: logits[name] for name in graph.wanted})
+    if features is not None:
+        served["features"] = features
+    return {name: np.asarray(value) for name, value in served.items()}
+
+
+def _write(
+    graph: Any,
+    out: Path,
+    facts: Facts,
+    more: dict[str, Any],
+    golden: tuple[Arrays, Arrays],
+    extras: Iterable[Extra],
+) -> Path:
+    _require_version(out)
+    endpoints = graph.endpoints()
+    traced = {
+        name: tf.function(function).get_concrete_function(**specs)
+        for name, (function, specs) in endpoints.items()
+    }
+    manifest = {
+        "schema": SCHEMA,
+        "artifact": ARTIFACT,
+        "name": out.parent.name,
+        "version": int(out.name),
+        **more,
+        "signatures": {
+            name: _described(specs, traced[name]) for name, (_, specs) in endpoints.items()
+        },
+        "columns": {name: list(names) for name, names in columns(facts.label_space).items()},
+        "facts": facts.to_dict(),
+        "made_with": {
+            "kaffect": __version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    with atomic_directory(out) as folder:
+        servable = tf.Module()
+        # Only the variables: no part of Keras is needed where it is served.
+        servable.parameters = _variables(traced.values())
+        tf.saved_model.save(servable, str(folder), signatures=traced)
+        write_golden(folder, *golden)
+        write_text(folder / CARD, model_card(facts, manifest))
+        for extra in extras:
+            extra(folder, manifest)
+        write_manifest(folder, manifest)
+        check_export(folder)
+    return out
+
+
+def _require_version(out: Path) -> None:
+    if not out.name.isdigit() or not out.name.isascii() or int(out.name) < 1:
+        what = f"{out}: TF Serving looks for NAME/VERSION. Version"
+        raise ConfigError(expected_received(what, "a whole number from 1", out.name))
+    if not out.parent.name:
+        raise ConfigError(f"{out}: expected NAME/VERSION. Received: a version without a name")
+    if out.exists():
+        raise ConfigError(f"{out}: exists already, and a version is never changed; take the next")
+
+
+def _variables(functions: Iterable[Any]) -> list[tf.Variable]:
+    """Each variable that the functions read, once."""
+    found = {id(v): v for f in functions for v in f.graph.variables}
+    return list(found.values())
+
+
+def _described(specs: Mapping[str, tf.TensorSpec], function: Any) -> dict[str, Any]:
+    def tensor(spec: Any) -> dict[str, Any]:
+        return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+
+    return {
+        "inputs": {name: tensor(spec) for name, spec in specs.items()},
+        "outputs": {name: tensor(value) for name, value in function.structured_outputs.items()},
+    }

@@ -1,0 +1,74 @@
+"""What must be known of a model to use it: goes with every export, as JSON and as a model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kaffect.data.faces import CropRule
+from kaffect.data.video import FPS
+from kaffect.errors import ArtifactError, KaffectError
+from kaffect.labels import AFF_WILD, LabelSpace
+
+INTENDED_USE = (
+    "Research on affect in video. A face does not show what a person feels, and no output is a "
+    "fact about a person. Not for decisions on people: hiring, credit, education, health, policing."
+)
+SYNTHETIC = "trained on synthetic faces: it shows that the code learns, and knows no real face"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a user needs beside the weights.
+
+    Attributes:
+        title: one line.
+        label_space: order of the classes and units.
+        crop_rule: the picture of a face that the network was trained on.
+        fps: frames a second at which sequences were built.
+        data: name, kind ('synthetic', 'real' or 'unknown') and hash of the training data.
+        metrics: split -> metric -> value; splits may be missing, values are never guessed.
+        action_unit_thresholds: name -> probability from which a unit counts as active.
+        notes: deviations, origin of weights, anything a user should know first.
+        intended_use, licence: in words.
+        source: what it was made from: commit, configuration, step.
+    """
+
+    title: str
+    label_space: LabelSpace = AFF_WILD
+    crop_rule: CropRule = CropRule()
+    fps: int = FPS
+    data: Mapping[str, Any] = field(default_factory=lambda: {"name": "unknown", "kind": "unknown"})
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    action_unit_thresholds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    intended_use: str = INTENDED_USE
+    licence: str = ""
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able copy."""
+        return {**asdict(self), "notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "facts") -> Facts:
+        """The inverse of `to_dict`, through JSON too.
+
+        Raises:
+            ArtifactError: something is missing or of another kind.
+        """
+        try:
+            space = values["label_space"]
+            return cls(
+                **{
+                    **values,
+                    "label_space": LabelSpace(
+                        space["name"], tuple(space["expressions"]), tuple(space["action_units"])
+                    ),
+                    "crop_rule": CropRule.from_dict(dict(values["crop_rule"])),
+                    "notes": tuple(values["notes"]),
+                }
+            )
+        except (KeyError, TypeError, KaffectError) as error:
+            raise ArtifactError(f"{where}: not the description of a model: {error}") from error

@@ -1,0 +1,132 @@
+"""The one place where whole models are loaded: our own exports, checked first.
+
+A model file is a program. What has no manifest of ours, or does not match it, is not
+loaded; neither is a graph that could do more than compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kaffect.errors import ArtifactError, ConfigError, expected_received
+from kaffect.files import MANIFEST, read_json, verify_manifest
+from kaffect.serving.facts import Facts
+from kaffect.serving.golden import check_golden, read_golden
+from kaffect.serving.scan import scan
+
+SCHEMA = 1
+ARTIFACT = "kaffect export"
+
+
+class Export:
+    """A loaded export.
+
+    Attributes:
+        folder, manifest, facts: what it is.
+        signatures: name -> concrete function.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], loaded: Any) -> None:
+        self.folder, self.manifest = folder, manifest
+        self.facts = Facts.from_dict(manifest["facts"], f"{folder / MANIFEST}")
+        self._loaded = loaded  # owns the variables
+        self.signatures: Mapping[str, Any] = loaded.signatures
+
+    @property
+    def kind(self) -> str:
+        """'sequences', 'frames', 'generator' or 'discriminator'."""
+        return str(self.manifest["kind"])
+
+    @property
+    def picture_size(self) -> int:
+        """Side of the face pictures that it takes."""
+        return int(self.manifest["picture_shape"][0])
+
+    def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Call a signature with arrays; give arrays.
+
+        Raises:
+            ConfigError: no such signature, or other inputs than it takes.
+        """
+        if signature not in self.signatures:
+            raise ConfigError(expected_received("Signature", sorted(self.signatures), signature))
+        wanted = self.manifest["signatures"][signature]["inputs"]
+        if set(inputs) != set(wanted):
+            what = f"Inputs of {signature}"
+            raise ConfigError(expected_received(what, sorted(wanted), sorted(inputs)))
+        tensors = {
+            name: tf.convert_to_tensor(value, tf.as_dtype(wanted[name]["dtype"]))
+            for name, value in inputs.items()
+        }
+        return {name: v.numpy() for name, v in self.signatures[signature](**tensors).items()}
+
+
+def load_export(path: str | Path) -> Export:
+    """Load the export in `path`, a version's folder or its parent (then the newest version).
+
+    Raises:
+        ArtifactError: not an export of this software, damaged, changed (names the file, the
+            expected and the received hash), or with operations that are not accepted.
+    """
+    folder = version_folder(path)
+    manifest = verify_manifest(folder)
+    if manifest.get("artifact") != ARTIFACT:
+        raise ArtifactError(
+            f"{folder}: not an export of kaffect. Expected artifact {ARTIFACT!r} in {MANIFEST}. "
+            f"Received: {manifest.get('artifact')!r}"
+        )
+    if manifest.get("schema") != SCHEMA:
+        what = f"{folder}: export of another version"
+        raise ArtifactError(expected_received(what, SCHEMA, manifest.get("schema")))
+    scan(folder)
+    return Export(folder, manifest, tf.saved_model.load(str(folder)))
+
+
+def check_export(path: str | Path) -> dict[str, float]:
+    """Load an export and feed it its golden inputs.
+
+    Returns:
+        Signature -> largest relative difference from the golden outputs.
+
+    Raises:
+        ArtifactError: as `load_export`, or a difference above the tolerance.
+    """
+    export = load_export(path)
+    inputs, outputs = read_golden(export.folder)
+    try:
+        return check_golden(export.run, export.manifest, inputs, outputs)
+    except ArtifactError as error:
+        raise ArtifactError(f"{export.folder}: {error}") from error
+
+
+def version_folder(path: str | Path) -> Path:
+    """`path` itself where it is an export, else its newest version NAME/VERSION.
+
+    Raises:
+        ArtifactError: neither.
+    """
+    path = Path(path)
+    if (path / MANIFEST).is_file():
+        return path
+    versions = [
+        child
+        for child in (path.iterdir() if path.is_dir() else ())
+        if child.name.isdigit() and (child / MANIFEST).is_file()
+    ]
+    if not versions:
+        raise ArtifactError(
+            f"{path}: not an exported model. Expected a folder with {MANIFEST} and "
+            "saved_model.pb, as `kaffect export` writes it"
+        )
+    return max(versions, key=lambda child: int(child.name))
+
+
+def read_export_manifest(path: str | Path) -> dict[str, Any]:
+    """The manifest of an export without loading or checking it, for listings."""
+    manifest: dict[str, Any] = read_json(version_folder(path) / MANIFEST)
+    return manifest

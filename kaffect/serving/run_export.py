@@ -1,0 +1,178 @@
+"""From the folder of a finished training to an export (`kaffect export --run`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kaffect.config import PRECISIONS
+from kaffect.data.faces import CropRule
+from kaffect.errors import ArtifactError, ConfigError, expected_received
+from kaffect.files import read_json
+from kaffect.labels import LABEL_SPACES
+from kaffect.serving.export import Extra, export_discriminator, export_generator, export_model
+from kaffect.serving.facts import Facts
+from kaffect.training.gan import build_networks
+from kaffect.training.gan_loop import DESCRIPTION, RESULT, load_gan
+from kaffect.training.runs import RUN, Run, RunDescription, load_run
+
+PARTS = ("generator", "discriminator")
+# Which output a task trains; heads of weight 0 stay as they were initialised.
+_TRAINED = {"va": "valence_arousal", "expression": "expression_logits"}
+
+
+def export_run(
+    run: str | Path,
+    out: str | Path,
+    *,
+    row: int | None = None,
+    seed: int | None = None,
+    which: str = "best",
+    part: str | None = None,
+    precision: str = "float32",
+    extras: Iterable[Extra] = (),
+) -> Path:
+    """Export what was trained in `run`.
+
+    Args:
+        run: folder of one run's checkpoints (`.../checkpoints/row-05-seed-0`, `.../gans/...`),
+            or a results folder; of that the run best on validation is taken.
+        out: folder NAME/VERSION.
+        row, seed: narrow the choice in a results folder.
+        which: checkpoint, "best" on validation or "last".
+        part: of a GAN, "generator" (default) or "discriminator".
+        precision: in which the exported graph computes.
+
+    Returns:
+        `out`, checked.
+
+    Raises:
+        ArtifactError, ConfigError: nothing there to export, or a setting not accepted.
+    """
+    folder = find_run(Path(run), row, seed)
+    if precision not in PRECISIONS or precision == "auto":
+        accepted = tuple(p for p in PRECISIONS if p != "auto")
+        raise ConfigError(expected_received("--precision of an export", accepted, precision))
+    if (folder / DESCRIPTION).is_file():
+        return _export_gan(folder, out, which, part or "generator", precision, extras)
+    if part is not None:
+        raise ConfigError(f"--part: {folder} is no GAN; it has one network")
+    loaded = load_run(folder, which, precision)
+    return export_model(
+        loaded.network,
+        out,
+        run_facts(loaded),
+        outputs=[_TRAINED[task] for task in loaded.description.config.loss.tasks],
+        reset_every=loaded.description.config.data.sequence_length,
+        precision=precision,
+        extras=extras,
+    )
+
+
+def find_run(path: Path, row: int | None = None, seed: int | None = None) -> Path:
+    """The run that `path` means: itself, or the best on validation below it."""
+    if (path / RUN).is_file() or (path / DESCRIPTION).is_file():
+        return path
+    found: dict[Path, float] = {}
+    for described in sorted(path.glob(f"*/*/{RUN}")):
+        metrics = RunDescription.read(described.parent).metrics
+        found[described.parent] = metrics.get("validation", {}).get("score", float("-inf"))
+    for described in sorted(path.glob(f"*/*/{DESCRIPTION}")):
+        result = described.parent / RESULT
+        score = read_json(result)["validation"]["score"] if result.is_file() else float("-inf")
+        found[described.parent] = score
+    wanted = [f"row-{row:02d}-"] if row is not None else []
+    wanted += [f"seed-{seed}-"] if seed is not None else []
+    chosen = {p: s for p, s in found.items() if all(w in f"{p.name}-" for w in wanted)}
+    if not chosen:
+        what = f"row {row}, seed {seed} of " if wanted else ""
+        raise ArtifactError(
+            f"{path}: no finished run to export. Expected {what}a results folder of "
+            f"experiments/run.py, or a folder with {RUN} or {DESCRIPTION}"
+        )
+    return max(chosen, key=lambda p: chosen[p])
+
+
+def run_facts(run: Run) -> Facts:
+    """What a user must know of a recognition run."""
+    description = run.description
+    config = description.config
+    tasks = {"va": "valence and arousal", "expression": "basic expressions"}
+    title = "VGGFACE-GRU-attention: " + " and ".join(tasks[task] for task in config.loss.tasks)
+    return Facts(
+        title=title,
+        label_space=description.label_space,
+        crop_rule=description.crop_rule,
+        fps=description.fps,
+        data=description.data,
+        metrics=description.metrics,
+        notes=description.notes,
+        source={
+            "run": run.folder.name,
+            "step": run.step,
+            "commit": description.commit,
+            "config_hash": config.hash(),
+            "config": config.to_dict(),
+        },
+    )
+
+
+def _export_gan(
+    folder: Path,
+    out: str | Path,
+    which: str,
+    part: str,
+    precision: str,
+    extras: Iterable[Extra],
+) -> Path:
+    if part not in PARTS:
+        raise ConfigError(expected_received("--part of a GAN", PARTS, part))
+    if precision != "float32":
+        raise ConfigError(expected_received("--precision of a GAN's export", "float32", precision))
+    trainer = load_gan(folder, which)
+    facts = _gan_facts(folder, trainer.config, which, part)
+    if part == "discriminator":
+        return export_discriminator(
+            trainer.discriminator, trainer.config.heads, out, facts, extras=extras
+        )
+    generator, _ = build_networks(trainer.config, precision)
+    trainer.average.copy_to(generator)
+    note = "weights: their moving average over training"
+    facts = dataclasses.replace(facts, notes=(note, *facts.notes), metrics={})
+    return export_generator(generator, out, facts, extras=extras)
+
+
+def _gan_facts(folder: Path, config: Any, which: str, part: str) -> Facts:
+    path = folder / RESULT
+    # A run that was interrupted before it was scored has none.
+    result = read_json(path) if path.is_file() else {}
+    metrics = {}
+    if result:
+        metrics = {
+            "validation": result["validation"],
+            result["scored_split"]: result["metrics"],
+        }
+        metrics = {k: {n: v for n, v in m.items() if v is not None} for k, m in metrics.items()}
+    rule = CropRule.from_dict(result["crop_rule"]) if "crop_rule" in result else CropRule()
+    return Facts(
+        title=f"GAN of configuration {config.configuration}: {part}",
+        label_space=LABEL_SPACES[config.label_space],
+        crop_rule=rule,
+        data={
+            "name": result.get("data_name", "unknown"),
+            "kind": result.get("data_kind", "unknown"),
+            "hash": result.get("data_hash", ""),
+        },
+        metrics=metrics,
+        action_unit_thresholds=dict.fromkeys(config.unit_names, 0.5),
+        notes=tuple(result.get("notes", ())),
+        source={
+            "run": folder.name,
+            "checkpoint": which,
+            "commit": result.get("commit", ""),
+            "config_hash": config.hash(),
+            "config": config.to_dict(),
+        },
+    )

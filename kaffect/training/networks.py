@@ -1,0 +1,72 @@
+"""The networks that a configuration describes (Section IV-B): CNN, sequence network, or both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from kaffect.config import RunConfig
+from kaffect.labels import LabelSpace
+from kaffect.models import frame_encoder, join, sequence_head, vggface_gru_attention
+from kaffect.training.determinism import derived_seed
+
+
+def build_encoder(config: RunConfig) -> keras.Model:
+    """VGG-Face convolutions and FC, uint8 frames in, features out; normalisation inside."""
+    return frame_encoder(
+        image_size=config.data.image_size,
+        width=config.model.width,
+        fc_units=config.model.fc_units,
+        preprocessing=config.model.preprocessing,
+        weights=config.model.weights,
+        seed=derived_seed(config.train.seed, "cnn"),
+    )
+
+
+def build_network(
+    config: RunConfig,
+    space: LabelSpace,
+    encoder: keras.Model | None = None,
+    *,
+    any_length: bool = False,
+) -> keras.Model:
+    """The trained part: RNN, attention and outputs on features, or everything end to end.
+
+    Args:
+        encoder: whose weights an end-to-end network starts from.
+        any_length: for sequences of any length instead of the configured one.
+    """
+    model, data = config.model, config.data
+    length = None if any_length else data.sequence_length
+    shared: dict[str, Any] = {
+        "expressions": len(space.expressions),
+        "implementation": model.implementation,
+        "dropout": model.dropout,
+        "gru_units": model.gru_units,
+        "attention_length": model.attention_length,
+        "mask_zero_slots": model.mask_zero_slots,
+        "jit_compile": model.jit_compile and model.implementation == "fused",
+        "seed": derived_seed(config.train.seed, "sequence network"),
+    }
+    if config.train.cnn == "fixed":
+        return sequence_head(length, features=model.fc_units, **shared)
+    network = vggface_gru_attention(
+        length,
+        image_size=data.image_size,
+        width=model.width,
+        fc_units=model.fc_units,
+        preprocessing=model.preprocessing,
+        weights=model.weights,
+        **shared,
+    )
+    if encoder is not None:
+        network.get_layer("frame_encoder").set_weights(encoder.get_weights())
+    return network
+
+
+def whole_network(encoder: keras.Model, trained: keras.Model) -> keras.Model:
+    """Images to outputs, whatever was trained: `trained` alone, or behind `encoder`."""
+    if "frame_encoder" in {layer.name for layer in trained.layers}:
+        return trained
+    return join(encoder, trained, trained.input_shape[1])

@@ -1,0 +1,43 @@
+"""Narrow networks of the same code as the paper's, exported once for all tests of serving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import pytest
+
+from kaffect.models import frame_classifier, frame_encoder, vggface_gru_attention
+from kaffect.serving.export import export_model
+from kaffect.serving.facts import Facts
+from kaffect.serving.loading import Export, load_export
+
+NARROW = {"width": 1 / 64, "fc_units": 12, "gru_units": (8, 6), "attention_length": 5}
+
+
+@pytest.fixture(scope="session")
+def sequence_network() -> keras.Model:
+    """The network of Figure 5, narrow, for 96x96 pictures and any length."""
+    return vggface_gru_attention(None, preprocessing="paper", seed=1, **NARROW)
+
+
+@pytest.fixture(scope="session")
+def sequence_export(sequence_network: keras.Model, tmp_path_factory) -> Export:
+    """It, exported and loaded; sequences start anew every 80 frames."""
+    out = tmp_path_factory.mktemp("models") / "narrow" / "1"
+    facts = Facts("A narrow network", metrics={"validation": {"ccc_valence": 0.25}})
+    return load_export(export_model(sequence_network, out, facts))
+
+
+@pytest.fixture(scope="session")
+def frame_network() -> keras.Model:
+    """A network of single pictures of 32x32 with all three tasks, fed with floats."""
+    encoder = frame_encoder(image_size=32, width=1 / 32, fc_units=9, seed=2)
+    return frame_classifier(encoder, seed=3)
+
+
+@pytest.fixture(scope="session")
+def frame_export(frame_network: keras.Model, tmp_path_factory) -> Path:
+    """The folder of its export."""
+    out = tmp_path_factory.mktemp("models") / "frames" / "3"
+    return export_model(frame_network, out, Facts("Single pictures"))

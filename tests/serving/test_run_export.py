@@ -1,0 +1,100 @@
+"""From a results folder to an export: the best row, its metrics and only what it trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaffect.cli import main
+from kaffect.config import DataConfig, LossConfig, ModelConfig, RunConfig
+from kaffect.data.faces import CropRule
+from kaffect.errors import ArtifactError, ConfigError
+from kaffect.labels import AFF_WILD
+from kaffect.serving.loading import load_export
+from kaffect.serving.run_export import export_run, find_run
+from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.gan import GanTrainer
+from kaffect.training.gan_config import GanConfig
+from kaffect.training.networks import build_encoder, build_network
+from kaffect.training.runs import RunDescription, load_run, save_encoder
+
+CONFIG = RunConfig(
+    data=DataConfig(image_size=32, sequence_length=6),
+    model=ModelConfig(width=1 / 32, fc_units=8, gru_units=(5,), attention_length=3),
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """Two rows with one CNN; the second is better on validation and trains valence/arousal only."""
+    root = tmp_path_factory.mktemp("results")
+    save_encoder(root, 0, build_encoder(CONFIG), "by hand")
+    for number, score, alpha in ((1, 0.2, 0.5), (2, 0.7, 1.0)):
+        config = dataclasses.replace(CONFIG, loss=LossConfig(alpha=alpha, beta=1 - alpha))
+        folder = root / "checkpoints" / f"row-{number:02d}-seed-0"
+        network = build_network(config, AFF_WILD)
+        CheckpointFolder(folder).save(5, {"network": network}, {}, best=True)
+        RunDescription(
+            config,
+            AFF_WILD,
+            CropRule(image_size=32),
+            30,
+            {"name": "drawn", "kind": "synthetic"},
+            metrics={"validation": {"score": score}, "test": {"ccc_valence": score / 2}},
+            notes=("a note",),
+            encoder="../../encoders/seed-0",
+        ).write(folder)
+    return root
+
+
+def test_the_best_row_is_exported(results: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "va" / "1"
+    assert main(["export", "--run", str(results), "--out", str(out)]) == 0
+    assert "exported and checked" in capsys.readouterr().out
+    export = load_export(out)
+    images = np.random.default_rng(1).integers(0, 256, (2, 8, 32, 32, 3), dtype=np.uint8)
+    found = export.run("serving_default", images=images)
+    assert set(found) == {"valence_arousal"}  # its other head was never trained
+    network = load_run(results / "checkpoints" / "row-02-seed-0").network
+    for part in (slice(0, 6), slice(6, 8)):  # it was trained on sequences of 6
+        wanted = network(images[:, part])["valence_arousal"]
+        np.testing.assert_allclose(found["valence_arousal"][:, part], wanted, atol=1e-5)
+    assert export.facts.metrics["test"] == {"ccc_valence": 0.35}
+    card = (out / "MODEL_CARD.md").read_text()
+    assert "knows no real face" in card and "a note" in card
+    assert main(["export", "--check", str(out)]) == 0
+    assert "as it was written" in capsys.readouterr().out
+
+
+def test_a_row_can_be_chosen(results: Path) -> None:
+    assert find_run(results).name == "row-02-seed-0"
+    assert find_run(results, row=1).name == "row-01-seed-0"
+    assert find_run(results / "checkpoints" / "row-01-seed-0").name == "row-01-seed-0"
+    with pytest.raises(ArtifactError, match="row 3"):
+        find_run(results, row=3)
+    with pytest.raises(ConfigError, match="is no GAN"):
+        export_run(results, results / "x" / "1", part="generator")
+    with pytest.raises(ConfigError, match="--precision"):
+        export_run(results, results / "x" / "1", precision="float64")
+
+
+def test_a_gan_is_exported(tmp_path: Path) -> None:
+    config = GanConfig(width=1 / 32, action_units=0, seed=4)
+    trainer = GanTrainer(config, "float32")
+    folder = tmp_path / "gans" / "row-01-seed-4"
+    CheckpointFolder(folder).save(6, trainer.checkpointed(), {}, best=True)
+    (folder / "gan.json").write_text(json.dumps({"kind": "gan", "config": config.to_dict()}))
+    generator = load_export(export_run(tmp_path, tmp_path / "faces" / "1"))
+    z = np.zeros((1, 100), np.float32)
+    assert generator.run("serving_default", latents=z)["images"].shape == (1, 32, 32, 3)
+    judge = load_export(export_run(tmp_path, tmp_path / "judge" / "1", part="discriminator"))
+    assert set(judge.manifest["signatures"]["serving_default"]["outputs"]) == {
+        "valence_arousal",
+        "fake_probability",
+    }
+    assert main(["export", "--run", str(tmp_path / "no"), "--out", str(tmp_path / "m" / "1")]) == 2
+    assert main(["export"]) == 2
