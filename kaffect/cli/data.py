@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kaffect.cli import data_check
+from kaffect.cli import data_annotators, data_check
 from kaffect.errors import ConfigError
 from kaffect.labels import LABEL_SPACES
 
@@ -31,6 +31,7 @@ def register(commands: Any) -> None:
     prepare.set_defaults(run=prepare_data)
 
     data_check.register(actions)
+    data_annotators.register(actions)
 
 
 def render_data(options: argparse.Namespace) -> None:

@@ -142,7 +142,8 @@ def _is_inside(root: Path, path: Path, report: Report) -> bool:
     return True
 
 
-def _split_of(name: str) -> str | None:
+def split_of_folder(name: str) -> str | None:
+    """'train', 'validation' or 'test' for a folder such as `Training_Set`, else None."""
     lower = name.lower()
     return next((split for split, names in _SPLIT_FOLDERS.items() if lower in names), None)
 
@@ -157,7 +158,7 @@ def _files_below(root: Path, parent: Path, report: Report) -> Iterator[LabelFile
     for folder in folders(parent):
         lower = folder.name.lower()
         task = next((t for t, names in _TASK_FOLDERS.items() if lower in names), None)
-        split = _split_of(lower)
+        split = split_of_folder(lower)
         wanted = task is not None or split is not None or lower == _LISTS_FOLDER
         if not wanted or not _is_inside(root, folder, report):
             continue
@@ -173,7 +174,7 @@ def _files_below(root: Path, parent: Path, report: Report) -> Iterator[LabelFile
 def _of_folder(task: str | None, split: str | None, name: str) -> tuple[str, str] | None:
     """(task, split) of `VA_Set/Training_Set`, or of `train/valence` in original Aff-Wild."""
     if task is not None:
-        inner = _split_of(name)
+        inner = split_of_folder(name)
         return None if inner is None else (task, inner)
     return (name, split) if split is not None and name in VALENCE_AROUSAL else None
 
