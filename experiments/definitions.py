@@ -8,9 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from kaffect.config import LossConfig, RunConfig
+
+
+class AnyRow(Protocol):
+    """What every row of a recognition table offers, wherever its settings come from."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def settings(self) -> dict[str, Any]: ...
+
+    def configure(self, base: RunConfig, seed: int) -> RunConfig: ...
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,6 @@ class Table:
     name: str
     title: str
     section: str
-    rows: tuple[Row, ...]
+    rows: tuple[AnyRow, ...]
     expected: str
     cost: str

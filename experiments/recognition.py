@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.definitions import Row, Table
+from experiments.definitions import AnyRow, Table
 from experiments.plans import chosen_rows, open_results, profile_name, require_data
 from experiments.profiles import PROFILES, Profile
 from kaffect.config import RunConfig, TrainConfig
@@ -29,11 +29,11 @@ class Plan:
     table: Table
     profile: Profile
     data: Path | None
-    rows: tuple[tuple[int, Row], ...]
+    rows: tuple[tuple[int, AnyRow], ...]
     seeds: tuple[int, ...]
     base: RunConfig
 
-    def configurations(self) -> Iterator[tuple[int, Row, RunConfig]]:
+    def configurations(self) -> Iterator[tuple[int, AnyRow, RunConfig]]:
         """Number, row and configuration of every training, seed by seed."""
         for seed in self.seeds:
             for number, row in self.rows:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from experiments.definitions import Table
 from experiments.pictures import read_images
-from experiments.reference import LEGENDS
+from experiments.reference import LEGENDS, TABLES
 from experiments.reference import rows as reference_rows
 from experiments.results import read_records
 from experiments.sources import Source
@@ -67,10 +67,10 @@ def report(table: Table, folder: Path, results: Path) -> None:
     """Print the table beside the paper's, and write it as Markdown and HTML into `folder`."""
     summary = summarise(
         read_records(results),
-        reference_rows(table.name),
+        reference_rows(table.name) if table.name in TABLES else [],
         table=table.name,
         title=table.title,
-        notes=[LEGENDS[table.name]],
+        notes=[LEGENDS[table.name]] if table.name in LEGENDS else [],
     )
     stem = f"table_{table.name.lower()}"
     write_text(folder / f"{stem}.md", render_markdown(summary))

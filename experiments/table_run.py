@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from experiments.definitions import Row
+from experiments.definitions import AnyRow
 from experiments.encoding import Encoder, features_of, fixed_encoder
 from experiments.profiles import Profile
 from experiments.recognition import Plan
@@ -94,7 +94,7 @@ class TableRun:
     def _run_row(
         self,
         number: int,
-        row: Row,
+        row: AnyRow,
         config: RunConfig,
         encoder: Encoder,
         features: Any,

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 from kaffect import __version__
-from kaffect.cli import data, export, generate
+from kaffect.cli import data, evaluate, export, generate, train
 from kaffect.errors import KaffectError
 
-GROUPS = (data, generate, export)
+GROUPS = (data, train, evaluate, generate, export)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read the output (`| head`) has seen enough; Python would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("\ninterrupted: nothing half-written was left behind", file=sys.stderr)
         return 130

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,23 +82,6 @@ def test_a_wrong_label_names_file_and_line(
     error = capsys.readouterr().err
     assert f"{path}:3" in error and "1.7" in error
     assert not list(tmp_path.glob("runs/*/*.jsonl"))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A tree that the renderer did not make, without a test set, and the results of one row."""
-    folder = tmp_path_factory.mktemp("end to end")
-    tree = build_tree(folder / "tree")
-    for task in tree.glob("annotations/*"):
-        shutil.rmtree(task / "Test_Set")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("KAFFECT_HOME", str(folder / "home"))
-    arguments = ["--table", "XI", "--row", "2", "--data", str(tree), "--profile", "smoke"]
-    try:
-        assert run.main([*arguments, "--out", str(folder / "out")]) == 0
-    finally:
-        patch.undo()
-    return tree, folder / "out"
 
 
 def test_end_to_end_training_runs_through_the_cnn(

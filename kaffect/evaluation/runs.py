@@ -1,0 +1,87 @@
+"""Scores of one trained network on one split of prepared data (paper Section V), for any run.
+
+Serves the researcher who has a checkpoint and another data set, or wants one
+number again without training a table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kaffect.data.pipeline import evaluation_sequences
+from kaffect.data.records import FrameIndex, PreparedData
+from kaffect.data.sequences import make_windows
+from kaffect.errors import ConfigError, DatasetError, KaffectError, expected_received
+from kaffect.evaluation.scoring import score
+from kaffect.files import home
+from kaffect.training.prediction import predict_rows, predictor
+from kaffect.training.runs import Run, RunDescription
+
+
+def evaluate_run(
+    run: Run, prepared: PreparedData, split: str, *, batch: int = 1
+) -> dict[str, float]:
+    """Metrics of `run` on one split, by the rules of the tables.
+
+    Sequences, reset of the recurrent state and scoring are those of the run's own
+    evaluation, so that its scored split gives its own numbers again.
+
+    Args:
+        run: from `load_run`; batch: sequences computed at a time.
+        split: 'train', 'validation' or 'test'.
+
+    Returns:
+        Metric name -> value, as `score` gives them; only of the tasks that were trained.
+
+    Raises:
+        ConfigError: faces were cut out by another rule, or the labels are others.
+        DatasetError: no such split, or nothing in it is annotated.
+    """
+    _require_same(run.description, prepared)
+    config = run.description.config
+    index = of_partition(prepared, split, config.data.partition)
+    scoring = index.scoring()
+    if not len(scoring):
+        raise DatasetError(f"{prepared.root}: no annotated frame in the {split} set")
+    windows = make_windows(index, config.data.sequence_length)
+    batches = evaluation_sequences(index, windows, batch=batch)
+    answers = predict_rows(predictor(run.network), batches, index.rows, inputs="images")
+    return score(answers, index.rows, scoring, config.loss.tasks)
+
+
+def of_partition(prepared: PreparedData, split: str, partition: str) -> FrameIndex:
+    """The split's frames of a task's partition (Section II-D); all where it has none there."""
+    index = prepared.split(split)
+    return index.for_partition(partition if index.partition[partition] else "all")
+
+
+def find_prepared(description: RunDescription) -> PreparedData:
+    """The data that a run was trained on, from the cache below `$KAFFECT_HOME`.
+
+    Raises:
+        DatasetError: they are not there (any more).
+    """
+    wanted = description.data.get("hash")
+    for path in sorted(Path(home() / "prepared").glob("*/manifest.json")):
+        try:
+            prepared = PreparedData.open(path.parent, verify=False)
+        except KaffectError:
+            continue  # of an older version, or damaged: not what is looked for
+        if prepared.hash == wanted:
+            return PreparedData.open(path.parent)
+    raise DatasetError(
+        f"the data of this run ({description.data.get('name')}) are not below "
+        f"{home() / 'prepared'}; name a data tree or a prepared data set with --data"
+    )
+
+
+def _require_same(description: RunDescription, prepared: PreparedData) -> None:
+    where = f"{prepared.root}: not the data of this network:"
+    for what, ours, theirs in (
+        ("expressions", description.label_space.expressions, prepared.label_space.expressions),
+        ("action units", description.label_space.action_units, prepared.label_space.action_units),
+        ("crop rule", description.crop_rule.to_dict(), prepared.crop_rule.to_dict()),
+        ("frames a second", description.fps, prepared.fps),
+    ):
+        if ours != theirs:
+            raise ConfigError(expected_received(f"{where} {what}", ours, theirs))
