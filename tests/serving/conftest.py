@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
@@ -41,3 +43,25 @@ def frame_export(frame_network: keras.Model, tmp_path_factory) -> Path:
     """The folder of its export."""
     out = tmp_path_factory.mktemp("models") / "frames" / "3"
     return export_model(frame_network, out, Facts("Single pictures"))
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Model `tiny` in the versions 1 and 2, for servers; the second answers twice as much."""
+    from kaffect.serving.server.servable import Models
+    from tests.serving.server import served
+
+    root = tmp_path_factory.mktemp("served") / "tiny"
+    return Models(
+        served.tiny_servable(served.save_tiny(root / str(version), float(version)), version)
+        for version in (1, 2)
+    )
+
+
+@pytest.fixture(scope="session")
+def server(tiny_models: Any) -> Iterator[Any]:
+    """A running server of the tiny models."""
+    from tests.serving.server import served
+
+    with served.running(tiny_models) as running:
+        yield running

@@ -1,0 +1,102 @@
+"""The demo's addresses beside TF Serving's: page, script, style, facts and session.
+
+Serves the person at the page. Nothing comes from elsewhere, so that the page works
+offline; a content security policy holds the browser to that.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from ipaddress import ip_address
+
+from aiohttp import web
+
+from kaffect.serving.demo.reading import DemoModel
+from kaffect.serving.demo.sessions import Sessions
+from kaffect.serving.server.http import Handler, json_response, text_response
+from kaffect.serving.server.limits import RequestError
+
+_ASSETS = {
+    "/demo": ("index.html", "text/html; charset=utf-8"),
+    "/demo/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/demo/plots.js": ("plots.js", "text/javascript; charset=utf-8"),
+    "/demo/page.css": ("page.css", "text/css; charset=utf-8"),
+}
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Permissions-Policy": "camera=(self), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class DemoSite:
+    """Answers the demo's addresses and leaves all others to `rest`.
+
+    Args:
+        rest: answers what is not the demo's.
+        sessions: answers the page's WebSocket.
+        model: what the page shows.
+        host: where the server listens; a loopback server answers only to loopback
+            names, so that no other site's name can be pointed at it.
+    """
+
+    def __init__(self, rest: Handler, sessions: Sessions, model: DemoModel, host: str) -> None:
+        self._rest = rest
+        self._sessions = sessions
+        self._model = model
+        self._loopback = is_loopback(host)
+        folder = resources.files("kaffect.serving.demo") / "assets"
+        self._pages = {
+            path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _ASSETS.items()
+        }
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request.
+
+        Raises:
+            RequestError: it is refused.
+        """
+        path = request.path.removesuffix("/") if request.path != "/" else "/demo"
+        if path not in self._pages and path not in ("/demo/ws", "/demo/model.json"):
+            return await self._rest(request)
+        if self._loopback and not is_loopback(_host_name(request)):
+            raise RequestError("INVALID_ARGUMENT", "Unknown host name", 403)
+        if request.method != "GET":
+            raise RequestError("INVALID_ARGUMENT", "This address takes GET", 405)
+        if path == "/demo/ws":
+            return await self._sessions(request)
+        if path == "/demo/model.json":
+            model = self._model
+            facts = {"name": model.name, "version": model.version, "warning": model.warning}
+            return json_response(facts)
+        body, kind = self._pages[path]
+        return text_response(body, kind, **_HEADERS)
+
+
+def _host_name(request: web.BaseRequest) -> str:
+    host = request.headers.get("Host", "")
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,105 @@
+"""TF Serving's REST API: predict, metadata and status of models, and what operators ask.
+
+Serves the engineer with an HTTP client; paths, bodies and answers are those of
+https://www.tensorflow.org/tfx/serving/api_rest. Classify, regress and labels of
+versions are not offered and say so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from aiohttp import web
+
+from kaffect.serving.server import json_tensors, messages
+from kaffect.serving.server.engine import Engine
+from kaffect.serving.server.http import json_response, read_body, text_response
+from kaffect.serving.server.limits import RequestError
+from kaffect.serving.server.metrics import CONTENT_TYPE
+
+_MODEL = re.compile(
+    r"/v1/models/(?P<name>[A-Za-z0-9_.-]{1,64})"
+    r"(?:/versions/(?P<version>[0-9]{1,18}))?"
+    r"(?P<rest>/metadata|:[a-z]{1,16})?"
+)
+_METRICS = ("/metrics", "/monitoring/prometheus/metrics")
+
+
+class RestApi:
+    """Answers requests on the models of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._fixed: dict[str, Callable[[], web.Response]] = {
+            "/healthz": lambda: json_response({"status": "alive"}),
+            "/readyz": self._ready,
+            **{path: self._metrics for path in _METRICS},
+        }
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request.
+
+        Raises:
+            RequestError: it is refused.
+        """
+        path = request.path
+        if path in self._fixed:
+            _allow(request, "GET")
+            return self._fixed[path]()
+        match = _MODEL.fullmatch(path)
+        if match is None:
+            raise RequestError(
+                "NOT_FOUND",
+                "No such address. Expected /v1/models/NAME[/versions/VERSION] "
+                "with nothing, /metadata or :predict after it",
+            )
+        name = match["name"]
+        version = int(match["version"]) if match["version"] else None
+        if match["rest"] is None or match["rest"] == "/metadata":
+            _allow(request, "GET")
+            return self._describe(name, version, match["rest"] is not None)
+        if match["rest"] != ":predict":
+            raise RequestError("UNIMPLEMENTED", "Of the methods only :predict is offered", 404)
+        _allow(request, "POST")
+        work = self._predict(request, name, version)
+        return await self._engine.in_time(work, name, "rest")
+
+    def _ready(self) -> web.Response:
+        if self._engine.draining:
+            raise RequestError("UNAVAILABLE", "The server is shutting down")
+        return json_response({"status": "ready", "models": self._engine.models.names})
+
+    def _metrics(self) -> web.Response:
+        return text_response(self._engine.metrics.page(), CONTENT_TYPE)
+
+    def _describe(self, name: str, version: int | None, metadata: bool) -> web.Response:
+        models = self._engine.models
+        if metadata:
+            return json_response(messages.metadata_json(models.get(name, version)))
+        chosen = models.versions(name) if version is None else [models.get(name, version)]
+        return json_response(messages.status_json(chosen))
+
+    async def _predict(
+        self, request: web.BaseRequest, name: str, version: int | None
+    ) -> web.Response:
+        engine = self._engine
+        servable = engine.models.get(name, version)
+        with engine.admitted():
+            body = await read_body(request, engine.limits)
+            asked = await engine.aside(len(body), lambda: json_tensors.parse(body))
+            signature = servable.signature(asked.get("signature_name", ""))
+            arrays = await engine.aside(
+                len(body), lambda: json_tensors.read_inputs(asked, signature)
+            )
+            rows = len(asked["instances"]) if "instances" in asked else None
+            outputs = await engine.run(servable, signature, arrays)
+            size = sum(value.nbytes for value in outputs.values())
+            return json_response(
+                await engine.aside(size, lambda: json_tensors.answer(outputs, rows))
+            )
+
+
+def _allow(request: web.BaseRequest, method: str) -> None:
+    if request.method != method:
+        raise RequestError("INVALID_ARGUMENT", f"This address takes {method}", 405)
