@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 from kaffect import __version__
-from kaffect.cli import data, evaluate, export, generate, train
+from kaffect.cli import data, evaluate, export, generate, serve, train
 from kaffect.errors import KaffectError
 
-GROUPS = (data, train, evaluate, generate, export)
+GROUPS = (data, train, evaluate, generate, export, serve)
 
 
 def parser() -> argparse.ArgumentParser:

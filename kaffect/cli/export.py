@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,31 @@ def run_export(options: argparse.Namespace) -> None:
         which=options.which,
         part=options.part,
         precision=options.precision,
+        extras=_tf_serving_extras(),
     )
     print(f"exported and checked: {path}")
     print(f"what it is and how to call it: {path / 'MODEL_CARD.md'}")
+    _configure_tf_serving(path.parents[1])
+
+
+def _tf_serving_extras() -> list[Any]:
+    """Warm-up requests, where the package with TF Serving's messages is installed."""
+    if importlib.util.find_spec("tensorflow_serving") is None:
+        print("note: no files for TF Serving; they need: pip install 'kaffect[serve]'")
+        return []
+    from kaffect.serving.tf_serving import write_warmup
+
+    return [write_warmup]
+
+
+def _configure_tf_serving(root: Path) -> None:
+    if importlib.util.find_spec("tensorflow_serving") is None:
+        return
+    from kaffect.serving.tf_serving import container_command, write_config
+
+    names = write_config(root)
+    print(f"serve it here:       kaffect serve --models {root}   ({', '.join(names)})")
+    print(f"or with TF Serving:  {container_command(root)}")
 
 
 def _check(folder: Path) -> None:

@@ -17,7 +17,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from kaffect.errors import ArtifactError
 from kaffect.serving import tf_serving
-from tests.serving import served
+from tests.serving.server import served
 
 
 def described(specs: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.serving import browser, served_demo
+from tests.serving.demo import browser, served_demo
 
 pytestmark = pytest.mark.skipif(
     browser.find() is None, reason=f"no browser: none of {', '.join(browser.NAMES)} is installed"

@@ -15,7 +15,7 @@ from kaffect.serving.demo.site import DemoSite
 from kaffect.serving.server.engine import Engine
 from kaffect.serving.server.rest import RestApi
 from kaffect.serving.server.running import RunningServer
-from tests.serving import served
+from tests.serving.server import served
 
 LABELS = ("Neutral", "Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
 

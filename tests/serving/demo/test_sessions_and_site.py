@@ -19,7 +19,8 @@ from kaffect.serving.demo.reading import FaceReading
 from kaffect.serving.demo.sessions import SessionLimits, decode_frame
 from kaffect.serving.demo.site import is_loopback
 from kaffect.serving.server.limits import Limits, RequestError
-from tests.serving import hostile, served, served_demo
+from tests.serving.demo import served_demo
+from tests.serving.server import hostile, served
 
 LIMITS = SessionLimits(sessions=2, message_bytes=1 << 16, pixels=100 * 100, silence=2.0)
 ASSETS = Path(kaffect.serving.demo.__file__).parent / "assets"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from tests.serving import served
+from tests.serving.server import served
 
 
 def url(server: Any, rest: str) -> str:

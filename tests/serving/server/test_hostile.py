@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import requests
 
-from tests.serving import fuzz, hostile, served
+from tests.serving.server import fuzz, hostile, served
 
 
 def assert_well_said(status: int | None, head: bytes, body: bytes) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from tests.serving import hostile, served
+from tests.serving.server import hostile, served
 
 # Values that tend to break parsers and shapes.
 ODD: tuple[Any, ...] = (

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.serving import served
+from tests.serving.server import served
 
 PREDICT = "/v1/models/tiny:predict"
 FACE = [[[0] * 3] * served.SIZE] * served.SIZE

@@ -19,7 +19,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from tests.serving import served
+from tests.serving.server import served
 
 
 @pytest.fixture(scope="module")
