@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kaffect.cli import data_annotators, data_check
+from kaffect.cli import data_annotators, data_check, data_split
 from kaffect.errors import ConfigError
 from kaffect.labels import LABEL_SPACES
 
@@ -32,6 +32,7 @@ def register(commands: Any) -> None:
 
     data_check.register(actions)
     data_annotators.register(actions)
+    data_split.register(actions)
 
 
 def render_data(options: argparse.Namespace) -> None:

@@ -19,6 +19,9 @@ def register(actions: Any) -> None:
     check.add_argument(
         "--ignore", default="", metavar="KIND,...", help="kinds that are neither told nor counted"
     )
+    check.add_argument(
+        "--partition", type=Path, metavar="CSV", help="track,split instead of the tree's own sets"
+    )
     check.add_argument("--list", action="store_true", help="print the kinds of anomalies and stop")
     check.set_defaults(run=check_data)
 
@@ -27,6 +30,7 @@ def check_data(options: argparse.Namespace) -> int:
     """`kaffect data check`: exit code 0 where nothing was found, else 1."""
     from kaffect.data.anomalies import KINDS
     from kaffect.data.check import check_tree
+    from kaffect.data.split_tree import read_partition
 
     if options.list:
         for kind, what in KINDS.items():
@@ -37,7 +41,8 @@ def check_data(options: argparse.Namespace) -> int:
         raise ConfigError(expected_received("--ignore", set(KINDS), options.ignore))
     if not options.tree.is_dir():
         raise ConfigError(f"{options.tree}: no such folder. Expected a data tree")
-    report = check_tree(options.tree, decode=options.decode)
+    sets = read_partition(options.partition) if options.partition is not None else None
+    report = check_tree(options.tree, decode=options.decode, partition=sets)
     found = [anomaly for anomaly in report.anomalies if anomaly.kind not in ignored]
     if options.json:
         answer = {

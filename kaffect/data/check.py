@@ -7,8 +7,8 @@ memory at a time. What is looked for stands in `kaffect.data.anomalies.KINDS`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kaffect.data.anomalies import Anomaly, Findings
@@ -59,7 +59,9 @@ class _Track:
         return max(summary.lines for summary in self.summaries)
 
 
-def check_tree(root: str | Path, decode: bool = False) -> CheckReport:
+def check_tree(
+    root: str | Path, decode: bool = False, partition: Mapping[str, str] | None = None
+) -> CheckReport:
     """Look for every anomaly; never raises for what it finds in the tree.
 
     Args:
@@ -73,6 +75,10 @@ def check_tree(root: str | Path, decode: bool = False) -> CheckReport:
         return CheckReport(root, tuple(findings.sorted()), {"files": 0})
     videos = find_videos(root, findings.report)
     tracks = _read_files(files, videos, findings)
+    if partition is not None:
+        for track in tracks.values():
+            split = partition.get(track.name, "none")
+            track.summaries = [replace(s, split=split) for s in track.summaries]
     _check_stray(root, files, findings)
     _check_classes(tracks.values(), findings)
     _check_copies(tracks.values(), findings)

@@ -17,6 +17,8 @@ import pytest
 from kaffect.cli import main
 from kaffect.data.anomalies import KINDS, Findings, printable
 from kaffect.data.check import check_tree
+from kaffect.data.split_tree import read_partition
+from kaffect.errors import AnnotationError
 from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8
 
 from .drawing import HEADERS, draw, write_labels, write_video
@@ -314,6 +316,32 @@ def test_command(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["data", "check", str(tree), "--list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(KINDS)
+
+
+def test_a_partition_of_ones_own(tree: Path, tmp_path: Path) -> None:
+    """`--partition` looks for leaks in any given split."""
+    second_side_in_test(tree)
+    path = tmp_path / "mine.csv"
+
+    def kinds(*rows: str) -> list[str]:
+        path.write_text("\n".join(["track,split", *rows]) + "\n")
+        report = check_tree(tree, partition=read_partition(path))
+        return [a.kind for a in report.anomalies]
+
+    assert main(["data", "check", str(tree)]) == 1
+    sound = ["a,train", "b,test", "c,test", "d_left,validation", "d_right,validation"]
+    assert kinds(*sound) == []
+    assert main(["data", "check", str(tree), "--partition", str(path)]) == 0
+    assert kinds(*sound[:4], "d_right,train") == ["split-of-video"]
+    shared_person(tree)
+    assert kinds(*sound) == ["split-of-subject"]
+    for rows, line in ((["a,dev"], 2), (["a,train", "a,test"], 3)):
+        path.write_text("\n".join(["track,split", *rows]) + "\n")
+        with pytest.raises(AnnotationError) as caught:
+            read_partition(path)
+        assert caught.value.line == line
+    path.write_text("video,set\n")
+    assert main(["data", "check", str(tree), "--partition", str(path)]) == 2
 
 
 HOSTILE = [

@@ -1,0 +1,56 @@
+"""`kaffect data split`: deal people to training, validation and test set (paper Section II-D)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kaffect.errors import ConfigError, expected_received
+
+# Frames of the paper's expression set: 67,525 / 20,675 / 27,440.
+_DEFAULT = (0.6, 0.15, 0.25)
+
+
+def register(actions: Any) -> None:
+    """Add the command to `kaffect data`."""
+    split = actions.add_parser("split", help="a subject-independent partition of a data tree")
+    split.add_argument("tree", type=Path, help="data tree: videos/, annotations/, subjects.csv")
+    split.add_argument(
+        "--ratios",
+        default=",".join(map(str, _DEFAULT)),
+        metavar="T,V[,T]",
+        help="wished shares of training, validation and test set (default %(default)s)",
+    )
+    split.add_argument("--seed", type=int, default=0)
+    split.add_argument("--out", type=Path, help="tree to write; without it the partition is shown")
+    split.set_defaults(run=split_data)
+
+
+def split_data(options: argparse.Namespace) -> None:
+    """`kaffect data split`."""
+    from kaffect.data.split_tree import split_tree, write_split
+
+    if options.out is not None and options.out.exists():
+        raise ConfigError(f"{options.out}: exists already; name a folder that does not")
+    split = split_tree(options.tree, _ratios(options.ratios), options.seed)
+    report = split.to_dict()
+    heads = [f"{name} {ratio:g}" for name, ratio in zip(report["sets"], report["ratios"])]
+    print(f"{'share of':<12} " + " ".join(f"{head:>16}" for head in heads))
+    for name, values in report["shares"].items():
+        print(f"{name:<12} " + " ".join(f"{value:>16.3f}" for value in values))
+    print(f"{'videos':<12} " + " ".join(f"{count:>16}" for count in report["videos"]))
+    print(f"{report['groups']} groups of videos that share nobody")
+    if options.out is not None:
+        write_split(split, options.out)
+        print(f"data tree: {options.out}")
+
+
+def _ratios(text: str) -> tuple[float, ...]:
+    try:
+        ratios = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        ratios = ()
+    if not 2 <= len(ratios) <= 3 or not all(0 < ratio < float("inf") for ratio in ratios):
+        raise ConfigError(expected_received("--ratios", "two or three numbers above 0", text))
+    return ratios
