@@ -15,21 +15,24 @@ use `FrameIndex.scoring` and the prediction of that row.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from kaffect.data.augment import Augmentation
 from kaffect.data.examples import parse_images
+from kaffect.data.mixing import mix
 from kaffect.data.records import FrameIndex
 from kaffect.data.sequences import PADDING
 from kaffect.errors import DatasetError
 
 # Distinguish the draws of one (seed, step) from each other.
-_ORDER, _AUGMENT = 0x0DE2, 0xA06
+_ORDER, _AUGMENT, _MIX = 0x0DE2, 0xA06, 0x313
 _FOREVER = np.iinfo(np.int64).max
 Batch = dict[str, tf.Tensor]
+Choose = Callable[[tf.Tensor], tf.Tensor]
 
 
 def training_sequences(
@@ -73,6 +76,12 @@ def evaluation_sequences(
     return _batches(index, _ordered(windows, batch), 0, steps, features)
 
 
+class Change(Protocol):
+    """What changes the pictures of a batch: `Augmentation`, `Warp`."""
+
+    def apply(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor: ...
+
+
 def training_frames(
     index: FrameIndex,
     *,
@@ -80,30 +89,56 @@ def training_frames(
     seed: int = 0,
     first_step: int = 0,
     steps: int | None = None,
-    augment: bool | Augmentation = True,
-    rows: np.ndarray | None = None,
+    augment: bool | Change = True,
+    rows: np.ndarray | Sequence[np.ndarray] | None = None,
+    mixing: str = "none",
+    mixing_alpha: float = 0.2,
 ) -> tf.data.Dataset:
     """Batches of shuffled single frames, one for each step from `first_step` on.
 
     Args:
-        augment: change the pictures (`Augmentation`, True for its defaults).
-        rows: which; by default `labelled_rows(index)`.
+        augment: change the pictures (True: the defaults of `Augmentation`).
+        rows: which; by default `labelled_rows(index)`. Of several arrays, each gives an equal
+            part of every batch, whatever their lengths.
+        mixing: 'none', 'mixup' or 'mixaugment' (`kaffect.data.mixing`).
+        mixing_alpha: of its Beta distribution.
 
     Returns:
         Elements as in the module's text, leading shape [batch].
     """
-    rows = labelled_rows(index) if rows is None else np.asarray(rows, np.int64)
+    groups = [labelled_rows(index) if rows is None else rows] if _is_one(rows) else list(rows or ())
     change = Augmentation() if augment is True else augment or None
-    choose = _shuffled(rows, batch, seed)
+    choose = _in_parts([np.asarray(group, np.int64) for group in groups], batch, seed)
 
     def change_pictures(step: tf.Tensor, element: Batch) -> Batch:
-        if change is None:
-            return element
         # The seeds of stateless operations are pairs: seed and step, then the purpose.
-        pair = tf.random.fold_in(tf.stack([tf.constant(seed, tf.int64), step]), _AUGMENT)
-        return {**element, "images": change.apply(element["images"], pair)}
+        pair = tf.stack([tf.constant(seed, tf.int64), step])
+        if change is not None:
+            images = change.apply(element["images"], tf.random.fold_in(pair, _AUGMENT))
+            element = {**element, "images": images}
+        if mixing != "none":
+            element = mix(element, tf.random.fold_in(pair, _MIX), mixing, mixing_alpha)
+        return element
 
     return _batches(index, choose, first_step, steps, None, change_pictures)
+
+
+def _is_one(rows: object) -> bool:
+    return rows is None or isinstance(rows, np.ndarray)
+
+
+def _in_parts(groups: list[np.ndarray], batch: int, seed: int) -> Choose:
+    """step -> `batch` items, in equal parts (but for the remainder) from each group."""
+    if len(groups) == 1:
+        return _shuffled(groups[0], batch, seed)
+    sizes = [len(part) for part in np.array_split(np.arange(batch), len(groups))]
+    # Each group in an order of its own: one seed would give equal groups equal orders.
+    parts = [_shuffled(g, n, seed + place) for place, (g, n) in enumerate(zip(groups, sizes)) if n]
+
+    def choose(step: tf.Tensor) -> tf.Tensor:
+        return tf.concat([part(step) for part in parts], axis=0)
+
+    return choose
 
 
 def evaluation_frames(
@@ -125,9 +160,6 @@ def labelled_rows(index: FrameIndex, task: str | None = None) -> np.ndarray:
     chosen = list(valid.values()) if task is None else [valid[task]]
     labelled = np.any([flags[rows] for flags in chosen], axis=0)
     return rows[labelled & index.has_face[rows]]
-
-
-Choose = Callable[[tf.Tensor], tf.Tensor]
 
 
 def _shuffled(items: np.ndarray, batch: int, seed: int) -> Choose:

@@ -4,8 +4,9 @@ Every function reduces to a scalar, computes in float32 under mixed precision
 (float64 stays float64), and takes a mask that is True where a frame is labelled.
 """
 
-from kaffect.losses.au import sigmoid_cross_entropy
+from kaffect.losses.au import mse_of_probabilities, sigmoid_cross_entropy
 from kaffect.losses.expressions import cross_entropy, mse_after_softmax, mse_before_softmax
+from kaffect.losses.framewise import framewise_losses, uncertainty_weighted
 from kaffect.losses.gan import (
     Heads,
     class_target,
@@ -27,13 +28,16 @@ __all__ = [
     "concordance",
     "cross_entropy",
     "fake_loss",
+    "framewise_losses",
     "generator_loss",
     "huber",
     "mse_after_softmax",
     "mse_before_softmax",
     "mse_loss",
+    "mse_of_probabilities",
     "multitask_loss",
     "real_loss",
     "reconstruction_weight",
     "sigmoid_cross_entropy",
+    "uncertainty_weighted",
 ]

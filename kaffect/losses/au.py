@@ -26,16 +26,8 @@ def sigmoid_cross_entropy(
     Returns:
         Scalar >= 0; 0 if nothing is labelled.
     """
-    logits = as_float(logits)
+    y_true, logits, mask = _by_unit(y_true, logits, mask)
     units = logits.shape[-1]
-    shape = tf.shape(logits)
-    y_true = tf.reshape(tf.cast(y_true, logits.dtype), [-1, units])
-    if mask is not None and tf.convert_to_tensor(mask).shape.rank == logits.shape.rank:
-        mask = tf.reshape(as_mask(mask, shape), [-1, units])
-    else:
-        frames = tf.reshape(as_mask(mask, shape[:-1]), [-1, 1])
-        mask = tf.repeat(frames, units, axis=1)
-    y_true, logits = keep(y_true, mask), keep(tf.reshape(logits, [-1, units]), mask)
     if positive_weights is None:
         losses = tf.nn.sigmoid_cross_entropy_with_logits(y_true, logits)
     else:
@@ -47,3 +39,28 @@ def sigmoid_cross_entropy(
         weights = tf.constant(positive_weights, logits.dtype)
         losses = tf.nn.weighted_cross_entropy_with_logits(y_true, logits, weights)
     return masked_mean(losses, mask)
+
+
+def mse_of_probabilities(y_true: Tensor, logits: Tensor, mask: Tensor | None = None) -> tf.Tensor:
+    """Mean squared error of sigmoid(logits) against the labels (the second study's joint network).
+
+    Arguments and result as in `sigmoid_cross_entropy`.
+    """
+    y_true, logits, mask = _by_unit(y_true, logits, mask)
+    return masked_mean(tf.math.squared_difference(y_true, tf.sigmoid(logits)), mask)
+
+
+def _by_unit(
+    y_true: Tensor, logits: Tensor, mask: Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Labels, logits (zeros where masked) and mask, each [frames, units]."""
+    logits = as_float(logits)
+    units = logits.shape[-1]
+    shape = tf.shape(logits)
+    y_true = tf.reshape(tf.cast(y_true, logits.dtype), [-1, units])
+    if mask is not None and tf.convert_to_tensor(mask).shape.rank == logits.shape.rank:
+        mask = tf.reshape(as_mask(mask, shape), [-1, units])
+    else:
+        frames = tf.reshape(as_mask(mask, shape[:-1]), [-1, 1])
+        mask = tf.repeat(frames, units, axis=1)
+    return keep(y_true, mask), keep(tf.reshape(logits, [-1, units]), mask), mask

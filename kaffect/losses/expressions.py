@@ -53,6 +53,7 @@ def cross_entropy(
     logits: Tensor,
     mask: Tensor | None = None,
     class_weights: Sequence[float] | None = None,
+    smoothing: float = 0.0,
 ) -> tf.Tensor:
     """Softmax cross entropy, mean over the unmasked frames.
 
@@ -61,12 +62,14 @@ def cross_entropy(
         logits: [..., k].
         mask: [...], True where a frame is labelled; `None`: everywhere.
         class_weights: k weights; the mean is then `sum(w loss) / sum(w)`.
+        smoothing: so much of each label is spread evenly over all classes.
 
     Returns:
         Scalar >= 0; 0 if no frame is labelled.
     """
     rows, logits, mask = _one_hot(y_true, logits, mask)
-    losses = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(rows), logits)
+    targets = rows * (1.0 - smoothing) + smoothing / rows.shape[-1]
+    losses = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(targets), logits)
     return _mean(losses, rows, mask, class_weights)
 
 

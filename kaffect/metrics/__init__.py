@@ -15,8 +15,10 @@ from kaffect.metrics.classification import (
     au_f1_macro,
     au_f1_weighted,
     f1,
+    f1_per_class,
 )
 from kaffect.metrics.concordance import ccc, ccc_per_video
+from kaffect.metrics.official import abaw1_au, abaw1_expression, p_au, p_expr, p_mtl, p_va
 from kaffect.metrics.scores import (
     AU_KEYS,
     EXPRESSION_KEYS,
@@ -25,6 +27,7 @@ from kaffect.metrics.scores import (
     expression_scores,
     va_scores,
 )
+from kaffect.metrics.thresholds import best_thresholds
 
 if TYPE_CHECKING:
     from kaffect.metrics.streaming import ConcordanceCorrelation
@@ -34,6 +37,8 @@ __all__ = [
     "EXPRESSION_KEYS",
     "VA_KEYS",
     "ConcordanceCorrelation",
+    "abaw1_au",
+    "abaw1_expression",
     "accuracy",
     "au_accuracy",
     "au_exact_match",
@@ -41,10 +46,16 @@ __all__ = [
     "au_f1_macro",
     "au_f1_weighted",
     "au_scores",
+    "best_thresholds",
     "ccc",
     "ccc_per_video",
     "expression_scores",
     "f1",
+    "f1_per_class",
+    "p_au",
+    "p_expr",
+    "p_mtl",
+    "p_va",
     "va_scores",
 ]
 

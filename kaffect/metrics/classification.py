@@ -58,6 +58,16 @@ def f1(
     return float(f1_score(true, pred, labels=labels, average=average, zero_division=0.0))
 
 
+def f1_per_class(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> NDArray[np.float64]:
+    """F1 of each of the classes 0..classes-1: [n] class numbers -> [classes].
+
+    A class that is never labelled and never predicted has F1 0.
+    """
+    true, pred = _pair(y_true, y_pred, 1)
+    scores = f1_score(true, pred, labels=np.arange(classes), average=None, zero_division=0.0)
+    return np.asarray(scores, np.float64)
+
+
 def _binary(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     true, pred = _pair(y_true, y_pred, 2)
     for name, values in (("Labels", true), ("Predictions", pred)):

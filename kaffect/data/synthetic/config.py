@@ -27,6 +27,7 @@ class SyntheticConfig:
             has one video that shows two people.
         au_videos: the same for Action Units (Section II-D.1: 38/8/18).
         seconds: mean length of a video; lengths vary by a third around it.
+        joint_share: part of the videos that carry both, as most of Aff-Wild2's do (Aff-Wild: 0).
         label_space: "aff-wild" (8 units, 7 expressions) or "aff-wild2" (12 units, 8 expressions).
         sizes: frame sizes (width, height) in pixels, even numbers.
         preset, crf: libx264's speed preset and quality.
@@ -36,6 +37,7 @@ class SyntheticConfig:
     expression_videos: tuple[int, int, int] = (30, 10, 15)
     au_videos: tuple[int, int, int] = (38, 8, 18)
     seconds: float = 6.6
+    joint_share: float = 0.0
     label_space: str = "aff-wild"
     sizes: tuple[tuple[int, int], ...] = (
         (320, 240),
@@ -57,6 +59,8 @@ class SyntheticConfig:
             object.__setattr__(self, name, counts)
         if sum(self.expression_videos) + sum(self.au_videos) == 0:
             raise ConfigError("expression_videos and au_videos: there is no video in either")
+        if not 0 <= self.joint_share <= 1:
+            raise ConfigError(expected_received("joint_share", "0 to 1", self.joint_share))
         if not 0.5 <= self.seconds <= 3600:
             raise ConfigError(expected_received("seconds", "0.5 to 3600", self.seconds))
         sizes = tuple((int(w), int(h)) for w, h in self.sizes)
@@ -80,8 +84,11 @@ class SyntheticConfig:
         return cls(**{**PROFILES[name], **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able settings."""
-        return asdict(self)
+        """JSON-able settings; without `joint_share` where it is 0, as before there was one."""
+        values = asdict(self)
+        if not self.joint_share:
+            del values["joint_share"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SyntheticConfig:

@@ -47,7 +47,7 @@ class TrackPlan:
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """One video file; `task` ("expression" or "au") are its labels beside valence/arousal."""
+    """One video file; `task` ("expression" or "au") is the set that it was made for."""
 
     name: str
     task: str
@@ -58,6 +58,12 @@ class VideoPlan:
     seed: int
     tracks: tuple[TrackPlan, ...]
     config: SyntheticConfig
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Its labels beside valence/arousal: of its set, or of both (`joint_share`)."""
+        drawn = derived_seed(self.config.seed, "joint", self.name) / 2**63
+        return ("expression", "au") if drawn < self.config.joint_share else (self.task,)
 
 
 def derived_seed(*parts: object) -> int:

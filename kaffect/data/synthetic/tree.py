@@ -44,10 +44,10 @@ def annotation_files(track: Track) -> dict[str, str]:
     folder = SPLIT_FOLDERS[track.video.split]
     rows = (f"{v:g},{a:g}" for v, a in labels.valence_arousal)
     files = {f"VA_Set/{folder}/{track.name}.txt": _text(VALENCE_AROUSAL, rows)}
-    if track.video.task == "expression":
+    if "expression" in track.video.tasks:
         classes = (str(c) for c in labels.expression)
         files[f"EXPR_Set/{folder}/{track.name}.txt"] = _text(space.expressions, classes)
-    else:
+    if "au" in track.video.tasks:
         units = (",".join(map(str, row)) for row in labels.action_units)
         files[f"AU_Set/{folder}/{track.name}.txt"] = _text(space.action_units, units)
     return files

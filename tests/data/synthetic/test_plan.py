@@ -102,3 +102,16 @@ def test_settings_survive_json_and_unknown_ones_are_refused():
         SyntheticConfig.from_dict({"colour": 1})
     with pytest.raises(ConfigError, match="'demo', 'paper', 'smoke'"):
         SyntheticConfig.profile("huge")
+
+
+def test_a_share_of_the_videos_carries_the_labels_of_both_sets() -> None:
+    plain, joint = (make_plan(SyntheticConfig(joint_share=s)) for s in (0.0, 0.4))
+    assert all(video.tasks == (video.task,) for video in plain)
+    both = [video for video in joint if len(video.tasks) == 2]
+    assert 0.25 < len(both) / len(joint) < 0.55
+    assert all(video.task in video.tasks for video in joint)
+    # Nothing else changes: the same people do the same in the same videos.
+    assert [v.seed for v in plain] == [v.seed for v in joint]
+    assert [v.tracks for v in plain] == [v.tracks for v in joint]
+    assert "joint_share" not in SyntheticConfig().to_dict()
+    assert SyntheticConfig.from_dict(SyntheticConfig(joint_share=0.4).to_dict()).joint_share == 0.4

@@ -1,0 +1,113 @@
+"""The losses of the second study: three tasks on single frames, alone, mixed and together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from kaffect.errors import ConfigError, expected_received
+from kaffect.losses.au import mse_of_probabilities, sigmoid_cross_entropy
+from kaffect.losses.expressions import cross_entropy
+from kaffect.losses.masking import Tensor
+from kaffect.losses.va import ccc_loss, mse_loss
+
+# task -> (name of the label and of the term, output of the network)
+TASK_NAMES = {
+    "va": ("valence_arousal", "valence_arousal"),
+    "expression": ("expression", "expression_logits"),
+    "au": ("action_units", "action_unit_logits"),
+}
+Loss = Callable[[Tensor, Tensor, Tensor | None], tf.Tensor]
+
+
+def framewise_losses(
+    labels: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor],
+    tasks: Sequence[str],
+    *,
+    va: str = "mse",
+    au: str = "cross_entropy",
+    class_weights: Sequence[float] | None = None,
+    positive_weights: Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
+    masked: bool = True,
+) -> dict[str, tf.Tensor]:
+    """The unweighted loss of each task, each over its own labelled frames.
+
+    With `mix_share` s among the labels (see `kaffect.data.mixing`), the outputs of a mixture of
+    pictures i and i - 1 are held against both labels: s L(i) + (1 - s) L(i - 1). Where the outputs
+    are twice as many as the labels, the first half are real pictures, and the loss is the mean of
+    the real and the mixed one.
+
+    Args:
+        labels: `valence_arousal` [n, 2], `expression` [n], `action_units` [n, units], each with an
+            optional `<name>_mask` [n].
+        outputs: `valence_arousal` [n, 2], `expression_logits` [n, k], `action_unit_logits`
+            [n, units]; [2 n, ...] for MixAugment.
+        tasks: of 'va', 'expression' and 'au'.
+        va: 'mse' or 'ccc'; au: 'cross_entropy' or 'mse' (of probabilities).
+        class_weights: one per expression; positive_weights: one per unit.
+        label_smoothing: of the expressions.
+        masked: False takes a missing label for what stands in its place (0).
+
+    Returns:
+        `valence_arousal`, `expression`, `action_units`: a scalar for each task.
+    """
+    losses: dict[str, Loss] = {
+        "va": _choose("va", va, {"mse": mse_loss, "ccc": ccc_loss}),
+        "expression": lambda y, p, m: cross_entropy(y, p, m, class_weights, label_smoothing),
+        "au": _choose(
+            "au",
+            au,
+            {
+                "cross_entropy": lambda y, p, m: sigmoid_cross_entropy(y, p, m, positive_weights),
+                "mse": mse_of_probabilities,
+            },
+        ),
+    }
+    found = {}
+    for task in tasks:
+        name, output = TASK_NAMES[task]
+        mask = labels.get(f"{name}_mask") if masked else None
+        found[name] = _mixed(
+            losses[task], labels[name], outputs[output], mask, labels.get("mix_share")
+        )
+    return found
+
+
+def _choose(task: str, name: str, losses: dict[str, Loss]) -> Loss:
+    if name not in losses:
+        raise ConfigError(expected_received(f"Unknown loss of {task}", tuple(losses), name))
+    return losses[name]
+
+
+def _mixed(
+    loss: Loss, y_true: Tensor, y_pred: Tensor, mask: Tensor | None, share: Tensor | None
+) -> tf.Tensor:
+    """`loss` of real pictures (`share` None), of mixtures, or of both halves of `y_pred`."""
+    if share is None:
+        return loss(y_true, y_pred, mask)
+    count = tf.shape(y_true)[0]
+    static = y_true.shape[0], y_pred.shape[0]
+    if None in static:
+        raise ValueError(f"mixtures need batches of a known size. Received: {static}")
+    mixtures = y_pred[-count:]
+    other_mask = None if mask is None else tf.roll(mask, 1, axis=0)
+    mixed = share * loss(y_true, mixtures, mask)
+    mixed += (1.0 - share) * loss(tf.roll(y_true, 1, axis=0), mixtures, other_mask)
+    if static[0] == static[1]:
+        return mixed
+    return 0.5 * (loss(y_true, y_pred[:count], mask) + mixed)
+
+
+def uncertainty_weighted(terms: Sequence[tf.Tensor], log_variances: tf.Tensor) -> tf.Tensor:
+    """Sum of exp(-s_k) L_k + s_k / 2 over the tasks, with s_k learned (Kendall et al. 2018).
+
+    s_k is the logarithm of the variance of task k; the best one for a fixed loss is log(2 L_k).
+
+    Args:
+        terms: one scalar per task; log_variances: [tasks].
+    """
+    losses = tf.stack(list(terms))
+    return tf.reduce_sum(tf.exp(-log_variances) * losses + 0.5 * log_variances)

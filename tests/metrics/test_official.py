@@ -1,0 +1,79 @@
+"""Criteria of the challenges and thresholds, on numbers worked out by hand and by scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from kaffect.errors import DatasetError
+from kaffect.metrics import (
+    abaw1_au,
+    abaw1_expression,
+    best_thresholds,
+    f1_per_class,
+    p_au,
+    p_expr,
+    p_mtl,
+    p_va,
+)
+
+
+def test_p_va_is_the_mean_of_two_concordances():
+    true = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
+    # Valence is right (1), arousal its mirror image (-1).
+    assert p_va(true, np.stack([true[:, 0], 1 - true[:, 1]], axis=1)) == pytest.approx(0.0)
+    assert p_va(true, true) == pytest.approx(1.0)
+
+
+def test_p_expr_counts_absent_classes():
+    true, pred = [0, 0, 1, 2], [0, 1, 1, 2]
+    # F1: 2/3, 2/3, 1 and five classes that never occur: 0.
+    assert p_expr(true, pred) == pytest.approx((2 / 3 + 2 / 3 + 1) / 8)
+    np.testing.assert_allclose(f1_per_class(true, pred, 4), [2 / 3, 2 / 3, 1, 0])
+
+
+def test_against_scikit_learn():
+    rng = np.random.default_rng(0)
+    true, pred = rng.integers(0, 7, 300), rng.integers(0, 7, 300)
+    f1, accuracy = f1_score(true, pred, average="macro"), accuracy_score(true, pred)
+    assert abaw1_expression(true, pred) == pytest.approx(0.67 * f1 + 0.33 * accuracy)
+    units, decided = rng.integers(0, 2, (300, 12)), rng.integers(0, 2, (300, 12))
+    macro = f1_score(units, decided, average="macro")
+    assert p_au(units, decided) == pytest.approx(macro)
+    expected = 0.5 * macro + 0.5 * (units == decided).mean()
+    assert abaw1_au(units, decided) == pytest.approx(expected)
+    # The published joint result of ABAW-7's winner: 0.5580 + 0.4286 + 0.5420 = 1.5286.
+    assert p_mtl(0.5420, 0.4286, 0.5580) == pytest.approx(1.5286)
+
+
+def all_f1(true: np.ndarray, given: np.ndarray) -> list[float]:
+    """F1 at every cut that makes a difference, by trying each."""
+    cuts = np.concatenate([[-1.0], np.unique(given)])
+    return [f1_score(true, given > cut, zero_division=0.0) for cut in cuts]
+
+
+@pytest.mark.parametrize("case", range(6))
+def test_thresholds_reach_the_best_f1_there_is(case):
+    rng = np.random.default_rng(case)
+    true = (rng.random((40, 3)) < [0.05, 0.4, 0.9]).astype(int)
+    true[0] = 1
+    given = np.clip(true * 0.2 + rng.random((40, 3)) * 0.8, 0.01, 0.99)
+    if case % 2:
+        given = given.round(1)  # many equal values
+    found = best_thresholds(true, given)
+    for unit in range(3):
+        reached = f1_score(true[:, unit], given[:, unit] > found[unit], zero_division=0.0)
+        assert reached == pytest.approx(max(all_f1(true[:, unit], given[:, unit])))
+
+
+def test_thresholds_stay_at_a_half_where_nothing_speaks_against_it():
+    true = np.array([[0, 0], [0, 0], [1, 0], [1, 0]])
+    given = np.array([[0.1, 0.9], [0.2, 0.1], [0.7, 0.2], [0.8, 0.3]])
+    np.testing.assert_allclose(best_thresholds(true, given), [0.5, 0.5])
+    np.testing.assert_allclose(best_thresholds(true[:, :1], given[:, :1] / 2), [0.225])
+
+
+def test_thresholds_of_nothing():
+    with pytest.raises(DatasetError, match="one shape"):
+        best_thresholds(np.zeros((0, 2)), np.zeros((0, 2)))
