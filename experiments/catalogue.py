@@ -22,6 +22,11 @@ TABLES: dict[str, tuple[str, str]] = {
     "IX": ("losses of the GAN's discriminator; demo rates untuned", "experiments.gan:run_table_ix"),
     "X": ("weights of the two losses", "experiments.recognition:run_table"),
     "XI": ("loss functions and learning rates", "experiments.recognition:run_table"),
+    "A1": ("second study: expressions, F1 of every class", "experiments.affwild2:run_table"),
+    "A2": ("second study: Action Units, F1 of every unit", "experiments.affwild2:run_table"),
+    "A3": ("second study: valence and arousal", "experiments.affwild2:run_table"),
+    "A4": ("second study: three tasks in one network", "experiments.affwild2:run_table"),
+    "A5": ("second study: initialisation, augmentation, losses", "experiments.affwild2:run_table"),
 }
 FIGURES: dict[str, tuple[str, str]] = {
     "5": ("the VGGFACE-GRU-attention network", "experiments.figures:figure_5"),

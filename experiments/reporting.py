@@ -32,8 +32,8 @@ def baseline_records(source: Source) -> Iterator[dict[str, Any]]:
     constant = constant_baseline(labels, truth, classes=classes)
     yield _record("constant", "constant predictor", constant)
     probe = linear_probe(
-        _pixels(train, labels), _part(labels, PROBE_FRAMES), _pixels(scored, truth, None), truth,
-        classes=classes,
+        baseline_pixels(train, labels), part_of(labels, PROBE_FRAMES),
+        baseline_pixels(scored, truth, None), truth, classes=classes,
     )  # fmt: skip
     yield _record("linear_probe", "linear probe on 12x12 grey pixels", probe)
 
@@ -49,15 +49,17 @@ def _chosen(count: int, most: int | None) -> np.ndarray:
     return np.linspace(0, count - 1, most).astype(int)
 
 
-def _pixels(index: FrameIndex, scoring: Scoring, most: int | None = PROBE_FRAMES) -> np.ndarray:
+def baseline_pixels(
+    index: FrameIndex, scoring: Scoring, most: int | None = PROBE_FRAMES
+) -> np.ndarray:
     """12x12 grey pixels of the scored frames, read in blocks so that memory stays bounded."""
     rows = scoring.row[_chosen(len(scoring), most)]
     blocks = np.array_split(rows, max(1, len(rows) // 1024))
     return np.concatenate([grey_pixels(read_images(index, block)) for block in blocks])
 
 
-def _part(scoring: Scoring, most: int) -> Scoring:
-    """At most `most` of the scored frames, the same ones as `_pixels` reads."""
+def part_of(scoring: Scoring, most: int) -> Scoring:
+    """At most `most` of the scored frames, the same ones as `baseline_pixels` reads."""
     chosen = _chosen(len(scoring), most)
     columns = {f.name: getattr(scoring, f.name)[chosen] for f in dataclasses.fields(scoring)}
     return dataclasses.replace(scoring, **columns)

@@ -35,7 +35,19 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--table", metavar="NAME", help="table of the paper, for example XI")
     what.add_argument("--figure", metavar="N", help="figure of the paper, for example 5")
     p.add_argument("--row", type=int, metavar="N", help="only this row, counted from 1")
-    p.add_argument("--data", type=Path, metavar="DIR", help="annotated data tree (see the README)")
+    p.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="annotated data tree; tables A1-A5 also a .csv of stills",
+    )
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="tables A1-A5: a setting for every row, for example train.epochs=30",
+    )
     p.add_argument(
         "--profile",
         choices=catalogue.PROFILE_NAMES,
@@ -58,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
         default="fixed",
         help="train behind a fixed CNN, or end to end (Section IV-C.2)",
     )
-    p.add_argument("--weights", metavar="FILE", help="keras-vggface 'notop' weights for the CNN")
+    p.add_argument(
+        "--weights", metavar="FILE", help="weights of the CNN: keras-vggface 'notop', ResNet-18"
+    )
     p.add_argument("--configuration", type=int, choices=(1, 2), help="GAN tables: only this one")
     p.add_argument(
         "--kernel",

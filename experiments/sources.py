@@ -60,19 +60,22 @@ def embedded_tree(profile: Profile) -> Path:
     return root
 
 
-def open_source(data: Path | None, profile: Profile, partition: str) -> Source:
+def open_source(
+    data: Path | None, profile: Profile, partition: str, image_size: int = 96
+) -> Source:
     """Prepare (once) and open the data of a run.
 
     Args:
         data: the user's tree, or None for the embedded data.
-        partition: whose split the table uses: 'expression' or 'au'.
+        partition: whose split the table uses: 'expression', 'au', or 'all' videos.
+        image_size: side of the face crops in pixels.
 
     Raises:
         DatasetError, AnnotationError, VideoError: the tree cannot be used; says why.
     """
     tree = DataTree.open(embedded_tree(profile) if data is None else data)
     print(f"preparing {tree.root}", flush=True)
-    prepared = PreparedData.open(prepare_tree(tree))
+    prepared = PreparedData.open(prepare_tree(tree, image_size=image_size))
     name = "synthetic Aff-Wild" if data is None else Path(data).resolve().name
     kind = "synthetic" if tree.synthetic else "real"
     partition, notes = _partition(prepared, partition)

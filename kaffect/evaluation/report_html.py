@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from kaffect.evaluation.report_metrics import NOT_PLOTTED
 from kaffect.evaluation.report_plot import kind_of, marker, plot
 from kaffect.evaluation.report_terminal import NOT_RUN, NOT_TRAINED, printed
 from kaffect.evaluation.summary import METRICS, Cell, Line, Summary
@@ -156,6 +157,7 @@ def render_html(summary: Summary) -> str:
     plots = "".join(
         f"<figure><figcaption>{METRICS[metric][0]}</figcaption>{plot(summary, metric)}</figure>"
         for metric in summary.metrics
+        if metric not in NOT_PLOTTED
     )
     bodies = f"<tbody>{rows}</tbody>"
     bodies += f'<tbody class="baselines">{baselines}</tbody>' if baselines else ""

@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a table says of the publication beside which it stands.
+
+    Attributes:
+        publication: its name in column heads.
+        runs: how it got its figures, a sentence.
+        criterion: by which the best row on validation is told.
+    """
+
+    publication: str = "paper"
+    runs: str = "The paper reports single runs on its test split."
+    criterion: str = "mean CCC plus macro F1"
 
 
 def notes_for(
@@ -12,6 +28,7 @@ def notes_for(
     given: Sequence[str],
     dropped: int,
     best: bool,
+    wording: Wording = Wording(),
 ) -> tuple[str, ...]:
     """The header's notes: synthetic first, then deviations, then what the marks mean."""
     notes = []
@@ -28,12 +45,11 @@ def notes_for(
     splits = dict.fromkeys(str(run.get("scored_split") or "test") for run in runs) or ["test"]
     notes.append(
         "Ours: mean ± sample standard deviation over n training seeds, "
-        f"{' or '.join(splits)} split; with n=1 there is no deviation. The paper reports single "
-        "runs on its test split."
+        f"{' or '.join(splits)} split; with n=1 there is no deviation. {wording.runs}"
     )
     if best:
         notes.append(
-            "*: best of our rows on the validation split, by mean CCC plus macro F1, among the "
+            f"*: best of our rows on the validation split, by {wording.criterion}, among the "
             "rows that train all tasks."
         )
     notes.append("—: the row does not train this task.")

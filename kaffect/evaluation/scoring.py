@@ -21,7 +21,7 @@ def score(
     scoring: Scoring,
     tasks: Iterable[str],
     *,
-    threshold: float = 0.5,
+    threshold: float | np.ndarray = 0.5,
 ) -> dict[str, float]:
     """Metrics of `tasks` over all annotated frames together.
 
@@ -29,7 +29,7 @@ def score(
         predictions: as `predict_rows` gives them, for the sorted row numbers `rows`.
         scoring: the annotated frames of the same split.
         tasks: of 'va', 'expression' and 'au'; a task without labels gives no metrics.
-        threshold: probability from which an Action Unit counts as present.
+        threshold: probability from which an Action Unit counts as present; one, or [units].
 
     Returns:
         Metric name -> value; `score`, by which a checkpoint is chosen, is the mean CCC
@@ -53,7 +53,7 @@ def score(
         found.update(expression)
     if "au" in wanted:
         # The logit of a probability: the network's outputs are logits.
-        cut = np.log(threshold / (1 - threshold))
+        cut = np.log(np.divide(threshold, np.subtract(1, threshold)))
         decided = (predictions["action_unit_logits"][place] > cut).astype(int)
         au = au_scores(scoring.action_units, decided, scoring.au_valid)
         total += au.get("au_f1_macro", 0.0)

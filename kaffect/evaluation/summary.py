@@ -13,19 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kaffect.errors import ArtifactError, expected_received
-from kaffect.evaluation.report_notes import notes_for, provenance_of
+from kaffect.evaluation.report_metrics import METRICS
+from kaffect.evaluation.report_notes import Wording, notes_for, provenance_of
 
-# metric -> (name in wide tables, name in narrow tables, task)
-METRICS = {
-    "ccc_valence": ("CCC valence", "CCC-V", "va"),
-    "ccc_arousal": ("CCC arousal", "CCC-A", "va"),
-    "accuracy": ("Accuracy", "Acc.", "expression"),
-    "f1_weighted": ("F1 weighted", "F1-w", "expression"),
-    "f1_macro": ("F1 macro", "F1-m", "expression"),
-    "au_f1_weighted": ("AU F1 weighted", "AU-F1w", "au"),
-    "au_f1_macro": ("AU F1 macro", "AU-F1m", "au"),
-    "au_accuracy": ("AU accuracy", "AU-acc", "au"),
-}
 BASELINES = {
     "constant": "constant predictor",
     "constant_all_units": "constant, every AU",
@@ -119,6 +109,8 @@ def summarise(
     title: str = "",
     paper_data: str = "Aff-Wild",
     notes: Sequence[str] = (),
+    metrics: Sequence[str] | None = None,
+    wording: Wording = Wording(),
 ) -> Summary:
     """Put the runs of `table` beside the paper's rows.
 
@@ -136,6 +128,8 @@ def summarise(
         title: what the table compares.
         paper_data: name of the data that the paper's figures come from.
         notes: deviations to state in the header, before those of the runs.
+        metrics: which to show; by default those that the paper's rows have.
+        wording: what to say of the publication.
 
     Raises:
         ArtifactError: a record without one of the needed keys, or of an unknown `data_kind`.
@@ -152,9 +146,9 @@ def summarise(
     extra = [r for r in BASELINES if any(r == name for _, name in groups)]
     extra += sorted({r for _, r in groups if isinstance(r, str)} - set(BASELINES))
     known = {row.row: row for row in reference}
-    metrics = _shown(reference, groups)
+    shown = tuple(metrics) if metrics is not None else _shown(reference, groups)
     places = [key for key, _ in columns]
-    best = {key: _best(key, groups, metrics) for key in places}
+    best = {key: _best(key, groups, shown) for key in places}
 
     def line(row: int | str) -> Line:
         cells = tuple(_cell(groups.get((key, row), []), best.get(key) == row) for key in places)
@@ -171,12 +165,12 @@ def summarise(
     return Summary(
         table=table,
         title=title,
-        paper_header=f"paper ({paper_data})",
-        metrics=metrics,
+        paper_header=f"{wording.publication} ({paper_data})",
+        metrics=shown,
         columns=tuple(column for _, column in columns),
         lines=tuple(line(row) for row in names),
         baselines=tuple(line(row) for row in extra),
-        notes=notes_for(every, synthetic, notes, dropped, any(best.values())),
+        notes=notes_for(every, synthetic, notes, dropped, any(best.values()), wording),
         provenance=provenance_of(every),
     )
 

@@ -63,6 +63,7 @@ def train(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_look: Callable[[dict[str, Any]], None] = lambda look: None,
+    before: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Train until the schedule or patience ends, then leave the best weights in the trainer.
 
@@ -73,12 +74,13 @@ def train(
         resume: go on from the newest checkpoint where there is one.
         callbacks: Keras callbacks for every interval (progress bars).
         on_look: receives each new entry of the history (TensorBoard).
+        before: is called before each interval (a learning rate that depends on the history).
 
     Raises:
         TrainingDiverged: a term was not finite; no checkpoint holds it.
         ArtifactError: a checkpoint is damaged or of another configuration.
     """
-    objects = {"network": trainer.network, "optimizer": trainer.optimizer}
+    objects = trainer.saved
     progress = Progress()
     last = checkpoints.last() if resume else None
     if last is not None:
@@ -86,6 +88,7 @@ def train(
     while not progress.should_stop(schedule):
         started = time.monotonic()
         steps = min(schedule.evaluate_every, schedule.steps - progress.step)
+        before(progress)
         terms = _interval(trainer, dataset_from, progress.step, steps, callbacks)
         progress.step += steps
         metrics = validate()

@@ -34,6 +34,17 @@ class MultiTaskTrainer(keras.Model):
         self.losses_of = losses
         self.inputs_key = inputs
 
+    @property
+    def trained_variables(self) -> list[Any]:
+        """What the optimiser changes."""
+        variables: list[Any] = self.network.trainable_variables
+        return variables
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        """What a checkpoint holds, by name."""
+        return {"network": self.network, "optimizer": self.optimizer}
+
     def call(self, inputs: tf.Tensor, training: bool = False) -> Any:
         return self.network(inputs, training=training)
 
@@ -42,7 +53,7 @@ class MultiTaskTrainer(keras.Model):
             outputs = self.network(data[self.inputs_key], training=True)
             terms = self.losses_of(data, outputs)
             scaled = self.optimizer.scale_loss(terms["loss"])
-        variables = self.network.trainable_variables
+        variables = self.trained_variables
         # A head whose task has weight 0 has no gradient and is left as it is.
         pairs = [
             (g, v) for g, v in zip(tape.gradient(scaled, variables), variables) if g is not None
@@ -81,5 +92,5 @@ def adam(config: TrainConfig, policy: str) -> keras.optimizers.Optimizer:
 def compiled(trainer: MultiTaskTrainer, optimizer: keras.optimizers.Optimizer) -> MultiTaskTrainer:
     """Compile without XLA (its CPU convolutions were slower) and build the optimiser's slots."""
     trainer.compile(optimizer=optimizer, jit_compile=False)
-    optimizer.build(trainer.network.trainable_variables)
+    optimizer.build(trainer.trained_variables)
     return trainer

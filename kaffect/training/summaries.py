@@ -42,8 +42,12 @@ class RunSummaries:
 
     def image(self, step: int, name: str, figure: Figure) -> None:
         """A matplotlib figure as an image; the figure is closed."""
+        self.pixels(step, name, figure_pixels(figure))
+
+    def pixels(self, step: int, name: str, pixels: np.ndarray) -> None:
+        """An image, uint8 [height, width, channels]."""
         with self.writer.as_default(step):
-            tf.summary.image(name, figure_pixels(figure)[None])
+            tf.summary.image(name, pixels[None])
 
     def close(self) -> None:
         self.writer.close()

@@ -1,0 +1,119 @@
+"""Tables A1 to A5 from the command line to a plan that is run or only printed (second study)."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.affwild2_definitions import FRAME_PROFILES, FrameProfile, FrameRow, FrameTable
+from experiments.plans import chosen_rows, open_results, profile_name, require_data
+from kaffect.errors import ConfigError
+from kaffect.training.frames_config import FrameConfig, parse_setting
+
+STILLS_SUFFIX = ".csv"
+
+
+def load_table(name: str) -> FrameTable:
+    """The table of that name, from `experiments/tables/table_<name>.py`."""
+    table: FrameTable = importlib.import_module(f"experiments.tables.table_{name.lower()}").TABLE
+    return table
+
+
+@dataclass(frozen=True)
+class FramePlan:
+    """Everything that a run of the command will do, before it does it.
+
+    Attributes:
+        data: a data tree, a list of stills (.csv), or None for the embedded data.
+        overrides: settings of the command line, over every row.
+        weights: a file of ResNet-18 weights for the rows that want one.
+    """
+
+    table: FrameTable
+    profile: FrameProfile
+    data: Path | None
+    rows: tuple[tuple[int, FrameRow], ...]
+    seeds: tuple[int, ...]
+    overrides: dict[str, Any]
+    weights: str | None
+
+    def configurations(self) -> Iterator[tuple[int, FrameRow, FrameConfig]]:
+        """Number, row and configuration of every training, seed by seed."""
+        for seed in self.seeds:
+            for number, row in self.rows:
+                if self.weights is not None or not row.needs_weights:
+                    yield number, row, self.configure(row, seed)
+
+    def configure(self, row: FrameRow, seed: int) -> FrameConfig:
+        return row.configure(self.profile, self.overrides, self.weights, seed)
+
+    @property
+    def image_size(self) -> int:
+        """Of all rows: they see the same pictures."""
+        return self.configure(self.rows[0][1], 0).model.image_size
+
+
+def make_plan(options: argparse.Namespace) -> FramePlan:
+    """Resolve the command line.
+
+    Raises:
+        ConfigError: a row that the table does not have, a path that is not there, or a setting
+            that does not exist.
+    """
+    table = load_table(options.table)
+    data = options.data
+    if data is None or data.suffix.lower() != STILLS_SUFFIX:
+        data = require_data(data)
+    elif not data.is_file():
+        raise ConfigError(f"--data {data}: expected a list of stills; there is no such file")
+    if options.weights is not None and not Path(options.weights).is_file():
+        raise ConfigError(f"--weights {options.weights}: no such file")
+    overrides = dict(parse_setting(text) for text in options.set)
+    if options.precision != "auto":
+        overrides["train.precision"] = options.precision
+    plan = FramePlan(
+        table=table,
+        profile=FRAME_PROFILES[profile_name(options)],
+        data=data,
+        rows=chosen_rows(table.name, table.rows, options.row),
+        seeds=tuple(range(options.seeds)),
+        overrides=overrides,
+        weights=options.weights,
+    )
+    list(plan.configurations())  # a wrong setting is told before anything is written
+    return plan
+
+
+def run_table(options: argparse.Namespace) -> None:
+    """Run (or with `--dry-run` describe) a table of the second study."""
+    plan = make_plan(options)
+    if options.dry_run:
+        describe(plan)
+        return
+    with open_results(options, plan.table.name, plan.profile.name, plan.data) as folder:
+        # Only here: --help, --dry-run and a mistyped flag need no TensorFlow.
+        runner = importlib.import_module("experiments.affwild2_run")
+        runner.run(plan, folder, options.resume)
+
+
+def describe(plan: FramePlan) -> None:
+    """Print what would run: data, sizes, rows. Writes nothing and needs no TensorFlow."""
+    where = plan.data or "the embedded synthetic data"
+    print(f"Table {plan.table.name}: {plan.table.title} (second study, {plan.table.section})")
+    print(f"profile {plan.profile.name} on {where}; seeds {', '.join(map(str, plan.seeds))}")
+    print(f"expected of the study: {plan.table.expected}")
+    print(f"cost: {plan.table.cost}")
+    for note in plan.profile.deviations:
+        print(f"deviation: {note}")
+    for number, row in plan.rows:
+        if row.needs_weights and plan.weights is None:
+            print(f"row {number:2d}: {row.label}: not run: no weights (--weights FILE)")
+    for number, row, config in plan.configurations():
+        settings = ", ".join(f"{key}={value}" for key, value in row.changes.items())
+        print(
+            f"row {number:2d} seed {config.train.seed}: {row.label}: {settings} [{config.hash()}]"
+        )

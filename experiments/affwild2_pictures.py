@@ -1,0 +1,66 @@
+"""What a run of the second study leaves to look at: curves, histograms, predictions as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from experiments.affwild2_row import FrameRun
+from experiments.pictures import picture_faces
+from kaffect.data.pipeline import labelled_rows
+from kaffect.evaluation.curves import curves_figure, histogram_figure
+from kaffect.files import atomic_write
+from kaffect.training.summaries import RunSummaries, figure_pixels
+
+
+def draw_run(
+    run: FrameRun,
+    record: dict[str, Any],
+    folder: Path,
+    name: str,
+    title: str,
+    summaries: RunSummaries,
+) -> None:
+    """Curves of the run and histograms of its labels as PNG and in TensorBoard; faces there too."""
+    look = run.schedule.evaluate_every
+    step = record["steps"]
+    figures = {"curves": curves_figure(record["history"], look, title, record["best_step"])}
+    figures |= histograms(run)
+    for kind, figure in figures.items():
+        pixels = figure_pixels(figure)
+        write_png(folder / f"{name}-{kind}.png", pixels)
+        summaries.pixels(step, kind, pixels)
+    index = run.source.split(run.source.scored_split)
+    shown = index.with_rows(labelled_rows(index))
+    rows = shown.rows[np.linspace(0, len(shown.rows) - 1, min(18, len(shown.rows))).astype(int)]
+    part = index.with_rows(np.unique(rows))
+    picture_faces(summaries, step, part, run.answers(part), run.config.loss.tasks)
+
+
+def histograms(run: FrameRun) -> dict[str, Figure]:
+    """Expressions and Action Units of the frames trained and validated on."""
+    train = run.source.split("train")
+    splits = {"train": (train, run.seen), "validation": (run.validation, run.validation.rows)}
+    space, figures = train.data.label_space, {}
+    if "expression" in run.config.loss.tasks:
+        counts = {}
+        for split, (index, rows) in splits.items():
+            labels = index.expression[rows][index.expression_valid[rows]]
+            counts[split] = np.bincount(labels, minlength=len(space.expressions)).tolist()
+        figures["expressions"] = histogram_figure(counts, space.expressions, "expressions")
+    if "au" in run.config.loss.tasks:
+        counts = {
+            split: index.action_units[rows][index.au_valid[rows]].sum(axis=0, dtype=int).tolist()
+            for split, (index, rows) in splits.items()
+        }
+        figures["units"] = histogram_figure(counts, space.action_units, "Action Units present")
+    return figures
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    with atomic_write(path, "wb") as handle:
+        Image.fromarray(pixels).save(handle, format="PNG")

@@ -1,0 +1,117 @@
+"""Baselines and report of Tables A1 to A5: terminal, Markdown and HTML beside the results."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from experiments.affwild2 import FramePlan
+from experiments.reference import FOLDER
+from experiments.reporting import PROBE_FRAMES, baseline_pixels, part_of
+from experiments.results import read_records
+from experiments.sources import Source
+from kaffect.evaluation.baselines import constant_baseline, linear_probe
+from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
+from kaffect.evaluation.report_notes import Wording
+from kaffect.evaluation.summary import ReferenceRow
+from kaffect.files import write_text
+from kaffect.metrics import p_mtl
+
+WORDING = Wording(
+    publication="study",
+    runs="The study reports single runs on Aff-Wild2's validation set, of an epoch not named.",
+    criterion="P_VA + P_EXPR + P_AU",
+)
+LEGEND = (
+    "P_VA: mean CCC; P_EXPR: F1 averaged over all classes; P_AU: mean F1 of the units; P_MTL: "
+    "their sum. Epochs: until the validation score first had 95 % of its best value."
+)
+
+
+def study_figures(table: str) -> dict[int, dict[str, float]]:
+    """What the study prints: row -> metric -> figure."""
+    found: dict[int, dict[str, float]] = {}
+    with open(FOLDER / "affwild2.csv", encoding="utf-8", newline="") as handle:
+        for record in csv.DictReader(handle):
+            if record["table"] == table:
+                found.setdefault(int(record["row"]), {})[record["metric"]] = float(record["value"])
+    return found
+
+
+def baselines(source: Source) -> Iterator[dict[str, Any]]:
+    """What every row must beat, on the same data, under the names of the study's criteria."""
+    space = source.prepared.label_space
+    train, scored = source.split("train"), source.split(source.scored_split)
+    labels, truth = train.scoring(), scored.scoring()
+    classes = len(space.expressions)
+    names = {"none": ("constant", "constant predictor"),
+             "all": ("constant_all_units", "constant, every AU")}  # fmt: skip
+    for units, (row, label) in names.items():
+        found = constant_baseline(labels, truth, units=units, classes=classes)
+        yield _record(row, label, found)
+    found = linear_probe(
+        baseline_pixels(train, labels), part_of(labels, PROBE_FRAMES),
+        baseline_pixels(scored, truth, None), truth, classes=classes,
+    )  # fmt: skip
+    yield _record("linear_probe", "linear probe on 12x12 grey pixels", found)
+
+
+def _record(row: str, label: str, metrics: dict[str, float]) -> dict[str, Any]:
+    named = dict(metrics)
+    if "ccc_valence" in named:
+        named["p_va"] = float(np.mean([named["ccc_valence"], named["ccc_arousal"]]))
+    for name, criterion in (("f1_macro_all", "p_expr"), ("au_f1_macro", "p_au")):
+        if name in named:
+            named[criterion] = named[name]
+    if {"p_va", "p_expr", "p_au"} <= named.keys():
+        named["p_mtl"] = p_mtl(named["p_va"], named["p_expr"], named["p_au"])
+    return {"row": row, "label": label, "seed": 0, "metrics": named, "wall_time": 0.0}
+
+
+def _reference(plan: FramePlan, run: set[Any]) -> list[ReferenceRow]:
+    """The table's rows with the study's figures; one that wants a file and has none says so."""
+    figures = study_figures(plan.table.name)
+    rows = []
+    for number, row in enumerate(plan.table.rows, start=1):
+        label, short = row.label, row.short
+        if row.needs_weights and number not in run:
+            label, short = f"{label}: not run: no weights", f"{short}: no weights"
+        rows.append(ReferenceRow(number, label, short, figures.get(number, {}), dict(row.changes)))
+    return rows
+
+
+def shown_metrics(plan: FramePlan, runs: list[dict]) -> tuple[str, ...]:
+    """The table's metrics, without classes that neither the study nor the data have."""
+    measured = {name for run in runs for name in run["metrics"]}
+    printed = {name for row in study_figures(plan.table.name).values() for name in row}
+    return tuple(name for name in plan.table.metrics if name in measured | printed)
+
+
+def report(plan: FramePlan, folder: Path, results: Path) -> None:
+    """Print the table beside the study's, and write it as Markdown and HTML into `folder`."""
+    runs = list(read_records(results))
+    for run in runs:
+        if "epochs_to_convergence" in run:
+            run["metrics"]["epochs"] = run["epochs_to_convergence"]
+    summary = summarise(
+        runs,
+        _reference(plan, {run["row"] for run in runs}),
+        table=plan.table.name,
+        title=plan.table.title,
+        paper_data="Aff-Wild2",
+        notes=[LEGEND],
+        metrics=shown_metrics(plan, runs),
+        wording=WORDING,
+    )
+    stem = f"table_{plan.table.name.lower()}"
+    write_text(folder / f"{stem}.md", render_markdown(summary))
+    write_text(folder / f"{stem}.html", render_html(summary))
+    console = Console()
+    console.print(render_terminal(summary, console.width), soft_wrap=True)
+    print(f"report: {folder / (stem + '.html')} and .md; runs: {results}")
+    print(f"curves: {folder / 'pictures'}, or tensorboard --logdir {folder / 'tensorboard'}")

@@ -1,0 +1,225 @@
+"""One row of Tables A1 to A5 with one seed: ResNet-18 trained, chosen, scored (second study)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from experiments.rows import Meter
+from experiments.sources import Source
+from kaffect.data.pipeline import evaluation_frames, training_frames
+from kaffect.data.records import FrameIndex
+from kaffect.data.warp import Warp
+from kaffect.errors import DatasetError
+from kaffect.evaluation.framewise import HALF, labels_of, score_frames, thresholds_for
+from kaffect.models import affect_resnet18
+from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.determinism import derived_seed
+from kaffect.training.frame_choice import training_rows, validation_rows
+from kaffect.training.frames import FrameTrainer, label_weights, task_losses
+from kaffect.training.frames_config import FrameConfig
+from kaffect.training.loop import Progress, Schedule, train
+from kaffect.training.prediction import Predictions, predict_rows, predictor
+from kaffect.training.progress import StepBar, progress_bar
+from kaffect.training.schedules import make_optimizer, plateau_rate
+from kaffect.training.summaries import RunSummaries
+
+WARP_SETTINGS = ("flip", "rotation", "zoom", "shift", "brightness", "contrast", "erase")
+
+
+@dataclass
+class FrameRun:
+    """A network being trained for one row: its frames, its steps and what it answers."""
+
+    config: FrameConfig
+    source: Source
+    policy: str
+    rows: np.ndarray | tuple[np.ndarray, ...] = field(init=False)
+    validation: FrameIndex = field(init=False)
+    trainer: FrameTrainer = field(init=False)
+    predict: Callable[[tf.Tensor], Mapping[str, tf.Tensor]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        config, space = self.config, self.source.prepared.label_space
+        train_index, tasks = self.source.split("train"), config.loss.tasks
+        self.rows = training_rows(config, train_index)
+        index = self.source.split("validation")
+        self.validation = index.with_rows(validation_rows(config, index))
+        network = affect_resnet18(
+            valence_arousal="va" in tasks,
+            expressions=len(space.expressions) if "expression" in tasks else 0,
+            action_units=len(space.action_units) if "au" in tasks else 0,
+            seed=derived_seed(config.train.seed, "resnet"),
+            **vars(config.model),
+        )
+        self.weights = label_weights(config.loss, train_index, self.seen)
+        self.trainer = FrameTrainer(network, config.loss, self.weights)
+        optimizer = make_optimizer(
+            config.train, self.schedule.steps, self.policy, self.trainer.trained_variables
+        )
+        self.trainer.compile(optimizer=optimizer, jit_compile=False)
+        self.predict = predictor(network)
+        self._losses = task_losses(config.loss, self.weights)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """The training rows, each once."""
+        groups = self.rows if isinstance(self.rows, tuple) else (self.rows,)
+        return np.unique(np.concatenate(groups))
+
+    @property
+    def schedule(self) -> Schedule:
+        """Steps in all, and a look after each epoch (or equal part)."""
+        settings = self.config.train
+        look = -(-len(self.seen) // self.config.data.batch)
+        if settings.steps:
+            look = max(1, settings.steps // settings.epochs)
+            return Schedule(settings.steps, look, settings.patience)
+        return Schedule(look * settings.epochs, look, settings.patience)
+
+    def batches(self, first: int, steps: int) -> tf.data.Dataset:
+        data = self.config.data
+        return training_frames(
+            self.source.split("train"),
+            batch=data.batch,
+            seed=derived_seed(self.config.train.seed, "frame order"),
+            first_step=first,
+            steps=steps,
+            augment=Warp(**{name: getattr(data, name) for name in WARP_SETTINGS}),
+            rows=self.rows,
+            mixing=data.mixing,
+            mixing_alpha=data.mixing_alpha,
+        )
+
+    def answers(self, index: FrameIndex) -> Predictions:
+        """What the network in its present state says of every row of `index` that counts."""
+        return predict_rows(
+            self.predict, evaluation_frames(index, batch=128), index.rows, inputs="images"
+        )
+
+    def thresholds(self, answers: Predictions) -> float | np.ndarray:
+        """Of Action Units, from answers for the validation frames."""
+        if self.config.train.thresholds == "half":
+            return HALF
+        return thresholds_for(answers, self.validation.rows, self.validation.scoring())
+
+    def validate(self) -> dict[str, float]:
+        """Criteria on the validation frames, and the losses of the tasks and their sum there."""
+        answers = self.answers(self.validation)
+        found = self.scores(self.validation, answers, self.thresholds(answers))
+        terms = self._losses(labels_of(self.validation), answers)
+        losses = {f"loss_{name}": float(value) for name, value in terms.items()}
+        return {**found, **losses, "loss": sum(losses.values())}
+
+    def scores(
+        self, index: FrameIndex, answers: Predictions, thresholds: float | np.ndarray
+    ) -> dict[str, float]:
+        return score_frames(
+            answers,
+            index.rows,
+            index.scoring(),
+            self.config.loss.tasks,
+            index.data.label_space,
+            thresholds,
+        )
+
+
+def run_row(
+    config: FrameConfig,
+    source: Source,
+    policy: str,
+    folder: Path,
+    summaries: RunSummaries,
+    *,
+    label: str,
+    resume: bool,
+) -> tuple[dict[str, Any], FrameRun]:
+    """Train one row and score it; give the part of its record that depends on the training.
+
+    Args:
+        folder: its checkpoints; summaries: its TensorBoard folder.
+
+    Raises:
+        TrainingDiverged: a value was not finite; the last good checkpoint is kept.
+        DatasetError: no frame has the labels that the row wants.
+    """
+    started, busy = time.monotonic(), time.process_time()
+    run = FrameRun(config, source, policy)
+    progress = _train(run, folder, summaries, label, resume)
+    answers = run.answers(run.validation)
+    thresholds = run.thresholds(answers)
+    index = source.split(source.scored_split)
+    metrics = run.scores(index, run.answers(index), thresholds)
+    summaries.scalars(progress.step, source.scored_split, metrics)
+    best = next(look for look in progress.history if look["step"] == progress.best_step)
+    look = run.schedule.evaluate_every
+    images = progress.step * config.data.batch
+    record = {
+        "metrics": metrics,
+        "validation": best["validation"],
+        "history": progress.history,
+        "thresholds": np.broadcast_to(
+            thresholds, len(index.data.label_space.action_units)
+        ).tolist(),
+        "frames": {"train": len(run.seen), "validation": len(run.validation)},
+        "images_seen": images,
+        "best_step": progress.best_step,
+        "best_epoch": round(progress.best_step / look, 2),
+        "epochs_to_convergence": converged(progress, look),
+        "steps": progress.step,
+        "wall_time": round(progress.seconds, 2),
+        "cpu_time": round(time.process_time() - busy, 2),
+        "images_per_second": round(images / max(progress.seconds, 1e-9), 1),
+        "scoring_time": round(time.monotonic() - started - progress.seconds, 2),
+    }
+    return record, run
+
+
+def converged(progress: Progress, look: int, share: float = 0.95) -> float:
+    """After how many epochs the validation score first had `share` of its best gain over 0."""
+    wanted = share * max(progress.best_score, 0.0)
+    step = next(e["step"] for e in progress.history if e["validation"]["score"] >= min(
+        wanted, progress.best_score))  # fmt: skip
+    return round(step / look, 2)
+
+
+def _train(
+    run: FrameRun, folder: Path, summaries: RunSummaries, label: str, resume: bool
+) -> Progress:
+    checkpoints, schedule = CheckpointFolder(folder), run.schedule
+    settings, optimizer = run.config.train, run.trainer.optimizer
+    if not len(run.validation):
+        raise DatasetError("no validation frame has a label of a task that this row trains")
+
+    def set_rate(progress: Progress) -> None:
+        if settings.schedule == "plateau":
+            losses = [look["validation"]["loss"] for look in progress.history]
+            optimizer.learning_rate = plateau_rate(settings, losses)
+
+    def on_look(look: dict[str, Any]) -> None:
+        summaries.scalars(look["step"], "train", look["train"])
+        summaries.scalars(look["step"], "validation", look["validation"])
+        rate = float(np.asarray(optimizer.learning_rate))
+        summaries.scalars(look["step"], "speed", {"images_per_second": meter.rate()})
+        summaries.scalars(look["step"], "optimizer", {"learning_rate": rate})
+
+    done = (checkpoints.last() or 0) if resume else 0
+    meter = Meter(run.config.data.batch * schedule.evaluate_every)
+    with progress_bar(schedule.steps, label, "step", initial=done) as bar:
+        return train(
+            run.trainer,
+            run.batches,
+            run.validate,
+            schedule,
+            checkpoints,
+            resume=resume,
+            callbacks=[StepBar(bar, run.config.data.batch)],
+            on_look=on_look,
+            before=set_rate,
+        )

@@ -1,0 +1,153 @@
+"""Runs the plan of a table of the second study: data, rows, baselines, report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from experiments.affwild2 import STILLS_SUFFIX, FramePlan
+from experiments.affwild2_definitions import FrameRow
+from experiments.affwild2_pictures import draw_run
+from experiments.affwild2_report import baselines, report
+from experiments.affwild2_row import run_row
+from experiments.profiles import Profile
+from experiments.results import append_record, commit, finished_runs, now
+from experiments.sources import Source, open_source
+from kaffect.config import ModelConfig, PretrainConfig
+from kaffect.data.prepare_stills import prepare_stills
+from kaffect.data.records import PreparedData
+from kaffect.errors import DatasetError
+from kaffect.training.determinism import make_deterministic
+from kaffect.training.devices import choose_strategy
+from kaffect.training.frames_config import FrameConfig
+from kaffect.training.precision import precision_here
+from kaffect.training.summaries import RunSummaries
+
+SCHEMA = 1
+SHOWN = ("p_va", "p_expr", "p_au", "p_mtl", "accuracy")
+
+
+def run(plan: FramePlan, folder: Path, resume: bool) -> None:
+    """Train every row of `plan` that has no result yet in `folder`, then write the report."""
+    started = time.monotonic()
+    source = open_frames(plan)
+    policy = precision_here(plan.configure(plan.rows[0][1], 0).train.precision)
+    keras.config.set_dtype_policy(policy)
+    print(f"precision {policy}; results in {folder}", flush=True)
+    table = FrameTableRun(plan, source, policy, folder, resume)
+    with choose_strategy().scope():
+        for number, row, config in plan.configurations():
+            table.run(number, row, config)
+    table.run_baselines()
+    report(plan, folder, table.results)
+    print(f"done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def open_frames(plan: FramePlan) -> Source:
+    """Prepare (once) and open the data: a tree, the embedded data, or a list of stills.
+
+    Raises:
+        DatasetError, AnnotationError, VideoError: the data cannot be used; says why.
+    """
+    if plan.data is None or plan.data.suffix.lower() != STILLS_SUFFIX:
+        sizes = Profile(
+            plan.profile.name, ModelConfig(), PretrainConfig(), 1, 1, 0,
+            synthetic=dict(plan.profile.synthetic),
+        )  # fmt: skip
+        source = open_source(plan.data, sizes, "all", plan.image_size)
+        if plan.data is None:
+            source = Source(**{**vars(source), "name": "synthetic Aff-Wild2"})
+        return source
+    print(f"preparing {plan.data}", flush=True)
+    prepared = PreparedData.open(prepare_stills(plan.data, image_size=plan.image_size))
+    scored = "test" if "test" in prepared.splits else "validation"
+    notes = tuple(prepared.missing)
+    if scored != "test":
+        notes += ("no test pictures in the list: scores are of those that chose the checkpoint",)
+    return Source(plan.data.stem, "real", prepared, "all", scored, notes)
+
+
+@dataclass
+class FrameTableRun:
+    """One table on one data set, in one results folder."""
+
+    plan: FramePlan
+    source: Source
+    policy: str
+    folder: Path
+    resume: bool
+    shared: dict[str, Any] = field(init=False)
+    done: set[tuple[Any, Any, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        prepared = self.source.prepared
+        self.done = finished_runs(self.results, prepared.hash)
+        self.shared = {
+            "schema": SCHEMA,
+            "table": self.plan.table.name,
+            "profile": self.plan.profile.name,
+            "data_kind": self.source.kind,
+            "data_name": self.source.name,
+            "data_hash": prepared.hash,
+            "scored_split": self.source.scored_split,
+            "precision": self.policy,
+            "commit": commit(),
+            "notes": [*self.plan.profile.deviations, *self.source.notes, *self._overridden()],
+        }
+
+    def _overridden(self) -> list[str]:
+        given = ", ".join(f"{k}={v}" for k, v in self.plan.overrides.items())
+        return [f"set on the command line: {given}"] if given else []
+
+    @property
+    def results(self) -> Path:
+        return self.folder / f"table_{self.plan.table.name.lower()}.jsonl"
+
+    def run(self, number: int, row: FrameRow, config: FrameConfig) -> None:
+        """Train one row, unless it has its result already; a row without frames is told."""
+        seed = config.train.seed
+        if (number, seed, config.hash()) in self.done:
+            return
+        # Each row starts from the same state, whatever ran before it.
+        keras.utils.clear_session()
+        make_deterministic(seed)
+        name = f"row-{number:02d}-seed-{seed}"
+        settings = {**{k: str(v) for k, v in row.changes.items()}, "seed": seed}
+        summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
+        label = f"row {number}/{len(self.plan.table.rows)}, seed {seed}"
+        try:
+            part, trained = run_row(
+                config, self.source, self.policy, self.folder / "checkpoints" / name, summaries,
+                label=label, resume=self.resume,
+            )  # fmt: skip
+        except DatasetError as error:
+            print(f"row {number:2d} seed {seed} ({row.label}): not run: {error}", flush=True)
+            return
+        draw_run(trained, part, self.folder / "pictures", name, row.label, summaries)
+        summaries.close()
+        record = {
+            **self.shared,
+            **part,
+            "row": number,
+            "label": row.label,
+            "short": row.short,
+            "seed": seed,
+            "config": config.to_dict(),
+            "config_hash": config.hash(),
+            "settings_hash": self.plan.configure(row, 0).hash(),
+            "time": now(),
+        }
+        append_record(self.results, record)
+        shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
+        print(f"row {number:2d} seed {seed} ({row.label}): {shown}", flush=True)
+
+    def run_baselines(self) -> None:
+        """Constant predictors and linear probe, once for each data set."""
+        if any(row == "constant" for row, _, _ in self.done):
+            return
+        for record in baselines(self.source):
+            append_record(self.results, {**self.shared, **record, "time": now()})

@@ -1,0 +1,103 @@
+"""Scores of the second study: its criteria, F1 of every class and unit, thresholds, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from kaffect.data.records import FrameIndex, Scoring
+from kaffect.evaluation.scoring import score
+from kaffect.labels import LabelSpace
+from kaffect.metrics import (
+    abaw1_au,
+    abaw1_expression,
+    au_f1,
+    best_thresholds,
+    f1_per_class,
+    p_mtl,
+)
+from kaffect.training.prediction import Predictions
+
+HALF = 0.5
+
+
+def score_frames(
+    predictions: Predictions,
+    rows: np.ndarray,
+    scoring: Scoring,
+    tasks: Iterable[str],
+    space: LabelSpace,
+    thresholds: float | np.ndarray = HALF,
+) -> dict[str, float]:
+    """Every criterion of `tasks` over the labelled frames.
+
+    Args:
+        predictions: as `predict_rows` gives them, for the sorted row numbers `rows`.
+        scoring: the annotated frames of the same split.
+        space: its classes and units.
+        thresholds: probability from which a unit counts as present; one, or one for each.
+
+    Returns:
+        What `score` gives, with `p_va`, `p_expr`, `p_au` where labels are there, `p_mtl` where all
+        three are, `f1_<expression>` and `f1_<unit>` in lower case, `abaw1_expr` and `abaw1_au`;
+        `score` is the sum of the criteria.
+    """
+    tasks = tuple(tasks)
+    found = score(predictions, rows, scoring, tasks, threshold=thresholds)
+    place = np.searchsorted(rows, scoring.row)
+    if "ccc_valence" in found:
+        found["p_va"] = (found["ccc_valence"] + found["ccc_arousal"]) / 2
+    if "f1_macro_all" in found:
+        labelled = scoring.expression_valid
+        true = scoring.expression[labelled]
+        decided = predictions["expression_logits"][place].argmax(axis=1)[labelled]
+        each = f1_per_class(true, decided, len(space.expressions))
+        found["p_expr"] = float(each.mean())
+        found["abaw1_expr"] = abaw1_expression(true, decided, len(space.expressions))
+        found |= {f"f1_{n.lower()}": float(v) for n, v in zip(space.expressions, each)}
+    if "au_f1_macro" in found:
+        labelled = scoring.au_valid
+        true = scoring.action_units[labelled]
+        logits = predictions["action_unit_logits"][place][labelled]
+        units = (probabilities(logits) > thresholds).astype(int)
+        found["p_au"] = found["au_f1_macro"]
+        found["abaw1_au"] = abaw1_au(true, units)
+        found |= {
+            f"f1_{n.lower()}": float(v) for n, v in zip(space.action_units, au_f1(true, units))
+        }
+    criteria = [found[name] for name in ("p_va", "p_expr", "p_au") if name in found]
+    if len(criteria) == 3:
+        found["p_mtl"] = p_mtl(*criteria)
+    return {**found, "score": float(sum(criteria))}
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Sigmoid, in float64, without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64)))
+
+
+def thresholds_for(
+    predictions: Predictions, rows: np.ndarray, scoring: Scoring
+) -> float | np.ndarray:
+    """Of Action Units, of the best F1 on these predictions (of validation frames)."""
+    labelled = scoring.au_valid
+    if not np.any(labelled) or "action_unit_logits" not in predictions:
+        return HALF
+    place = np.searchsorted(rows, scoring.row)
+    logits = predictions["action_unit_logits"][place][labelled]
+    return best_thresholds(scoring.action_units[labelled], probabilities(logits))
+
+
+def labels_of(index: FrameIndex) -> dict[str, np.ndarray]:
+    """Labels and masks of the rows that count, as a batch holds them; for validation losses."""
+    rows = index.rows
+    seen = index.has_face[rows]
+    return {
+        "valence_arousal": np.asarray(index.valence_arousal[rows]),
+        "valence_arousal_mask": index.va_valid[rows] & seen,
+        "expression": np.asarray(index.expression[rows]),
+        "expression_mask": index.expression_valid[rows] & seen,
+        "action_units": index.action_units[rows].astype(np.float32),
+        "action_units_mask": index.au_valid[rows] & seen,
+    }

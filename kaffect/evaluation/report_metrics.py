@@ -1,0 +1,29 @@
+"""Names of the metrics in reports (Section V, and the second study's criteria)."""
+
+from __future__ import annotations
+
+from kaffect.labels import ACTION_UNITS_8, ACTION_UNITS_12, EXPRESSIONS_8
+
+# metric -> (name in wide tables, name in narrow tables, task)
+METRICS = {
+    "ccc_valence": ("CCC valence", "CCC-V", "va"),
+    "ccc_arousal": ("CCC arousal", "CCC-A", "va"),
+    "accuracy": ("Accuracy", "Acc.", "expression"),
+    "f1_weighted": ("F1 weighted", "F1-w", "expression"),
+    "f1_macro": ("F1 macro", "F1-m", "expression"),
+    "au_f1_weighted": ("AU F1 weighted", "AU-F1w", "au"),
+    "au_f1_macro": ("AU F1 macro", "AU-F1m", "au"),
+    "au_accuracy": ("AU accuracy", "AU-acc", "au"),
+    "p_va": ("P_VA", "P_VA", "va"),
+    "p_expr": ("P_EXPR", "P_EXPR", "expression"),
+    "p_au": ("P_AU", "P_AU", "au"),
+    "p_mtl": ("P_MTL", "P_MTL", "all"),
+    **{f"f1_{n.lower()}": (f"F1 {n}", n[:7], "expression") for n in EXPRESSIONS_8},
+    **{
+        f"f1_{n.lower()}": (f"F1 {n}", n, "au")
+        for n in dict.fromkeys(ACTION_UNITS_12 + ACTION_UNITS_8)
+    },
+    "epochs": ("Epochs", "Epochs", "all"),
+}
+# Not between 0 and 1: no dot plot.
+NOT_PLOTTED = ("epochs",)

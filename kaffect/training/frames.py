@@ -1,0 +1,122 @@
+"""Training of ResNet-18 on single frames (second study): losses, weights of tasks, of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kaffect.data.records import FrameIndex
+from kaffect.losses import framewise_losses, uncertainty_weighted
+from kaffect.losses.framewise import TASK_NAMES
+from kaffect.training.frames_config import FrameLosses
+from kaffect.training.multitask import Batch, LossFunction, MultiTaskTrainer
+
+# A class that is hardly ever seen does not rule the loss.
+MOST_WEIGHT = 20.0
+
+
+class TaskUncertainty(keras.layers.Layer):
+    """One logarithm of a variance per task, at first 0: a layer only to hold the variable."""
+
+    def __init__(self, tasks: int) -> None:
+        super().__init__(name="task_uncertainty", dtype="float32")
+        self.log_variances = self.add_weight(
+            name="log_variances", shape=(tasks,), initializer="zeros", autocast=False
+        )
+
+
+class FrameTrainer(MultiTaskTrainer):
+    """As `MultiTaskTrainer`; with `weighting` 'uncertainty' the weights of the tasks are learned.
+
+    Args:
+        network: maps `batch['images']` to a dictionary of outputs.
+        config: of the losses.
+        weights: of classes and units (`label_weights`).
+    """
+
+    def __init__(
+        self, network: keras.Model, config: FrameLosses, weights: Mapping[str, Any]
+    ) -> None:
+        self_losses = task_losses(config, weights)
+        super().__init__(network, self._weighted, inputs="images")
+        self.config = config
+        self._task_losses = self_losses
+        self.uncertainty = (
+            TaskUncertainty(len(config.tasks)) if config.weighting == "uncertainty" else None
+        )
+
+    @property
+    def trained_variables(self) -> list[Any]:
+        extra = self.uncertainty.trainable_variables if self.uncertainty else []
+        return [*self.network.trainable_variables, *extra]
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        extra = {"uncertainty": self.uncertainty} if self.uncertainty else {}
+        return {**super().saved, **extra}
+
+    def _weighted(self, batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        terms = self._task_losses(batch, outputs)
+        names = [TASK_NAMES[task][0] for task in self.config.tasks]
+        if self.uncertainty is not None:
+            learned = tf.convert_to_tensor(self.uncertainty.log_variances)
+            total = uncertainty_weighted([terms[name] for name in names], learned)
+            shown = {f"weight_{n}": tf.exp(-learned[i]) for i, n in enumerate(names)}
+            return {"loss": total, **terms, **shown}
+        total = tf.add_n(
+            [self.config.weight(task) * terms[TASK_NAMES[task][0]] for task in self.config.tasks]
+        )
+        return {"loss": total, **terms}
+
+
+def task_losses(config: FrameLosses, weights: Mapping[str, Any]) -> LossFunction:
+    """The unweighted losses of `config`'s tasks, as a function of batch and outputs."""
+
+    def losses(batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return framewise_losses(
+            batch,
+            outputs,
+            config.tasks,
+            va=config.va,
+            au=config.au,
+            class_weights=weights.get("class_weights"),
+            positive_weights=weights.get("positive_weights"),
+            label_smoothing=config.label_smoothing,
+            masked=config.masked,
+        )
+
+    return losses
+
+
+def label_weights(
+    config: FrameLosses, index: FrameIndex, rows: np.ndarray
+) -> dict[str, tuple[float, ...]]:
+    """Weights against rare classes and units, from the labels of `rows`.
+
+    Expressions: frames / (classes x frames of the class), as scikit-learn's "balanced". Units:
+    frames without / frames with it. Both at most 20; 1 for what never occurs.
+
+    Returns:
+        `class_weights` and `positive_weights`, where the configuration asks for them.
+    """
+    found = {}
+    if config.class_weights == "balanced" and "expression" in config.tasks:
+        labels = index.expression[rows][index.expression_valid[rows]]
+        classes = len(index.data.label_space.expressions)
+        counts = np.bincount(labels, minlength=classes)
+        found["class_weights"] = _limited(len(labels), classes * counts)
+    if config.positive_weights == "balanced" and "au" in config.tasks:
+        units = index.action_units[rows][index.au_valid[rows]].astype(np.int64)
+        present = units.sum(axis=0)
+        found["positive_weights"] = _limited(len(units) - present, present)
+    return found
+
+
+def _limited(numerator: np.ndarray | int, denominator: np.ndarray) -> tuple[float, ...]:
+    ratio = np.divide(numerator, np.maximum(denominator, 1))
+    limited = np.clip(ratio, 1.0 / MOST_WEIGHT, MOST_WEIGHT)
+    return tuple(float(v) for v in np.where(denominator > 0, limited, 1.0))

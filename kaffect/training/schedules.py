@@ -1,0 +1,68 @@
+"""Optimisers and learning rates of the second study (SGD, Adam, AdamW; plateau and cosine)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from kaffect.training.frames_config import FrameTraining
+from kaffect.training.precision import scaled
+
+
+def make_optimizer(
+    config: FrameTraining, steps: int, policy: str, variables: Sequence[keras.Variable]
+) -> keras.optimizers.Optimizer:
+    """The optimiser of `config` for a run of `steps` updates, built for `variables`.
+
+    Weight decay leaves biases and normalisations alone.
+    """
+    rate = config.learning_rate
+    if config.schedule == "cosine":
+        rate = warm_cosine(config.learning_rate, steps, config.warmup)
+    decay = config.weight_decay or None
+    if config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=decay)
+    elif config.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    else:
+        optimizer = keras.optimizers.Adam(rate)
+    if config.optimizer != "adam":
+        flat = [v for v in variables if len(v.shape) < 2]
+        optimizer.exclude_from_weight_decay(var_list=flat)
+    optimizer = scaled(optimizer, policy)
+    optimizer.build(variables)
+    return optimizer
+
+
+def warm_cosine(
+    rate: float, steps: int, warmup: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """From 0 up to `rate` in `warmup` steps, then half a cosine down to 0 at `steps`."""
+    warmup = min(warmup, steps // 4)
+    if not warmup:
+        return keras.optimizers.schedules.CosineDecay(rate, decay_steps=max(1, steps))
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, decay_steps=max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
+    )
+
+
+def plateau_rate(config: FrameTraining, losses: Sequence[float]) -> float:
+    """The learning rate after looks with these validation losses (PyTorch's ReduceLROnPlateau).
+
+    A function of the history alone, so that an interrupted run goes on with the same rate. A loss
+    counts as smaller from a relative 1e-4 on, as there.
+
+    >>> config = FrameTraining(learning_rate=1.0, plateau_patience=1)
+    >>> [plateau_rate(config, losses) for losses in ([2.0], [2.0, 3.0], [2.0, 3.0, 3.0])]
+    [1.0, 1.0, 0.1]
+    """
+    rate, best, waited = config.learning_rate, float("inf"), 0
+    for loss in losses:
+        if loss < best * (1.0 - 1e-4):
+            best, waited = loss, 0
+            continue
+        waited += 1
+        if waited > config.plateau_patience:
+            rate, waited = rate * config.plateau_factor, 0
+    return rate

@@ -1,0 +1,102 @@
+"""Scores of the second study on a set of frames, against the functions they are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kaffect.data.records import Scoring
+from kaffect.evaluation.curves import curves_figure, histogram_figure
+from kaffect.evaluation.framewise import probabilities, score_frames, thresholds_for
+from kaffect.labels import AFF_WILD2
+from kaffect.metrics import best_thresholds, f1_per_class, p_au, p_expr, p_va
+
+
+@pytest.fixture
+def case():
+    """Rows 10 to 29; every source frame takes the prediction of its own row, some twice."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(10, 30)
+    row = np.sort(rng.choice(rows, 26))
+    count = len(row)
+    scoring = Scoring(
+        row=row,
+        track=np.zeros(count, np.int32),
+        source_frame=np.arange(count, dtype=np.int32),
+        time=np.arange(count) / 30,
+        valence_arousal=rng.uniform(-1, 1, (count, 2)).astype("float32"),
+        va_valid=rng.random(count) < 0.8,
+        expression=rng.integers(0, 8, count).astype("int32"),
+        expression_valid=rng.random(count) < 0.7,
+        action_units=(rng.random((count, 12)) < 0.3).astype("int8"),
+        au_valid=rng.random(count) < 0.7,
+    )
+    answers = {
+        "valence_arousal": rng.standard_normal((20, 2)),
+        "expression_logits": rng.standard_normal((20, 8)),
+        "action_unit_logits": rng.standard_normal((20, 12)),
+    }
+    return answers, rows, scoring
+
+
+def test_criteria_over_the_labelled_frames(case):
+    answers, rows, scoring = case
+    found = score_frames(answers, rows, scoring, ("va", "expression", "au"), AFF_WILD2)
+    at = {name: values[scoring.row - 10] for name, values in answers.items()}
+    va, ex, au = scoring.va_valid, scoring.expression_valid, scoring.au_valid
+    decided = at["expression_logits"].argmax(axis=1)[ex]
+    expected = {
+        "p_va": p_va(scoring.valence_arousal[va], at["valence_arousal"][va]),
+        "p_expr": p_expr(scoring.expression[ex], decided),
+        "p_au": p_au(scoring.action_units[au], at["action_unit_logits"][au] > 0),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value), name
+    assert found["p_mtl"] == found["score"] == pytest.approx(sum(expected.values()))
+    each = f1_per_class(scoring.expression[ex], decided, 8)
+    assert [found[f"f1_{n.lower()}"] for n in AFF_WILD2.expressions] == pytest.approx(list(each))
+    assert found["f1_au26"] >= 0 and "f1_au20" not in found
+
+
+def test_one_task_has_only_its_own_criteria(case):
+    found = score_frames(*case, ("expression",), AFF_WILD2)
+    assert found["score"] == found["p_expr"] and not {"p_va", "p_au", "p_mtl"} & found.keys()
+
+
+def test_thresholds_move_the_decisions(case):
+    answers, rows, scoring = case
+    chosen = thresholds_for(answers, rows, scoring)
+    au = scoring.au_valid
+    logits = answers["action_unit_logits"][scoring.row - 10][au]
+    expected = best_thresholds(scoring.action_units[au], probabilities(logits))
+    np.testing.assert_array_equal(chosen, expected)
+    plain = score_frames(answers, rows, scoring, ("au",), AFF_WILD2)
+    tuned = score_frames(answers, rows, scoring, ("au",), AFF_WILD2, chosen)
+    assert tuned["p_au"] > plain["p_au"]
+    assert tuned["p_au"] == pytest.approx(np.mean([tuned[f"f1_{n.lower()}"]
+                                                   for n in AFF_WILD2.action_units]))  # fmt: skip
+
+
+def test_probabilities_without_overflow():
+    np.testing.assert_allclose(probabilities(np.array([-1e4, 0.0, 1e4])), [0, 0.5, 1])
+
+
+def test_figures_show_what_they_are_given():
+    looks = ((4, 2.0, 2.2, 0.1), (8, 1.0, 2.1, 0.2))
+    history = [
+        {
+            "step": step,
+            "train": {"expression": loss},
+            "validation": {"loss_expression": other, "p_expr": score},
+        }
+        for step, loss, other, score in looks
+    ]
+    left, right = curves_figure(history, 4, "row", 8).axes
+    assert [line.get_label() for line in left.lines[:2]] == [
+        "expression, train",
+        "expression, validation",
+    ]
+    np.testing.assert_array_equal(left.lines[0].get_data(), [[1, 2], [2.0, 1.0]])
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), [0.1, 0.2])
+    axis = histogram_figure({"train": [3, 1], "validation": [0, 2]}, ("a", "b"), "t").axes[0]
+    assert [bar.get_height() for bar in axis.patches] == [0.75, 0.25, 0, 1]
