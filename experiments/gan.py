@@ -80,8 +80,9 @@ def describe(plan: GanPlan) -> None:
     print(f"profile {plan.profile.name} on {where}; seeds {', '.join(map(str, plan.seeds))}")
     print(f"expected of the paper's best rows: {plan.table.expected}")
     print(f"cost: {plan.table.cost}")
-    for note in plan.profile.deviations:
-        print(f"deviation: {note}")
+    for configuration in plan.configurations:
+        for note in plan.profile.deviations(configuration):
+            print(f"deviation, configuration {configuration}: {note}")
     for number, row, config in plan.trainings(AFF_WILD):
         size = f"{config.image_size}x{config.image_size}"
         print(

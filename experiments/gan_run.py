@@ -157,5 +157,9 @@ class GanTableRun:
             "scored_split": self.source.scored_split,
             "precision": self.policy,
             "commit": commit(),
-            "notes": [BOTH, *self.plan.profile.deviations, *self.source.notes],
+            "notes": [
+                BOTH,
+                *self.plan.profile.deviations(configuration),
+                *self.source.notes,
+            ],
         }
