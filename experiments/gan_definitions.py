@@ -109,7 +109,8 @@ DEMO = GanProfile(
             "schedule": "DG",
             "generator_rate": 1e-3,
             "discriminator_rate": 1e-3,
-            "steps": 5000,
+            "discriminator_ema": 0.98,
+            "steps": 3000,
             "evaluate_every": 500,
         },
         2: {
@@ -118,6 +119,7 @@ DEMO = GanProfile(
             "generator_rate": 5e-4,
             "discriminator_rate": 1e-3,
             "ema": 0.99,
+            "discriminator_ema": 0.98,
             "steps": 9000,
             "evaluate_every": 600,
         },

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.gan_faces import real_faces
 from experiments.sources import Source
-from kaffect.evaluation.discriminator import judge_of, score_discriminator
+from kaffect.evaluation.discriminator import Judge, score_discriminator
 from kaffect.evaluation.gan_watch import GanWatch
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
@@ -47,7 +47,7 @@ def run_gan_row(
         TrainingDiverged: a value was not finite; the last good checkpoint is kept.
     """
     trainer = GanTrainer(config, policy)
-    judge = judge_of(trainer)
+    judge = Judge(trainer)
     batches = GanBatches(
         source.prepared.split("train"),
         partition=source.partition,
@@ -64,7 +64,7 @@ def run_gan_row(
         progress = train_gan(
             trainer,
             batches,
-            lambda: score_discriminator(trainer, judge, validation),
+            lambda: score_discriminator(judge, validation),
             checkpoints,
             resume=resume,
             callbacks=[StepBar(bar, config.batch)],
@@ -95,13 +95,13 @@ def run_gan_row(
 
 
 def _best_scores(
-    trainer: GanTrainer, judge: Any, checkpoints: CheckpointFolder, last: int, scored: Any
+    trainer: GanTrainer, judge: Judge, checkpoints: CheckpointFolder, last: int, scored: Any
 ) -> dict[str, float]:
     """Scores of the checkpoint that validation chose; the trainer has its last weights after it."""
     best = checkpoints.best()
     if best is not None and best != last:
         restore_gan(trainer, checkpoints, best)
-    metrics = score_discriminator(trainer, judge, scored)
+    metrics = score_discriminator(judge, scored)
     if best is not None and best != last:
         restore_gan(trainer, checkpoints, last)
     return metrics

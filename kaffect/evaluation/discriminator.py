@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import tensorflow as tf
 
 from kaffect.data.pipeline import evaluation_frames
 from kaffect.data.records import FrameIndex
 from kaffect.evaluation.scoring import score
-from kaffect.training.gan import GanTrainer
+from kaffect.training.gan import GanTrainer, build_networks
 from kaffect.training.gan_images import normalise
 from kaffect.training.prediction import Predictions, predict_rows
 
-Judge = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
-
-def judge_of(trainer: GanTrainer) -> Judge:
+class Judge:
     """The discriminator in inference mode, compiled: uint8 pixels to named outputs.
 
-    Returns:
-        [batch, h, w, 3] pixels -> `valence_arousal` [batch, 2], `action_unit_logits`
-        [batch, units] (those that it has) and `fake_logits` [batch, 1]. Weights may
-        change between calls.
-    """
-    size, heads = trainer.config.image_size, trainer.config.heads
+    Where the configuration averages its weights (`discriminator_ema`), the average judges.
 
-    @tf.function(reduce_retracing=True)
-    def judge(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        parts = heads.split(trainer.discriminator(normalise(images, size), training=False))
-        found = {"fake_logits": parts["fake"][:, tf.newaxis]}
-        if heads.valence_arousal:
-            found["valence_arousal"] = parts["valence_arousal"]
-        if heads.action_units:
-            found["action_unit_logits"] = parts["action_units"]
+    Args:
+        trainer: holds the networks; later training is seen after `refresh`.
+    """
+
+    def __init__(self, trainer: GanTrainer) -> None:
+        self.trainer = trainer
+        self.network = trainer.discriminator
+        if trainer.discriminator_average is not None:
+            _, self.network = build_networks(trainer.config, trainer.policy_name)
+        self._run = tf.function(self._judge, reduce_retracing=True)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take over the weights as they are now."""
+        if self.trainer.discriminator_average is not None:
+            self.trainer.discriminator_average.copy_to(self.network)
+
+    def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """[batch, h, w, 3] pixels -> `valence_arousal` [batch, 2], `action_unit_logits`
+        [batch, units] (those that it has) and `fake_logits` [batch, 1]."""
+        found: dict[str, tf.Tensor] = self._run(images)
         return found
 
-    return judge
+    def _judge(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        config = self.trainer.config
+        logits = self.network(normalise(images, config.image_size), training=False)
+        parts = config.heads.split(logits)
+        found = {"fake_logits": parts["fake"][:, tf.newaxis]}
+        if config.heads.valence_arousal:
+            found["valence_arousal"] = parts["valence_arousal"]
+        if config.heads.action_units:
+            found["action_unit_logits"] = parts["action_units"]
+        return found
 
 
 def judge_frames(judge: Judge, index: FrameIndex, batch: int = 256) -> Predictions:
@@ -54,11 +67,12 @@ def judge_pixels(judge: Judge, images: np.ndarray, batch: int = 256) -> Predicti
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def score_discriminator(trainer: GanTrainer, judge: Judge, index: FrameIndex) -> dict[str, float]:
+def score_discriminator(judge: Judge, index: FrameIndex) -> dict[str, float]:
     """CCC, F1 and accuracy of the tasks that the discriminator is trained for, on `index`.
 
     Also `fake_rate`: the share of these real frames that it takes for generated ones.
     """
+    judge.refresh()
     answers = judge_frames(judge, index)
-    metrics = score(answers, index.rows, index.scoring(), trainer.config.tasks)
+    metrics = score(answers, index.rows, index.scoring(), judge.trainer.config.tasks)
     return {**metrics, "fake_rate": float((answers["fake_logits"] > 0).mean())}

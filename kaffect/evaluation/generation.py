@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
-from kaffect.evaluation.discriminator import judge_of, judge_pixels
+from kaffect.evaluation.discriminator import Judge, judge_pixels
 from kaffect.evaluation.pictures import image_grid, write_image
 from kaffect.training.gan import GanTrainer, build_networks, latents
 from kaffect.training.gan_images import to_pixels
@@ -205,7 +205,7 @@ def generate_faces(
     number = count if wish.empty else max(count, candidates or max(1024, 32 * count))
     z = latents(seed, 0, number).numpy()
     images = FaceGenerator(trainer, average)(z)
-    answers = judge_pixels(judge_of(trainer), images)
+    answers = judge_pixels(Judge(trainer), images)
     names = trainer.config.unit_names
     if not wish.empty:
         order = np.argsort(wish.distance(answers, names), kind="stable")[:count]

@@ -83,6 +83,11 @@ class GanTrainer(keras.Model):
         self.policy_name = policy or precision_here(config.precision)
         self.generator, self.discriminator = build_networks(config, self.policy_name)
         self.average = ExponentialMovingAverage(self.generator, config.ema)
+        self.discriminator_average = (
+            ExponentialMovingAverage(self.discriminator, config.discriminator_ema)
+            if config.discriminator_ema
+            else None
+        )
         self.step = keras.Variable(0, trainable=False, dtype="int64", name="step")
         self.generator_optimizer = self._adam(config.generator_rate, self.generator)
         self.discriminator_optimizer = self._adam(config.discriminator_rate, self.discriminator)
@@ -105,7 +110,7 @@ class GanTrainer(keras.Model):
 
     def checkpointed(self) -> dict[str, Any]:
         """What a checkpoint holds: name -> object with `variables`."""
-        return {
+        objects: dict[str, Any] = {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "generator_optimizer": self.generator_optimizer,
@@ -113,6 +118,9 @@ class GanTrainer(keras.Model):
             "generator_average": self.average,
             "progress": _Counter(self.step),
         }
+        if self.discriminator_average is not None:
+            objects["discriminator_average"] = self.discriminator_average
+        return objects
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Images of latent vectors [batch, 100], float32 in [-1, 1]."""
@@ -128,6 +136,8 @@ class GanTrainer(keras.Model):
                 logs.setdefault(name, []).append(value)
             self.step.assign_add(1)
         self.average.update()
+        if self.discriminator_average is not None:
+            self.discriminator_average.update()
         return {name: tf.stack(values) for name, values in logs.items()}
 
     def _latents(self, images: tf.Tensor) -> tf.Tensor:

@@ -46,6 +46,8 @@ class GanConfig:
         statistics: what the discriminator's moving statistics, with which it is evaluated, follow:
             "real" images, or "all" (then mostly generated ones, as there are more of them).
         ema: decay of the average of the generator's weights (not in the paper).
+        discriminator_ema: decay of an average of the discriminator's weights, with which it is
+            scored; 0 scores the trained weights themselves, as the paper does.
         unlabelled: share of a batch that comes from unlabelled videos.
         steps: updates of either network; evaluate_every: updates between two looks.
     """
@@ -72,6 +74,7 @@ class GanConfig:
     non_saturating: bool = False
     statistics: str = "real"
     ema: float = 0.999
+    discriminator_ema: float = 0.0
     unlabelled: float = 0.25
     steps: int = 60_000
     evaluate_every: int = 3_000
@@ -101,7 +104,7 @@ class GanConfig:
             if not getattr(self, name) > 0:
                 value = getattr(self, name)
                 raise ConfigError(expected_received(f"gan.{name}", "a positive number", value))
-        for name in ("ema", "unlabelled", "beta_1", "beta_2"):
+        for name in ("ema", "discriminator_ema", "unlabelled", "beta_1", "beta_2"):
             if not 0 <= getattr(self, name) < 1:
                 value = getattr(self, name)
                 raise ConfigError(expected_received(f"gan.{name}", "0 <= value < 1", value))

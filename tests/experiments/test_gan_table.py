@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from experiments import gan_figures, gan_report, run
+from experiments import gan_figures, gan_report, gan_row, run
 from experiments.gan import make_plan
 from experiments.gan_definitions import GanProfile
 from kaffect.evaluation.generation import generate_faces
 from kaffect.evaluation.pictures import read_image
 from kaffect.files import read_json
+from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.gan_config import GanConfig
+from kaffect.training.gan_data import GanBatches
+from kaffect.training.gan_loop import load_gan
 from tests.data.drawing import build_tree
 
 NAME = "configuration-1-row-05-seed-0"
@@ -232,3 +236,32 @@ def test_trainings_go_by_configuration_seed_and_row() -> None:
         for row in (1, 2, 3, 4, 5)
     ]
     assert found == wanted
+
+
+class _Poisoned(GanBatches):
+    """Valence of update 7, of the discriminator, is not a number."""
+
+    def __call__(self, first: int, steps: int) -> tf.data.Dataset:
+        def plant(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            labels = batch["valence_arousal"]
+            return {**batch, "valence_arousal": tf.where(step == 6, labels * np.nan, labels)}
+
+        numbers = tf.data.Dataset.range(first, first + steps)
+        return tf.data.Dataset.zip(numbers, super().__call__(first, steps)).map(plant)
+
+
+def test_a_loss_that_is_not_finite_ends_the_command(
+    finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    tree, out = finished
+    monkeypatch.setenv("KAFFECT_HOME", str(out.parent / "home"))
+    monkeypatch.setattr(gan_row, "GanBatches", _Poisoned)
+    assert run.main([*_command(tree), "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: Training stopped at step 7:")
+    assert "real_valence_arousal is nan" in error and "last good checkpoint is kept" in error
+    assert CheckpointFolder(tmp_path / "gans" / NAME).last() == 6
+    assert not (tmp_path / "table_ix.jsonl").exists(), "a run that failed has no result"
+    kept = load_gan(tmp_path / "gans" / NAME)
+    assert all(np.isfinite(v.numpy()).all() for v in kept.discriminator.variables)

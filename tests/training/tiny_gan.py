@@ -28,7 +28,15 @@ SETTINGS = {
     1: GanConfig(
         1, style="ssgan", width=0.03, batch=4, steps=36, evaluate_every=6, generator_rate=1e-3
     ),
-    2: GanConfig(2, width=0.01, batch=3, steps=18, evaluate_every=3, discriminator_rate=1e-3),
+    2: GanConfig(
+        2,
+        width=0.01,
+        batch=3,
+        steps=18,
+        evaluate_every=3,
+        discriminator_rate=1e-3,
+        discriminator_ema=0.9,
+    ),
 }
 
 UNTRAINED = GanConfig(width=0.05, batch=4, steps=6, seed=3)
