@@ -19,7 +19,7 @@ TABLES: dict[str, tuple[str, str]] = {
     "VI": ("discriminator, 32x32", "experiments.gan_tables:print_layers"),
     "VII": ("generator, 96x96", "experiments.gan_tables:print_layers"),
     "VIII": ("discriminator, 96x96", "experiments.gan_tables:print_layers"),
-    "IX": ("losses of the GAN's discriminator; demo rates untuned", "experiments.gan:run_table_ix"),
+    "IX": ("losses of the GAN's discriminator", "experiments.gan:run_table_ix"),
     "X": ("weights of the two losses", "experiments.recognition:run_table"),
     "XI": ("loss functions and learning rates", "experiments.recognition:run_table"),
     "A1": ("second study: expressions, F1 of every class", "experiments.affwild2:run_table"),

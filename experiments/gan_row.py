@@ -14,7 +14,7 @@ from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
-from kaffect.training.gan_data import GanBatches
+from kaffect.training.gan_data import MIRROR, GanBatches
 from kaffect.training.gan_loop import restore_gan, train_gan
 from kaffect.training.progress import StepBar, progress_bar
 from kaffect.training.summaries import RunSummaries
@@ -54,6 +54,7 @@ def run_gan_row(
         batch=config.batch,
         unlabelled=config.unlabelled,
         seed=derived_seed(config.seed, "frame order"),
+        augment=MIRROR if config.mirror else None,
     )
     checkpoints = CheckpointFolder(folder)
     real, _ = real_faces(source, config.image_size, REAL_FACES)

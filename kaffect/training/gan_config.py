@@ -49,6 +49,7 @@ class GanConfig:
         discriminator_ema: decay of an average of the discriminator's weights, with which it is
             scored; 0 scores the trained weights themselves, as the paper does.
         unlabelled: share of a batch that comes from unlabelled videos.
+        mirror: half of the training pictures are mirrored (not in the paper).
         steps: updates of either network; evaluate_every: updates between two looks.
     """
 
@@ -76,6 +77,7 @@ class GanConfig:
     ema: float = 0.999
     discriminator_ema: float = 0.0
     unlabelled: float = 0.25
+    mirror: bool = True
     steps: int = 60_000
     evaluate_every: int = 3_000
     seed: int = 0

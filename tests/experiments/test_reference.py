@@ -17,6 +17,7 @@ from kaffect.errors import ConfigError
 from kaffect.labels import ACTION_UNITS_8
 from kaffect.losses import Heads, ccc_loss, class_target
 from kaffect.metrics import ccc
+from kaffect.training.gan_config import GanConfig
 
 FACTS = {name: fact.value for name, fact in reference.facts().items()}
 FOLDER = Path(reference.__file__).parent
@@ -258,11 +259,11 @@ def test_decisions_name_real_settings_and_their_defaults() -> None:
     text = (FOLDER / "DECISIONS.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
     assert len(rows) > 30 and all(len(row) == 5 for row in rows)
-    config = RunConfig().to_dict()
+    config = {**RunConfig().to_dict(), "gan": GanConfig().to_dict()}
     checked = 0
     for _, setting, default, _, _ in rows:
         names = re.findall(r"`(\w+)\.(\w+)`", setting)
         for (part, name), value in zip(names, default.split(", "), strict=len(names) > 1):
             assert str(config[part][name]) == value, f"{part}.{name}"
             checked += 1
-    assert checked >= 10
+    assert checked >= 20

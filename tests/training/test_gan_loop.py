@@ -107,6 +107,20 @@ def test_a_folder_without_a_gan_is_refused(tmp_path: Path) -> None:
         load_gan(tmp_path)
 
 
+def test_pictures_of_a_wrong_size_are_refused(tmp_path: Path) -> None:
+    """Too small for 96x96: nothing is trained on enlarged pictures, nothing is saved."""
+    config = dataclasses.replace(TINY, configuration=2, width=0.01)
+
+    def small(first: int, steps: int) -> tf.data.Dataset:
+        crop = lambda b: {**b, "images": b["images"][:, :64, :64]}  # noqa: E731
+        return tiny_gan.batches(first, steps).map(crop)
+
+    checkpoints = CheckpointFolder(tmp_path)
+    with pytest.raises(ConfigError, match="at least 96x96 pixels. Received: '64x64'"):
+        train_gan(tiny_gan.make_trainer(config), small, lambda: {"score": 0.0}, checkpoints)
+    assert checkpoints.last() is None
+
+
 # Update 5 is of the discriminator, update 6 of the generator.
 @pytest.mark.parametrize(
     ("key", "bad", "term"),
