@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 from kaffect import __version__
-from kaffect.cli import data, evaluate, export, generate, serve, train
+from kaffect.cli import data, evaluate, export, generate, import_, serve, train, traindata
 from kaffect.errors import KaffectError
 
-GROUPS = (data, train, evaluate, generate, export, serve)
+GROUPS = (data, train, evaluate, generate, import_, export, serve, traindata)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from kaffect.models.affwildnet import (
     sequence_head,
     vggface_gru_attention,
 )
+from kaffect.models.affwildnet_import import load_affwildnet
 from kaffect.models.dcgan96 import dcgan_discriminator, dcgan_generator
 from kaffect.models.framewise import affect_resnet18
 from kaffect.models.layer_table import LayerRow, layer_table
@@ -32,6 +33,7 @@ __all__ = [
     "frame_encoder",
     "join",
     "layer_table",
+    "load_affwildnet",
     "load_torchvision_weights",
     "load_vggface_weights",
     "resnet18",
