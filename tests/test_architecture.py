@@ -23,6 +23,8 @@ INSIDE_AN_ATOMIC_FOLDER = {
     "kaffect/data/shards.py",
     "kaffect/data/synthetic/tree.py",
     "kaffect/data/track_frames.py",
+    "kaffect/serving/golden.py",
+    "kaffect/serving/stream_state.py",
 }
 
 
@@ -59,7 +61,14 @@ def writes(source: str) -> list[str]:
             mode = ast.unparse(call.args[1]) if len(call.args) > 1 else "'r'"
             if any(letter in mode for letter in "wax+"):
                 found.append(f"{name}({mode})")
-        if name in ("np.save", "np.savez", "numpy.save", "cv2.imwrite", "json.dump"):
+        if name in (
+            "np.save",
+            "np.savez",
+            "np.savez_compressed",
+            "numpy.save",
+            "cv2.imwrite",
+            "json.dump",
+        ):
             found.append(name)
     return found
 

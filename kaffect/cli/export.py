@@ -46,14 +46,14 @@ def run_export(options: argparse.Namespace) -> None:
         which=options.which,
         part=options.part,
         precision=options.precision,
-        extras=_tf_serving_extras(),
+        extras=tf_serving_extras(),
     )
     print(f"exported and checked: {path}")
     print(f"what it is and how to call it: {path / 'MODEL_CARD.md'}")
-    _configure_tf_serving(path.parents[1])
+    configure_tf_serving(path.parents[1])
 
 
-def _tf_serving_extras() -> list[Any]:
+def tf_serving_extras() -> list[Any]:
     """Warm-up requests, where the package with TF Serving's messages is installed."""
     if importlib.util.find_spec("tensorflow_serving") is None:
         print("note: no files for TF Serving; they need: pip install 'kaffect[serve]'")
@@ -63,7 +63,8 @@ def _tf_serving_extras() -> list[Any]:
     return [write_warmup]
 
 
-def _configure_tf_serving(root: Path) -> None:
+def configure_tf_serving(root: Path) -> None:
+    """Write `models.config` for all models below `root`, and say how to serve them."""
     if importlib.util.find_spec("tensorflow_serving") is None:
         return
     from kaffect.serving.tf_serving import container_command, write_config

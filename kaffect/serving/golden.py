@@ -6,6 +6,7 @@ is exported, so that they also prove the parity of both.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,9 @@ def read_golden(folder: Path) -> tuple[Arrays, Arrays]:
     """Inputs and outputs of the export in `folder`."""
     path = folder / GOLDEN
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{path}: golden numbers cannot be read: {error}") from error
     inputs = {k.removeprefix("input/"): v for k, v in arrays.items() if k.startswith("input/")}
     outputs = {k.removeprefix("output/"): v for k, v in arrays.items() if k.startswith("output/")}

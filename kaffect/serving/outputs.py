@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kaffect.labels import VALENCE_AROUSAL, LabelSpace
 
-# Output -> what it means; goes into manifests and model cards.
+# Output -> what it means, in the order in which tables have them.
 MEANINGS = {
     "valence_arousal": "valence and arousal, linear, trained on [-1, 1], may lie a little outside",
     "expression_probabilities": "softmax over the basic expressions, sums to 1",

@@ -13,6 +13,7 @@ from kaffect.files import stable_hash
 from kaffect.serving.facts import Facts
 from kaffect.serving.golden import zero_state
 from kaffect.serving.loading import Export, load_export
+from kaffect.serving.outputs import MEANINGS
 from kaffect.serving.stream_state import StreamState
 
 Arrays = dict[str, np.ndarray]
@@ -62,8 +63,10 @@ class Predictor:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what it says of a frame."""
-        return tuple(self.export.manifest["signatures"]["serving_default"]["outputs"])
+        """Names of what it says of a frame, in the order of `MEANINGS`."""
+        found = self.export.manifest["signatures"]["serving_default"]["outputs"]
+        known = [name for name in MEANINGS if name in found]
+        return (*known, *sorted(set(found) - set(known)))
 
     def predict_frames(self, frames: np.ndarray) -> Arrays:
         """Outputs for the consecutive face pictures of one person, or of several.
@@ -138,9 +141,9 @@ class Predictor:
         """
         found: dict[str, float | str] = {}
         columns = self.export.manifest["columns"]
-        for name, values in outputs.items():
-            if name != "expression_logits" and name in columns:
-                found |= dict(zip(columns[name], map(float, values), strict=True))
+        for name in self.outputs:
+            if name != "expression_logits" and name in columns and name in outputs:
+                found |= dict(zip(columns[name], map(float, outputs[name]), strict=True))
         if "expression_probabilities" in outputs:
             place = int(np.argmax(outputs["expression_probabilities"]))
             found["expression"] = columns["expression_probabilities"][place]

@@ -54,7 +54,7 @@ class StreamState:
         try:
             if Path(path).stat().st_size > _MOST_BYTES:
                 raise ArtifactError(f"{path}: too large for the state of a stream")
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
                 values = {name: stored[name] for name in stored.files}
             if int(values.pop("schema")) != _SCHEMA:
                 raise ArtifactError(f"{path}: the state of a stream of another version")

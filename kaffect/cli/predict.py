@@ -1,0 +1,74 @@
+"""`kaffect predict`: a trained network on a video, pictures, a camera or a stream."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kaffect.errors import ConfigError
+
+
+def register(commands: Any) -> None:
+    """Add the command to the command line."""
+    predict = commands.add_parser("predict", help="read the faces of a video, camera or stream")
+    predict.add_argument(
+        "source", help="video, picture, folder of either, camera number (0) or stream address"
+    )
+    predict.add_argument(
+        "--model", type=Path, required=True, metavar="DIR", help="an export: saved_models/NAME"
+    )
+    predict.add_argument(
+        "--out", type=Path, default=Path("predictions"), help="folder (default predictions/)"
+    )
+    predict.add_argument("--json", action="store_true", help="write JSON lines too")
+    predict.add_argument("--overlay", action="store_true", help="write an MP4 with the answers")
+    predict.add_argument("--no-summary", action="store_true", help="no PNG and HTML page")
+    predict.add_argument("--live", action="store_true", help="show answers while they come")
+    predict.add_argument("--detector", choices=("haar", "mtcnn", "mediapipe"), default="haar")
+    predict.add_argument("--detector-model", type=Path, metavar="FILE", help="for mediapipe")
+    predict.add_argument(
+        "--batch", type=int, default=16, metavar="N", help="faces read together (default 16)"
+    )
+    predict.add_argument(
+        "--max-gap",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="seconds without the face after which a person starts anew (default 1)",
+    )
+    predict.set_defaults(run=run_predict)
+
+
+def run_predict(options: argparse.Namespace) -> None:
+    """`kaffect predict`."""
+    if options.batch < 1 or not options.max_gap > 0:
+        raise ConfigError("--batch and --max-gap: expected positive numbers")
+    from kaffect.serving.predict.run import PredictOptions, predict
+    from kaffect.serving.predict.sources import find_sources
+    from kaffect.serving.predictor import Predictor
+
+    sources = find_sources(options.source)
+    predictor = Predictor.from_saved_model(options.model)
+    settings = PredictOptions(
+        out=options.out,
+        json=options.json,
+        overlay=options.overlay,
+        summary=not options.no_summary,
+        live=options.live,
+        detector=options.detector,
+        detector_model=options.detector_model,
+        batch=options.batch,
+        max_gap=options.max_gap,
+    )
+    for source in sources:
+        result = predict(source, predictor, settings)
+        rate = result.frames / max(result.seconds, 1e-9)
+        people = "1 person" if result.people == 1 else f"{result.people} people"
+        print(
+            f"{source.name}: {result.frames} frames ({result.without_face} without a face), "
+            f"{people}, {rate:.1f} frames/s"
+        )
+        print(f"  {', '.join(str(path) for path in result.files)}")
+    if predictor.facts.data.get("kind") == "synthetic":
+        print("note: this network was trained on synthetic faces; it knows no real face")

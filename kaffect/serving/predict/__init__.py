@@ -1,0 +1,1 @@
+"""Trained networks on videos, pictures, cameras and streams (`kaffect predict`)."""

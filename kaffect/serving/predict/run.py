@@ -1,0 +1,235 @@
+"""A source through detector, tracker and network into tables, films and summaries."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kaffect.data.detection import FaceDetector, TrackerConfig, create_detector
+from kaffect.errors import VideoError
+from kaffect.files import atomic_write, write_text
+from kaffect.serving.predict.drawing import Overlay
+from kaffect.serving.predict.film import Film
+from kaffect.serving.predict.live import Stopped, live_view
+from kaffect.serving.predict.people import FrameAnswer, PeopleReader, cropped_frames
+from kaffect.serving.predict.sources import Source, SourceFrame
+from kaffect.serving.predict.summary import Summary
+from kaffect.serving.predict.tables import CsvTable, JsonLines, answer_columns, rows
+from kaffect.serving.predictor import MAX_GAP, Predictor
+from kaffect.training.progress import progress_bar
+
+# Frames that reading may be ahead of the network: 60 MB at 640x480.
+_AHEAD = 64
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What to write and how.
+
+    Attributes:
+        out: folder of all files.
+        json, overlay, summary: which to write beside the CSV.
+        live: show answers while they come.
+        detector, detector_model: of faces, see `create_detector`.
+        batch: faces that go through the CNN together.
+        max_gap: seconds after which a person who returns starts anew.
+    """
+
+    out: Path
+    json: bool = False
+    overlay: bool = False
+    summary: bool = True
+    live: bool = False
+    detector: str = "haar"
+    detector_model: Path | None = None
+    batch: int = 16
+    max_gap: float = MAX_GAP
+    tracker: TrackerConfig = TrackerConfig()
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """What came of one source.
+
+    Attributes:
+        frames: of the source; without_face: how many of them have no face.
+        people: how many were told apart.
+        seconds: that it took.
+        files: that were written.
+    """
+
+    frames: int
+    without_face: int
+    people: int
+    seconds: float
+    files: tuple[Path, ...]
+
+
+def predict(source: Source, predictor: Predictor, options: PredictOptions) -> PredictResult:
+    """Read `source` and write what the network says of it.
+
+    Files appear when they are complete; a source that fails half-way leaves none.
+
+    Raises:
+        VideoError: the source cannot be read.
+        ConfigError: an unknown detector, or one that is not installed.
+    """
+    started = time.monotonic()
+    # One for each source: the tracker knows the people of one video.
+    detector = create_detector(options.detector, options.detector_model)
+    summary = Summary(predictor, source.name)
+    with contextlib.ExitStack() as files:
+        outputs = _Outputs(source, predictor, options, files)
+        total = source.expected_frames(predictor.facts.fps)
+        bar = files.enter_context(progress_bar(total or 0, source.name, "frame"))
+        try:
+            for answer in answers(source, predictor, detector, options):
+                for row in rows(answer, predictor):
+                    outputs.add(row)
+                    summary.add(row)
+                outputs.show(answer)
+                bar.update(1)
+        except (KeyboardInterrupt, Stopped):
+            # A camera ends when the user says so; a file was not read to its end.
+            if not (source.live or options.live):
+                raise
+        outputs.close()
+    written = list(outputs.paths)
+    if options.summary:
+        written += _write_summary(summary, options.out / source.name)
+    seconds = time.monotonic() - started
+    return PredictResult(
+        summary.frames, summary.without_face, len(summary.people), seconds, tuple(written)
+    )
+
+
+def answers(
+    source: Source, predictor: Predictor, detector: FaceDetector, options: PredictOptions
+) -> Iterator[FrameAnswer]:
+    """The answers for every frame of `source`; reading and tracking run ahead in a thread."""
+    at_once = source.live or options.live
+    batch = 1 if at_once else options.batch
+    reader = PeopleReader(predictor, batch, options.max_gap)
+
+    def frames() -> Iterator[SourceFrame]:
+        return source.frames(predictor.facts.fps)
+
+    cropped = cropped_frames(
+        frames(), detector, predictor.facts.crop_rule, options.tracker, at_once=at_once
+    )
+    ahead = 1 if at_once else _AHEAD
+    with contextlib.closing(in_background(cropped, ahead)) as waiting:
+        yield from reader.read(waiting)
+
+
+def in_background(items: Iterable[Item], ahead: int) -> Generator[Item, None, None]:
+    """`items`, computed by a thread that is at most `ahead` of them in front.
+
+    What is raised there is raised here; closing this iterator ends the thread.
+    """
+    waiting: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(ahead)
+    ended = threading.Event()
+
+    def put(more: bool, item: Item | BaseException | None) -> bool:
+        while not ended.is_set():
+            with contextlib.suppress(queue.Full):
+                waiting.put((more, item), timeout=0.1)
+                return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(True, item):
+                    return
+            put(False, None)
+        except BaseException as error:  # handed over, not swallowed
+            put(False, error)
+
+    thread = threading.Thread(target=work, daemon=True, name="frames")
+    thread.start()
+    try:
+        while True:
+            more, item = waiting.get()
+            if isinstance(item, BaseException):
+                raise item
+            if not more:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        ended.set()
+        thread.join()
+
+
+class _Outputs:
+    """The files of one source, and the live view."""
+
+    def __init__(
+        self,
+        source: Source,
+        predictor: Predictor,
+        options: PredictOptions,
+        files: contextlib.ExitStack,
+    ) -> None:
+        self._predictor, self._options, self._files = predictor, options, files
+        self._stem = options.out / source.name
+        columns = answer_columns(predictor)
+        self.paths = [_named(self._stem, ".csv")]
+        self._tables: list[CsvTable | JsonLines] = [
+            CsvTable(files.enter_context(atomic_write(self.paths[0])), columns)
+        ]
+        if options.json:
+            self.paths.append(_named(self._stem, ".jsonl"))
+            handle = files.enter_context(atomic_write(self.paths[-1]))
+            self._tables.append(JsonLines(handle, columns))
+        self._overlay: Overlay | None = None
+        self._film: Film | None = None
+        self._live: Any = None
+
+    def add(self, row: dict) -> None:
+        for table in self._tables:
+            table.add(row)
+
+    def show(self, answer: FrameAnswer) -> None:
+        height, width = answer.frame.image.shape[:2]
+        if self._options.overlay:
+            if self._film is None or self._overlay is None:
+                self._overlay = Overlay(self._predictor, (width, height))
+                self.paths.append(_named(self._stem, ".mp4"))
+                handle = self._files.enter_context(atomic_write(self.paths[-1], "w+b"))
+                fps = self._predictor.facts.fps
+                self._film = Film(handle, self._overlay.size, fps)
+            self._film.add(self._overlay.draw(answer))
+        if self._options.live:
+            if self._live is None:
+                self._live = live_view(self._predictor, (width, height))
+                self._files.callback(self._live.close)
+            self._live.show(answer)
+
+    def close(self) -> None:
+        if self._film is not None:
+            self._film.close()
+
+
+def _write_summary(summary: Summary, stem: Path) -> list[Path]:
+    png = summary.png()
+    paths = [_named(stem, ".png"), _named(stem, ".html")]
+    with atomic_write(paths[0], "wb") as handle:
+        handle.write(png)
+    write_text(paths[1], summary.html(png))
+    return paths
+
+
+def _named(stem: Path, suffix: str) -> Path:
+    """The suffix behind the whole name, dots and all; never outside of the folder."""
+    if stem.name in ("", ".", ".."):
+        raise VideoError(f"{stem}: no name for the files that would be written")
+    return stem.with_name(stem.name + suffix)
