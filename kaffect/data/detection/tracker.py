@@ -136,10 +136,13 @@ class FaceTracker:
         for place, detection in enumerate(detections):
             if place not in taken:
                 self._welcome(detection, looks[place], image)
-        missed = [p for p in self._followed if p.seen != self._frame]
+        missed = [p for p in self._followed if p.seen != self._frame and p.confirmed]
         for person in missed:
-            again = self.detector.look_again(frame, tuple(person.box))
-            if again is not None and not self._claimed(again, person):
+            left, top, right, bottom = person.box.tolist()
+            again = self.detector.look_again(frame, (left, top, right, bottom))
+            if again is None or overlap(again.box, person.box) < 0.4:
+                continue
+            if not self._claimed(again, person):
                 self._meet(person, again, Look.of(image, np.asarray(again.box)), image)
         self._drop_unseen()
         unsure = any(p.seen != self._frame and p.doubted for p in self._followed)
