@@ -14,12 +14,14 @@ import argparse
 import csv
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from kaffect.data.detection import create_detector, overlap, track_faces
+from kaffect.data.detection import create_detector, overlap
+from kaffect.data.detection.video_faces import find_faces
 from kaffect.data.video import VideoReader
 
 TRUTH = Path(__file__).parents[1] / "tests" / "golden" / "clip_boxes.csv"
@@ -41,12 +43,13 @@ def read_truth(path: Path) -> dict[str, Checked]:
     return clips
 
 
-def source_frames(path: Path) -> list[np.ndarray]:
-    """Every source frame that the 30-fps video shows, at the index of its number less one."""
-    frames: dict[int, np.ndarray] = {}
+def source_frames(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Number and picture of each source frame that the 30-fps video shows."""
+    last = 0
     for frame in VideoReader(path):
-        frames[frame.source] = frame.image
-    return [frames[number] for number in sorted(frames)], sorted(frames)  # type: ignore
+        if frame.source != last:
+            last = frame.source
+            yield last, frame.image
 
 
 def score(truth: list[tuple[str, Box]], found: list[Box]) -> tuple[int, int, int]:
@@ -68,13 +71,12 @@ def measure(clips: Path, name: str, truth: dict[str, Checked], each: bool) -> No
     frames_read = seconds = 0.0
     people: dict[str, int] = {}
     for clip, checked in sorted(truth.items()):
-        images, numbers = source_frames(clips / clip)
         started = time.perf_counter()
-        tracked = list(track_faces(images, detector))
+        faces = find_faces(source_frames(clips / clip), detector)
         seconds += time.perf_counter() - started
-        frames_read += len(images)
-        found = {n: [face.box for face in faces] for n, faces in zip(numbers, tracked)}
-        people[clip] = len({face.person for faces in tracked for face in faces})
+        frames_read += sum(1 for _ in source_frames(clips / clip))
+        found = {n: [tuple(box) for box in faces.box[faces.frame == n]] for n in checked}
+        people[clip] = faces.people
         result = np.sum([score(boxes, found[n]) for n, boxes in checked.items()], axis=0)
         total += result
         if each:

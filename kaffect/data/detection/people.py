@@ -52,6 +52,7 @@ class Person:
         velocity: [2] pixels a frame, smoothed.
         seen: frame of the last detection; `seen_box` and `seen_velocity` are of then.
         placed: frame of which `box` is, once the person is lost.
+        gone_since: last frame in which the person was there, before the latest loss.
         misses: looks since then that found nothing where the face is not like itself.
         torn: the points of the face do not move together any more.
         doubted: torn, or the face does not look like itself; strange: not at all.
@@ -68,6 +69,7 @@ class Person:
     seen_box: np.ndarray = field(default_factory=lambda: np.zeros(4))
     seen_velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     placed: int = -1
+    gone_since: int = -1
     misses: int = 0
     hits: int = 0
     confirmed: bool = False
@@ -109,6 +111,7 @@ class Person:
 
     def lose(self, frame: int) -> None:
         """Remember a place to look for the person: a doubted box may have left with somebody."""
+        self.gone_since = frame - 1
         self.placed = self.seen if self.doubted else frame
         if self.doubted:
             self.box, self.velocity = self.seen_box, self.seen_velocity

@@ -7,6 +7,7 @@ frame needs the box of the right one. Serves `kaffect data prepare` and predicti
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -60,6 +61,9 @@ class FaceTracker:
         self._numbers = itertools.count()
         self._last_look = -(10**9)
         self._retry = self.config.retry
+        self._history: deque[FlowImage] = deque(maxlen=self.config.search_every)
+        # Of the last `update`: (frames back, face) of who was there before they were found.
+        self.earlier: list[tuple[int, TrackedFace]] = []
 
     def run(self, frames: Iterable[np.ndarray]) -> Iterator[list[TrackedFace]]:
         """`update` over all `frames`; key frames go to the detector in batches."""
@@ -82,6 +86,7 @@ class FaceTracker:
                 by default it is asked when it is needed.
         """
         self._frame += 1
+        self.earlier = []
         image = FlowImage.of(check_frame(frame), self.config.flow_side)
         self._follow(image)
         if detections is None and self._must_look():
@@ -89,6 +94,7 @@ class FaceTracker:
         if detections is not None:
             self._look(frame, image, detections)
         self._before = image
+        self._history.appendleft(image)
         return [person.face(self._frame) for person in sorted(self._followed, key=Person.order)]
 
     def _follow(self, image: FlowImage) -> None:
@@ -129,10 +135,11 @@ class FaceTracker:
         taken = set()
         for person, place in matches:
             taken.add(place)
+            self._meet(person, detections[place], looks[place], image)
             if person in self._lost:
                 self._lost.remove(person)
                 self._followed.append(person)
-            self._meet(person, detections[place], looks[place], image)
+                self._look_back(person, image)
         for place, detection in enumerate(detections):
             if place not in taken:
                 self._welcome(detection, looks[place], image)
@@ -168,6 +175,28 @@ class FaceTracker:
         person = Person(next(self._numbers), np.asarray(detection.box, np.float64), look)
         self._followed.append(person)
         self._meet(person, detection, look, image)
+        self._look_back(person, image)
+
+    def _look_back(self, person: Person, image: FlowImage) -> None:
+        """Follow somebody who was just found backwards through the frames since the last look."""
+        box, points, config = person.box, person.landmarks, self.config
+        for back, before in enumerate(self._history, 1):
+            if self._frame - back <= person.gone_since or before.grey.shape != image.grey.shape:
+                return
+            (motion,) = follow(image, before, [box])
+            centre = (box[:2] + box[2:]) / 2
+            box = motion.move(box.reshape(2, 2), centre).ravel()
+            points = None if points is None else motion.move(points, centre)
+            alike = likeness(person.patch, patch(before, box))
+            if motion.certainty < config.least_certainty or alike < config.least_likeness:
+                return
+            left, top, right, bottom = box.tolist()
+            face = TrackedFace(
+                person.number, (left, top, right, bottom), person.score, points, False,
+                person.confirmed,
+            )  # fmt: skip
+            self.earlier.append((back, face))
+            image = before
 
     def _drop_unseen(self) -> None:
         """Lose whom neither the detector nor the flow can place."""

@@ -187,7 +187,7 @@ def test_frames_are_let_go() -> None:
     config = TrackerConfig(detect_every=5)
     for _ in track_faces(frames(), Knowing(scene.visible, batch=2), config):
         pass
-    assert 10 <= max(alive) <= 13
+    assert 10 <= max(alive) <= 10 + 5 + 3  # the chunk, what `earlier` needs, those in hand
 
 
 def test_people_in_mind_are_limited() -> None:

@@ -1,0 +1,167 @@
+"""All faces of one video, person by person, as arrays (paper Section III-E).
+
+The tracker answers frame by frame; a whole video allows more: a person who was
+believed late is kept from the first frame on, and short gaps are closed.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kaffect.data.detection.detector import FaceDetector
+from kaffect.data.detection.people import TrackedFace
+from kaffect.data.detection.tracker import FaceTracker
+from kaffect.data.detection.tracker_config import TrackerConfig
+from kaffect.errors import ArtifactError
+
+LANDMARKS = 5
+# Someone who is away no longer than this many frames was hidden, not gone.
+_CLOSED_GAP = 10
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFaces:
+    """The faces of a video, sorted by person and frame; n rows.
+
+    Attributes:
+        person: [n] int32, from 0 in the order of first appearance.
+        frame: [n] int32, 1-based number of the source frame.
+        box: [n, 4] float32 (left, top, right, bottom) in pixels, to a tenth.
+        landmarks: [n, 5, 2] float32, or NaN where the detector has none.
+        detected: [n] bool: seen by the detector in this frame (else followed, or filled in).
+    """
+
+    person: np.ndarray
+    frame: np.ndarray
+    box: np.ndarray
+    landmarks: np.ndarray
+    detected: np.ndarray
+
+    @property
+    def people(self) -> int:
+        return int(self.person.max()) + 1 if len(self.person) else 0
+
+    def of(self, person: int) -> VideoFaces:
+        """The rows of one person."""
+        rows = self.person == person
+        return VideoFaces(
+            self.person[rows], self.frame[rows], self.box[rows], self.landmarks[rows],
+            self.detected[rows],
+        )  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        """Write to `path`; complete or not at all."""
+        from kaffect.files import atomic_write
+
+        with atomic_write(path, "wb") as handle:
+            np.savez(
+                handle, person=self.person, frame=self.frame, box=self.box,
+                landmarks=self.landmarks, detected=self.detected,
+            )  # fmt: skip
+
+    @classmethod
+    def load(cls, path: Path) -> VideoFaces:
+        """What `save` wrote.
+
+        Raises:
+            ArtifactError: it is something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return cls(**{name: stored[name] for name in cls.__dataclass_fields__})
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtifactError(f"{path}: not the faces of a video: {error}") from error
+
+
+class _Rows:
+    """Rows as they come; a few dozen bytes each."""
+
+    def __init__(self) -> None:
+        self.person, self.frame = array("i"), array("i")
+        self.numbers, self.detected = array("f"), array("b")
+        self.confirmed: set[int] = set()
+
+    def add(self, frame: int, face: TrackedFace) -> None:
+        self.person.append(face.person)
+        self.frame.append(frame)
+        self.numbers.extend(face.box)
+        points = face.landmarks
+        self.numbers.extend(
+            [np.nan] * 2 * LANDMARKS if points is None else np.ravel(points).tolist()
+        )
+        self.detected.append(face.detected)
+        if face.confirmed:
+            self.confirmed.add(face.person)
+
+    def result(self) -> VideoFaces:
+        person = np.array(self.person, np.int32)
+        frame = np.array(self.frame, np.int32)
+        numbers = np.array(self.numbers, np.float32).reshape(-1, 4 + 2 * LANDMARKS).round(1)
+        detected = np.array(self.detected, bool)
+        keep = np.isin(person, sorted(self.confirmed))
+        order = np.flatnonzero(keep)[np.lexsort((frame[keep], person[keep]))]
+        _, numbered = np.unique(person[order], return_inverse=True)
+        return VideoFaces(
+            numbered.astype(np.int32), frame[order], numbers[order, :4],
+            numbers[order, 4:].reshape(-1, LANDMARKS, 2), detected[order],
+        )  # fmt: skip
+
+
+def find_faces(
+    frames: Iterable[tuple[int, np.ndarray]],
+    detector: FaceDetector,
+    config: TrackerConfig | None = None,
+) -> VideoFaces:
+    """The faces of all `frames`: (1-based number, [height, width, 3] uint8 RGB), in order.
+
+    Holds a few dozen frames at a time, whatever the length of the video.
+    """
+    waiting: list[int] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for number, image in frames:
+            waiting.append(number)
+            yield image
+
+    rows, shown = _Rows(), array("i")
+    tracker = FaceTracker(detector, config)
+    for faces in tracker.run(images()):
+        shown.append(waiting.pop(0))
+        for face in faces:
+            rows.add(shown[-1], face)
+        for back, face in tracker.earlier:
+            rows.add(shown[-1 - back], face)
+    return _close_gaps(rows.result(), np.array(shown, np.int32))
+
+
+def _close_gaps(faces: VideoFaces, shown: np.ndarray) -> VideoFaces:
+    """Straight lines over gaps of at most `_CLOSED_GAP` shown frames within a person."""
+    place = np.searchsorted(shown, faces.frame)
+    steps = np.diff(place)
+    same = np.diff(faces.person) == 0
+    starts = np.flatnonzero(same & (steps > 1) & (steps <= _CLOSED_GAP + 1))
+    if not len(starts):
+        return faces
+    times = [np.arange(1, steps[start]) for start in starts]
+    first = np.repeat(starts, [len(t) for t in times])
+    offset = np.concatenate(times)
+    share = (offset / steps[first]).astype(np.float32)
+
+    def between(values: np.ndarray) -> np.ndarray:
+        weight = share.reshape(-1, *[1] * (values.ndim - 1))
+        line = (1 - weight) * values[first] + weight * values[first + 1]
+        return np.concatenate([values, line.round(1)])
+
+    person = np.concatenate([faces.person, faces.person[first]])
+    frame = np.concatenate([faces.frame, shown[place[first] + offset]])
+    order = np.lexsort((frame, person))
+    detected = np.concatenate([faces.detected, np.zeros(len(first), bool)])
+    return VideoFaces(
+        person[order], frame[order], between(faces.box)[order],
+        between(faces.landmarks)[order], detected[order],
+    )  # fmt: skip
