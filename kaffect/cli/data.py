@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,26 @@ def register(commands: Any) -> None:
     prepare = actions.add_parser("prepare", help="annotated videos -> TFRecords with a manifest")
     prepare.add_argument("tree", type=Path, help="data tree: videos/, annotations/, ...")
     prepare.add_argument("--out", type=Path, help="default: the cache in $KAFFECT_HOME")
-    prepare.add_argument("--image-size", type=int, default=96)
+    prepare.add_argument("--image-size", type=int, default=96, help="side of a crop in pixels")
     prepare.add_argument("--encoding", choices=("jpeg", "png", "raw"), default="jpeg")
+    prepare.add_argument(
+        "--detector",
+        choices=("mtcnn", "haar", "mediapipe", "none"),
+        default="mtcnn",
+        help="finds the faces of tracks without a file in boxes/; none: centre of the frame",
+    )
+    prepare.add_argument("--detector-model", type=Path, help="model file of mediapipe")
+    prepare.add_argument(
+        "--align",
+        choices=("none", "5-point"),
+        default="none",
+        help="none: the box as it is (the paper); 5-point: by eyes, nose and mouth",
+    )
+    prepare.add_argument("--reencode", action="store_true", help="also store MP4 files at 30 fps")
+    prepare.add_argument(
+        "--keep-going", action="store_true", help="leave out bad videos; the manifest lists them"
+    )
+    prepare.add_argument("--workers", type=int, default=2, help="videos at a time")
     prepare.set_defaults(run=prepare_data)
 
     data_check.register(actions)
@@ -54,12 +73,27 @@ def prepare_data(options: argparse.Namespace) -> None:
     from kaffect.data.records import PreparedData
 
     path = prepare_tree(
-        options.tree, options.out, image_size=options.image_size, encoding=options.encoding
+        options.tree,
+        options.out,
+        image_size=options.image_size,
+        align=options.align,
+        detector=options.detector,
+        detector_model=options.detector_model,
+        encoding=options.encoding,
+        reencode=options.reencode,
+        keep_going=options.keep_going,
+        workers=options.workers,
     )
     prepared = PreparedData.open(path)
     for note in prepared.missing:
         print(f"note: {note}")
+    for bad in prepared.manifest.get("skipped", ()):
+        print(f"skipped: {bad['video']}: {bad['reason']}", file=sys.stderr)
     for split in prepared.splits:
         index = prepared.split(split)
-        print(f"{split}: {len(index.tracks)} tracks, {len(index)} frames at {prepared.fps} fps")
+        faces = int(index.has_face.sum())
+        print(
+            f"{split}: {len(index.tracks)} tracks, {len(index)} frames at {prepared.fps} fps, "
+            f"{faces} of them with a face"
+        )
     print(f"prepared data: {path}")

@@ -1,4 +1,4 @@
-"""Face crops of 96x96 pixels by given boxes, without alignment (paper Section III-E).
+"""Face crops of 96x96 pixels: the box as it is, as in the paper, or aligned (Section III-E).
 
 The rule is data: it is written into the manifest of a prepared data set and goes
 with a model wherever that is used, because a network reads faces well only in the
@@ -18,7 +18,10 @@ from kaffect.data.number_text import NUMBER, read_text, shown
 from kaffect.errors import AnnotationError, ConfigError, VideoError, expected_received
 
 BOX_COLUMNS = ("frame", "left", "top", "right", "bottom")
-MODES = ("paper",)
+MODES = ("paper", "5-point")
+# Where the five landmarks of an aligned face lie, as shares of the side of the crop: eyes, nose
+# tip, corners of the mouth. A frontal face then fills the crop from brow to chin.
+ALIGNED = np.array([(0.33, 0.36), (0.67, 0.36), (0.5, 0.56), (0.36, 0.76), (0.64, 0.76)])
 # The mean of (x - 128) / 128: a picture that says nothing.
 NO_FACE_VALUE = 128
 
@@ -29,7 +32,9 @@ class CropRule:
 
     Attributes:
         mode: 'paper': the box as it is, without alignment or margin, stretched to a
-            square. Without a box file: the largest centred square of the whole frame.
+            square. Without any box: the largest centred square of the whole frame.
+            '5-point': turned, scaled and shifted so that eyes, nose and mouth lie at `ALIGNED`
+            (least squares); pixels outside of the frame repeat its border.
         image_size: side of the crop in pixels.
         colour: order of the channels.
         no_face: value of every pixel where a frame has no face.
@@ -64,19 +69,25 @@ class CropRule:
             )
         return cls(**values)
 
-    def apply(self, image: np.ndarray, box: np.ndarray | None) -> np.ndarray:
-        """The crop of `image` at `box`.
+    def apply(
+        self, image: np.ndarray, box: np.ndarray | None, landmarks: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The crop of `image` at `box`, or by `landmarks` in mode '5-point'.
 
         Args:
             image: [height, width, 3] uint8 RGB.
             box: (left, top, right, bottom) in pixels, or None for the centre square.
+            landmarks: [5, 2] (x, y) in pixels as `Detection.landmarks`; mode '5-point' only.
 
         Returns:
             [image_size, image_size, 3] uint8 RGB.
 
         Raises:
             VideoError: the box lies outside the frame.
+            ConfigError: mode '5-point' without landmarks.
         """
+        if self.mode == "5-point":
+            return self._aligned(image, landmarks)
         height, width = image.shape[:2]
         if box is None:
             side = min(height, width)
@@ -97,9 +108,42 @@ class CropRule:
         how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         return cv2.resize(crop, (self.image_size, self.image_size), interpolation=how)
 
+    def _aligned(self, image: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
+        if landmarks is None or not np.isfinite(landmarks).all():
+            raise ConfigError(
+                "5-point alignment needs the landmarks of a face. Expected a detector that gives "
+                "them: 'mtcnn'. Received: none"
+            )
+        # A pixel's centre is at its whole number.
+        target = ALIGNED * self.image_size - 0.5
+        matrix = similarity(np.asarray(landmarks, np.float64), target)
+        # Shrinking by much would skip pixels: shrink by averaging first.
+        shrink = int(1 / max(np.hypot(matrix[0, 0], matrix[1, 0]), 1e-3))
+        if shrink > 1:
+            small = (max(1, image.shape[1] // shrink), max(1, image.shape[0] // shrink))
+            ratio = np.array(small) / image.shape[1::-1]
+            image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+            points = (np.asarray(landmarks, np.float64) + 0.5) * ratio - 0.5
+            matrix = similarity(points, target)
+        size = (self.image_size, self.image_size)
+        return cv2.warpAffine(
+            image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+
     def blank(self) -> np.ndarray:
         """The picture that stands for "no face"."""
         return np.full((self.image_size, self.image_size, 3), self.no_face, np.uint8)
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """[2, 3] turn, scale and shift that bring points [n, 2] nearest to others (least squares)."""
+    middle, goal = source.mean(axis=0), target.mean(axis=0)
+    # As complex numbers a turn with a scale is one factor.
+    old = (source - middle) @ np.array([1, 1j])
+    new = (target - goal) @ np.array([1, 1j])
+    factor = (np.conj(old) @ new) / max(float((np.conj(old) @ old).real), 1e-12)
+    turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    return np.concatenate([turn, (goal - turn @ middle)[:, None]], axis=1)
 
 
 def read_boxes(path: str | Path) -> dict[int, np.ndarray]:

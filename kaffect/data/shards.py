@@ -4,20 +4,24 @@ manifest.json
 <split>-00000-of-00002.tfrecord     one Example a frame, at most `shard_frames` in each
 index/<split>/<column>.npy          a row for each frame: labels, place in the shards
 scoring/<split>/<column>.npy        a row for each annotated frame of the source video
+boxes/<track>.csv                   where a detector found the face (source frames, pixels)
+videos/<name>.mp4                   the constant-rate videos, where they were asked for
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kaffect.data.faces import BOX_COLUMNS
 from kaffect.data.track_frames import LABEL_COLUMNS, TrackJob
 from kaffect.data.tree import SPLITS
-from kaffect.files import stable_hash, write_bytes, write_manifest
+from kaffect.files import safe_join, stable_hash, write_bytes, write_manifest, write_text
 
 SCHEMA_VERSION = 1
 KIND = "kaffect prepared frames"
@@ -40,9 +44,21 @@ def seal(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_prepared(
-    folder: Path, jobs: Sequence[TrackJob], shard_frames: int, description: dict[str, Any]
+    folder: Path,
+    jobs: Sequence[TrackJob],
+    shard_frames: int,
+    description: dict[str, Any],
+    copies: Mapping[str, Path] | None = None,
 ) -> None:
-    """Merge the parts of `jobs` into `folder`, split by split in the order of the jobs."""
+    """Merge the parts of `jobs` into `folder`, split by split in the order of the jobs.
+
+    Args:
+        copies: name of a video -> its constant-rate MP4 file.
+    """
+    for name, source in (copies or {}).items():
+        target = safe_join(folder, "videos", f"{name}.mp4")
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
     splits = {}
     fps = description["settings"]["fps"]
     for split in SPLITS:
@@ -87,6 +103,9 @@ def _write_split(
     }
     for name in LABEL_COLUMNS:
         scoring[name] = np.concatenate([c[f"source_{name}"] for c in columns])
+    for job, found in zip(jobs, columns):
+        if "found_frame" in found:
+            _write_boxes(safe_join(folder, "boxes", f"{job.track.name}.csv"), found)
     _write_columns(folder / "index" / split, index, INDEX_COLUMNS)
     _write_columns(folder / "scoring" / split, scoring, SCORING_COLUMNS)
     return {
@@ -110,6 +129,13 @@ def _describe(job: TrackJob, columns: dict[str, np.ndarray]) -> dict[str, Any]:
         "source_frames": int(columns["source_frames"]),
         "annotation_lines": {task: len(a) for task, a in sorted(job.annotations.items())},
     }
+
+
+def _write_boxes(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """As `kaffect.data.faces.read_boxes` reads them: put into a tree they give the same crops."""
+    rows = zip(columns["found_frame"].tolist(), columns["found_box"].tolist())
+    lines = [f"{frame}," + ",".join(f"{edge:.1f}" for edge in box) for frame, box in rows]
+    write_text(path, "\n".join([",".join(BOX_COLUMNS), *lines]) + "\n")
 
 
 def _write_columns(folder: Path, columns: dict[str, np.ndarray], names: Sequence[str]) -> None:

@@ -7,8 +7,9 @@ frame: the constant-rate frame that shows source frame i carries label line i.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +17,8 @@ import numpy as np
 
 from kaffect.data.annotations import Annotation
 from kaffect.data.examples import encode_example, encode_image
-from kaffect.data.faces import CropRule, read_boxes
+from kaffect.data.faces import CropRule
+from kaffect.data.mp4 import Mp4Writer
 from kaffect.data.tree import Track
 from kaffect.data.video import VideoFrame, VideoReader, check_length, nearest_frame
 from kaffect.errors import AnnotationError, VideoError
@@ -54,6 +56,21 @@ class TrackJob:
 
 
 @dataclass(frozen=True)
+class TrackFaces:
+    """Where the face of a track is, by 1-based source frame; no entry: no face there.
+
+    Attributes:
+        boxes: [4] (left, top, right, bottom) in pixels each.
+        landmarks: [5, 2] each; empty where they are not needed.
+        found: by a detector; else the user gave a box file.
+    """
+
+    boxes: dict[int, np.ndarray]
+    landmarks: dict[int, np.ndarray] = field(default_factory=dict)
+    found: bool = False
+
+
+@dataclass(frozen=True)
 class FrameSettings:
     """How frames are made: settings that decide the bytes of a part."""
 
@@ -88,18 +105,20 @@ def source_labels(
 class _TrackWriter:
     """Crops, encodes and stores the frames of one track while its video is read."""
 
-    def __init__(self, job: TrackJob, settings: FrameSettings, out: IO[bytes]) -> None:
+    def __init__(
+        self, job: TrackJob, faces: TrackFaces | None, settings: FrameSettings, out: IO[bytes]
+    ) -> None:
         self._job, self._settings, self._out = job, settings, out
-        boxes = job.track.boxes
-        self._boxes = read_boxes(boxes) if boxes is not None else None
+        self._boxes = None if faces is None else faces.boxes
+        self._landmarks = {} if faces is None else faces.landmarks
+        self._found = faces is not None and faces.found
         lines = max(len(a) for a in job.annotations.values())
         # One more than needed for each frame past the annotation that is tolerated.
         self._labels = source_labels(job.annotations, job.units, lines + settings.length_tolerance)
         self._blank = encode_image(settings.rule.blank(), settings.encoding)
         self._image, self._source = b"", 0
-        self.lengths: list[int] = []
-        self.sources: list[int] = []
-        self.faces: list[bool] = []
+        # Arrays: an hour of video is 100,000 rows.
+        self.lengths, self.sources, self.faces = array("i"), array("i"), array("b")
 
     def add(self, frame: VideoFrame) -> None:
         if frame.source > len(self._labels["va_valid"]):
@@ -117,9 +136,11 @@ class _TrackWriter:
 
     def _picture(self, frame: VideoFrame, box: np.ndarray | None) -> bytes:
         try:
-            crop = self._settings.rule.apply(frame.image, box)
+            landmarks = self._landmarks.get(frame.source)
+            crop = self._settings.rule.apply(frame.image, box, landmarks)
         except VideoError as error:
-            raise VideoError(f"{self._job.track.boxes}: frame {frame.source}: {error}") from error
+            where = self._job.track.boxes or self._job.track.video
+            raise VideoError(f"{where}: frame {frame.source}: {error}") from error
         return encode_image(crop, self._settings.encoding)
 
     def _example(self, frame: VideoFrame, face: bool) -> bytes:
@@ -162,7 +183,7 @@ class _TrackWriter:
         sources = np.array(self.sources, np.int32)
         columns = {name: self._labels[name][sources - 1] for name in LABEL_COLUMNS}
         columns["source_frame"] = sources
-        columns["has_face"] = np.array(self.faces)
+        columns["has_face"] = np.array(self.faces, bool)
         columns["length"] = np.array(self.lengths, np.int32)
         labelled = [self._labels[f"{task}_valid"] for task in self._job.annotations]
         annotated = np.any(labelled, axis=0)[:decoded]
@@ -174,11 +195,19 @@ class _TrackWriter:
         columns["source_frames"] = np.array(decoded)
         for name in LABEL_COLUMNS:
             columns[f"source_{name}"] = self._labels[name][places]
+        if self._found and self._boxes is not None:
+            columns["found_frame"] = np.array(sorted(self._boxes), np.int32)
+            boxes = [self._boxes[number] for number in sorted(self._boxes)]
+            columns["found_box"] = np.array(boxes, np.float32).reshape(-1, 4)
         return columns
 
 
-def prepare_video(
-    jobs: Sequence[TrackJob], settings: FrameSettings, progress: Callable[[int], None]
+def write_tracks(
+    jobs: Sequence[TrackJob],
+    faces: Mapping[str, TrackFaces],
+    settings: FrameSettings,
+    progress: Callable[[int], None],
+    video_copy: Path | None = None,
 ) -> None:
     """Decode one video once and write the part of each of its tracks.
 
@@ -186,21 +215,32 @@ def prepare_video(
 
     Args:
         jobs: the tracks of one video file.
+        faces: by track name; a track without entry gets the centre of the frame.
         progress: is told how many more source frames were decoded; may raise to stop.
+        video_copy: where to write the constant-rate video as MP4, or None.
 
     Raises:
-        VideoError, AnnotationError: as `VideoReader`, `check_length` and `read_boxes`.
+        VideoError, AnnotationError: as `VideoReader` and `check_length`.
     """
     reader = VideoReader(jobs[0].track.video, settings.fps)
     with contextlib.ExitStack() as files:
         writers = [
-            _TrackWriter(job, settings, files.enter_context(atomic_write(job.records, "wb")))
+            _TrackWriter(
+                job, faces.get(job.track.name), settings,
+                files.enter_context(atomic_write(job.records, "wb")),
+            )
             for job in jobs
-        ]
+        ]  # fmt: skip
+        copy = None
+        if video_copy is not None:
+            handle = files.enter_context(atomic_write(video_copy, "wb"))
+            copy = files.enter_context(Mp4Writer(handle, settings.fps))
         told = 0
         for frame in reader:
             for writer in writers:
                 writer.add(frame)
+            if copy is not None:
+                copy.add(frame.image)
             progress(reader.decoded - told)
             told = reader.decoded
         progress(reader.decoded - told)

@@ -50,7 +50,7 @@ class Track:
         video: the video file.
         annotations: task ('va', 'expression', 'au'), 'valence' and 'arousal' (original
             Aff-Wild), or 'list' (multi-task) -> annotation file.
-        boxes: the box file, or None: then the face crop is the centre of the whole frame.
+        boxes: the box file, or None: then a detector is asked, or the centre is used.
         subject, gender: of `subjects.csv`, or None where that says nothing.
     """
 
@@ -242,9 +242,10 @@ def _missing(
     boxes = sum(track.boxes is not None for track in tracks)
     if boxes < len(tracks):
         notes.append(
-            f"no face boxes for {len(tracks) - boxes} of {len(tracks)} tracks: the centre square "
-            f"of the whole frame is used there. Add boxes/<track>.csv with the columns "
-            "frame,left,top,right,bottom to crop faces"
+            f"no face boxes for {len(tracks) - boxes} of {len(tracks)} tracks: a detector finds "
+            "the faces there, or the centre square of the frame is used (see 'detector' of the "
+            "settings). Add boxes/<track>.csv with the columns frame,left,top,right,bottom to "
+            "say where they are"
         )
     unknown = sorted(track.name for track in tracks if track.subject is None)
     if unknown:

@@ -21,4 +21,6 @@ def prepared(shared_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     from kaffect.data.prepare import prepare_tree
 
     out = tmp_path_factory.mktemp("prepared") / "data"
-    return prepare_tree(shared_tree, out, encoding="png", shard_frames=40, progress=False)
+    return prepare_tree(
+        shared_tree, out, encoding="png", shard_frames=40, detector="none", progress=False
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -16,10 +17,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.data import prepare, shards, track_frames
+from kaffect.data import prepare, shards, track_frames, video_job
 from kaffect.data.annotations import read_annotations
 from kaffect.data.examples import encode_example
-from kaffect.data.prepare import label_space, prepare_tree
+from kaffect.data.prepare import label_space
 from kaffect.data.records import PreparedData
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, KaffectError, VideoError
@@ -33,6 +34,8 @@ RATES = {
     "test": {b"d": 30},
 }
 ROOT = Path(__file__).parents[2]
+# The drawn trees show bar codes, no faces.
+prepare_tree = functools.partial(prepare.prepare_tree, detector="none")
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -163,7 +166,7 @@ def test_default_place_is_the_cache_and_is_used_again(
 ) -> None:
     first = prepare_tree(shared_tree, progress=False)
     assert first.parent == home() / "prepared"
-    monkeypatch.setattr(prepare, "prepare_video", None)
+    monkeypatch.setattr(video_job, "write_tracks", None)
     assert prepare_tree(shared_tree, progress=False) == first
     with pytest.raises(TypeError):
         prepare_tree(shared_tree, encoding="png", progress=False)
@@ -301,13 +304,13 @@ def test_what_was_decoded_is_used_again(
         prepare_tree(tree, tmp_path / "data", workers=1, progress=False)
     (tree / "videos/d.mp4").write_bytes(good)
     decoded: list[str] = []
-    original = track_frames.prepare_video
+    original = track_frames.write_tracks
 
     def noted(jobs, *rest):  # type: ignore[no-untyped-def]
         decoded.append(jobs[0].track.video.name)
         return original(jobs, *rest)
 
-    monkeypatch.setattr(prepare, "prepare_video", noted)
+    monkeypatch.setattr(video_job, "write_tracks", noted)
     out = prepare_tree(tree, tmp_path / "data", progress=False)
     assert decoded == ["d.mp4"]
     assert contents(out) == expected
@@ -335,7 +338,7 @@ def test_a_write_that_fails_while_merging(
         with pytest.raises(DiskFull):
             prepare_tree(shared_tree, tmp_path / "data", progress=False)
     assert not (tmp_path / "data").exists()
-    monkeypatch.setattr(prepare, "prepare_video", None)
+    monkeypatch.setattr(video_job, "write_tracks", None)
     assert contents(prepare_tree(shared_tree, tmp_path / "data", progress=False)) == expected
 
 
@@ -358,7 +361,7 @@ def test_a_write_that_fails_while_decoding(
 
 PROGRAM = """
 import sys, time
-from kaffect.data import prepare, shards, track_frames
+from kaffect.data import prepare, shards, track_frames, video_job
 class Slow(track_frames.VideoReader):
     def __iter__(self):
         for frame in super().__iter__():
@@ -366,7 +369,7 @@ class Slow(track_frames.VideoReader):
             yield frame
 track_frames.VideoReader = Slow
 print("started", flush=True)
-prepare.prepare_tree(sys.argv[1], sys.argv[2], workers=2, progress=False)
+prepare.prepare_tree(sys.argv[1], sys.argv[2], workers=2, detector="none", progress=False)
 print("finished", flush=True)
 """
 

@@ -254,6 +254,6 @@ def test_what_the_tree_lacked_is_remembered(shared_tree: Path, tmp_path: Path) -
     shutil.rmtree(root / "annotations/VA_Set/Test_Set")
     shutil.rmtree(root / "annotations/EXPR_Set/Test_Set")
     shutil.rmtree(root / "annotations/AU_Set/Test_Set")
-    data = PreparedData.open(prepare_tree(root, tmp_path / "data", progress=False))
+    data = PreparedData.open(prepare_tree(root, tmp_path / "data", detector="none", progress=False))
     assert data.splits == ("train", "validation")
     assert any("no Test_Set" in sentence for sentence in data.missing)

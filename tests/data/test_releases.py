@@ -144,7 +144,7 @@ def shifted_tree(root: Path, layout: str, shift: int) -> Path:
 
 def measured_shift(root: Path, out: Path) -> set[int]:
     """By how many frames the label of each prepared picture is off the number that it shows."""
-    prepare_tree(root, out, encoding="png", progress=False)
+    prepare_tree(root, out, encoding="png", detector="none", progress=False)
     index = PreparedData.open(out).split("train")
     images = parse_images(index.reader.read(index.rows), "png", 96).numpy()
     shown = [read_number(image) for image in images]
@@ -168,7 +168,7 @@ def test_a_list_may_name_few_frames_of_a_long_video(tmp_path: Path) -> None:
     write_video(tmp_path / "videos" / "v.mp4", map(draw, range(FRAMES)))
     rows = [list_row("v", 9, 0.09), list_row("v", 3, 0.03)]
     path = put(tmp_path, "annotations/training_set_annotations.txt", [LIST_HEADER, *rows])
-    out = prepare_tree(tmp_path, tmp_path / "out", encoding="png", progress=False)
+    out = prepare_tree(tmp_path, tmp_path / "out", encoding="png", detector="none", progress=False)
     index = PreparedData.open(out).split("train")
     assert np.flatnonzero(index.va_valid).tolist() == [2, 8]
     assert index.valence_arousal[[2, 8], 0].tolist() == pytest.approx([0.03, 0.09])
@@ -176,7 +176,7 @@ def test_a_list_may_name_few_frames_of_a_long_video(tmp_path: Path) -> None:
     assert scoring.source_frame.tolist() == [3, 9]
     put(tmp_path, path.relative_to(tmp_path).as_posix(), [LIST_HEADER, list_row("v", 40, 0)])
     with pytest.raises(Exception, match="24 frames were decoded"):
-        prepare_tree(tmp_path, tmp_path / "again", progress=False)
+        prepare_tree(tmp_path, tmp_path / "again", detector="none", progress=False)
 
 
 @pytest.mark.parametrize("where", ["task", "split", "valence", "mtl", "list", "annotations"])

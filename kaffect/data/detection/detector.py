@@ -78,12 +78,12 @@ class FaceDetector(ABC):
         """Name, version and every setting that decides the boxes; for manifests (JSON)."""
 
 
-def create_detector(name: str = "haar", model: str | Path | None = None) -> FaceDetector:
+def create_detector(name: str = "mtcnn", model: str | Path | None = None) -> FaceDetector:
     """A detector by name.
 
     Args:
-        name: 'haar' (OpenCV's cascades; fast, frontal faces), 'mtcnn' (a network, with
-            landmarks, sees tilted and half-hidden faces; `pip install kaffect[mtcnn]`) or
+        name: 'mtcnn' (three networks, with landmarks; sees tilted and half-hidden faces),
+            'haar' (OpenCV's cascade; upright, frontal faces; no TensorFlow) or
             'mediapipe' (`pip install kaffect[mediapipe]`).
         model: the model file, which 'mediapipe' needs and the others must not be given.
 

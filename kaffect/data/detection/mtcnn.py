@@ -6,7 +6,9 @@ convolutional networks, arXiv 1604.02878; package mtcnn (TensorFlow, weights ins
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,14 +40,17 @@ class MtcnnDetector(FaceDetector):
 
     def __init__(self, longest_side: int = 400, batch: int = 8, least_score: float = 0.8) -> None:
         self.longest_side, self.batch, self.least_score = longest_side, batch, least_score
-        try:
-            from mtcnn import MTCNN
-        except ImportError as error:
+        if importlib.util.find_spec("mtcnn") is None:
             raise ConfigError(
-                "the detector 'mtcnn' needs the package mtcnn: pip install 'kaffect[mtcnn]'. "
-                f"Received: {error}"
-            ) from error
-        self._network = MTCNN()
+                "the detector 'mtcnn' needs the package mtcnn: pip install 'mtcnn>=1.0,<2'"
+            )
+
+    @functools.cached_property
+    def _network(self) -> Any:
+        # On first use: it loads TensorFlow, which a mere description does not need.
+        from mtcnn import MTCNN
+
+        return MTCNN()
 
     def detect(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
         found: list[list[Detection]] = []

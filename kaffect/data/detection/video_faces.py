@@ -18,6 +18,7 @@ from kaffect.data.detection.people import TrackedFace
 from kaffect.data.detection.tracker import FaceTracker
 from kaffect.data.detection.tracker_config import TrackerConfig
 from kaffect.errors import ArtifactError
+from kaffect.files import atomic_write
 
 LANDMARKS = 5
 # Someone who is away no longer than this many frames was hidden, not gone.
@@ -34,6 +35,7 @@ class VideoFaces:
         box: [n, 4] float32 (left, top, right, bottom) in pixels, to a tenth.
         landmarks: [n, 5, 2] float32, or NaN where the detector has none.
         detected: [n] bool: seen by the detector in this frame (else followed, or filled in).
+        size: [2] int32, width and height of the frames in pixels.
     """
 
     person: np.ndarray
@@ -41,6 +43,7 @@ class VideoFaces:
     box: np.ndarray
     landmarks: np.ndarray
     detected: np.ndarray
+    size: np.ndarray
 
     @property
     def people(self) -> int:
@@ -51,17 +54,15 @@ class VideoFaces:
         rows = self.person == person
         return VideoFaces(
             self.person[rows], self.frame[rows], self.box[rows], self.landmarks[rows],
-            self.detected[rows],
+            self.detected[rows], self.size,
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Write to `path`; complete or not at all."""
-        from kaffect.files import atomic_write
-
         with atomic_write(path, "wb") as handle:
             np.savez(
                 handle, person=self.person, frame=self.frame, box=self.box,
-                landmarks=self.landmarks, detected=self.detected,
+                landmarks=self.landmarks, detected=self.detected, size=self.size,
             )  # fmt: skip
 
     @classmethod
@@ -85,6 +86,7 @@ class _Rows:
         self.person, self.frame = array("i"), array("i")
         self.numbers, self.detected = array("f"), array("b")
         self.confirmed: set[int] = set()
+        self.size = np.zeros(2, np.int32)
 
     def add(self, frame: int, face: TrackedFace) -> None:
         self.person.append(face.person)
@@ -108,7 +110,7 @@ class _Rows:
         _, numbered = np.unique(person[order], return_inverse=True)
         return VideoFaces(
             numbered.astype(np.int32), frame[order], numbers[order, :4],
-            numbers[order, 4:].reshape(-1, LANDMARKS, 2), detected[order],
+            numbers[order, 4:].reshape(-1, LANDMARKS, 2), detected[order], self.size,
         )  # fmt: skip
 
 
@@ -126,6 +128,7 @@ def find_faces(
     def images() -> Iterator[np.ndarray]:
         for number, image in frames:
             waiting.append(number)
+            rows.size = np.array(image.shape[1::-1], np.int32)
             yield image
 
     rows, shown = _Rows(), array("i")
@@ -163,5 +166,5 @@ def _close_gaps(faces: VideoFaces, shown: np.ndarray) -> VideoFaces:
     detected = np.concatenate([faces.detected, np.zeros(len(first), bool)])
     return VideoFaces(
         person[order], frame[order], between(faces.box)[order],
-        between(faces.landmarks)[order], detected[order],
+        between(faces.landmarks)[order], detected[order], faces.size,
     )  # fmt: skip
