@@ -19,6 +19,7 @@ NO_TENSORFLOW = ("kaffect", "kaffect.labels", "kaffect.errors", "kaffect.config"
 
 # These write into a folder that kaffect.files renames into place when it is complete.
 INSIDE_AN_ATOMIC_FOLDER = {
+    "kaffect/data/detection/video_faces.py",
     "kaffect/data/prepare_stills.py",
     "kaffect/data/shards.py",
     "kaffect/data/synthetic/tree.py",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data.faces import CropRule, read_boxes
+from kaffect.data.faces import ALIGNED, CropRule, read_boxes, similarity
 from kaffect.errors import AnnotationError, ConfigError, VideoError
 
 HEADER = "frame,left,top,right,bottom"
@@ -109,3 +109,43 @@ def test_bad_header_of_boxes(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="wrong header") as caught:
         read_boxes(path)
     assert caught.value.line == 1
+
+
+def turned(
+    points: np.ndarray, angle: float, scale: float, shift: tuple[float, float]
+) -> np.ndarray:
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    return points @ np.array([[c, s], [-s, c]]) + shift
+
+
+def test_similarity_finds_a_known_turn() -> None:
+    points = np.random.default_rng(0).normal(size=(5, 2))
+    matrix = similarity(points, turned(points, 0.7, 2.5, (3, -4)))
+    c, s = 2.5 * np.cos(0.7), 2.5 * np.sin(0.7)
+    np.testing.assert_allclose(matrix, [[c, -s, 3], [s, c, -4]], atol=1e-12)
+
+
+@pytest.mark.parametrize("angle,scale", [(0.0, 1.0), (0.6, 1.0), (-0.9, 0.5), (0.3, 3.3)])
+def test_alignment_brings_landmarks_to_their_places(angle: float, scale: float) -> None:
+    """Each landmark is a coloured blob; after alignment it is where `ALIGNED` says."""
+    rule = CropRule(mode="5-point")
+    marks = turned(ALIGNED * 96 - 48, angle, scale, (300, 260))
+    image = np.zeros((520, 600, 3), np.uint8)
+    ys, xs = np.mgrid[:520, :600]
+    for number, (x, y) in enumerate(marks):
+        near = (xs - x) ** 2 + (ys - y) ** 2 < (4 * scale) ** 2
+        image[near] = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255)][number]
+    crop = rule.apply(image, np.array([0, 0, 9, 9]), marks).astype(int)
+    colours = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255)])
+    for colour, place in zip(colours, ALIGNED * 96 - 0.5):
+        distance = np.abs(crop - colour).sum(axis=-1)
+        found = np.argwhere(distance < 200).mean(axis=0)[::-1]
+        assert np.abs(found - place).max() < 0.9
+
+
+def test_alignment_without_landmarks_is_refused() -> None:
+    rule = CropRule(mode="5-point")
+    for points in (None, np.full((5, 2), np.nan)):
+        with pytest.raises(ConfigError, match="needs the landmarks"):
+            rule.apply(ramp(100, 100), np.array([0, 0, 50, 50]), points)
+    assert CropRule.from_dict(rule.to_dict()) == rule

@@ -88,7 +88,7 @@ class HaarDetector(FaceDetector):
                 ),
                 float(count / (count + 10)),
             )
-            for (x, y, width, height), count in zip(squares, counts)
+            for (x, y, width, height), count in zip(np.asarray(squares).tolist(), counts)
         ]
         # OpenCV's threads give them in any order.
         return sorted(found, key=lambda d: (-d.score, d.box))

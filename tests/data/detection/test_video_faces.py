@@ -1,0 +1,81 @@
+"""Whole videos: nobody is lost at the start, short gaps are closed (Section III-E)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaffect.data.detection import overlap
+from kaffect.data.detection.video_faces import VideoFaces, find_faces
+from kaffect.errors import ArtifactError
+
+from .scenes import Actor, Knowing, Scene
+
+
+def numbered(scene: Scene) -> list[tuple[int, np.ndarray]]:
+    return [(2 * n + 1, image) for n, image in enumerate(scene.images())]
+
+
+def boxes_of(faces: VideoFaces, person: int) -> dict[int, np.ndarray]:
+    mine = faces.of(person)
+    return dict(zip(mine.frame.tolist(), mine.box))
+
+
+def test_frames_before_the_first_look_are_filled() -> None:
+    """Somebody enters at frame 12; the detector looks at 15 and believes at 18."""
+    scene = Scene([Actor("red", lambda n: (60 + n, 60) if n >= 12 else None)], 40)
+    faces = find_faces(numbered(scene), Knowing(scene.visible))
+    assert faces.people == 1 and faces.size.tolist() == [240, 160]
+    found = boxes_of(faces, 0)
+    assert sorted(found) == [2 * n + 1 for n in range(12, 40)]
+    for n in range(12, 40):
+        assert overlap(found[2 * n + 1], scene.actors[0].box(n) or (0, 0, 1, 1)) > 0.7
+
+
+def test_a_short_gap_is_closed_and_a_long_one_is_not() -> None:
+    def path(n: int) -> tuple[float, float] | None:
+        return None if 30 <= n < 36 or 70 <= n < 110 else (60 + n / 2, 60)
+
+    scene = Scene([Actor("red", path)], 140)
+    faces = find_faces(numbered(scene), Knowing(scene.visible))
+    assert faces.people == 1
+    found = boxes_of(faces, 0)
+    for n in range(30, 36):
+        middle = (found[2 * n + 1][0] + found[2 * n + 1][2]) / 2
+        assert abs(middle - (60 + n / 2)) < 4
+    assert not any(2 * n + 1 in found for n in range(75, 110))
+
+
+def test_who_was_never_believed_is_left_out_and_numbers_close_up() -> None:
+    scene = Scene([Actor("blue", lambda n: (180, 70))], 40)
+    wrong = (20.0, 20.0, 56.0, 64.0)
+
+    def answer(n: int) -> list[tuple[float, float, float, float]]:
+        return [wrong] if n == 0 else scene.visible(n)
+
+    faces = find_faces(numbered(scene), Knowing(answer))
+    assert faces.people == 1 and np.all(faces.person == 0)
+    assert np.all(np.diff(faces.frame) > 0)
+
+
+def test_nobody() -> None:
+    faces = find_faces(numbered(Scene([], 12)), Knowing(lambda n: []))
+    assert faces.people == 0 and faces.box.shape == (0, 4)
+    assert find_faces([], Knowing(lambda n: [])).people == 0
+
+
+def test_files_come_back_and_foreign_ones_are_refused(tmp_path: Path) -> None:
+    scene = Scene([Actor("red", lambda n: (60 + n, 60))], 20)
+    faces = find_faces(numbered(scene), Knowing(scene.visible))
+    faces.save(tmp_path / "f")
+    loaded = VideoFaces.load(tmp_path / "f")
+    for name in VideoFaces.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(faces, name))
+    again = find_faces(numbered(scene), Knowing(scene.visible, batch=4))
+    again.save(tmp_path / "g")
+    assert (tmp_path / "f").read_bytes() == (tmp_path / "g").read_bytes()
+    (tmp_path / "f").write_bytes(b"PK")
+    with pytest.raises(ArtifactError):
+        VideoFaces.load(tmp_path / "f")
