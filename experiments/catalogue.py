@@ -15,6 +15,10 @@ PROFILE_NAMES = ("smoke", "demo", "paper")
 # name -> (what it is, module and function that runs it); modules load on use, so
 # that --help and a mistyped name answer at once.
 TABLES: dict[str, tuple[str, str]] = {
+    "I": ("the part annotated for Action Units", "experiments.data_statistics:run_table"),
+    "II": ("sample frames with their labels", "experiments.data_statistics:run_table"),
+    "III": ("frames with each Action Unit", "experiments.data_statistics:run_table"),
+    "IV": ("the part annotated for expressions", "experiments.data_statistics:run_table"),
     "V": ("generator, 32x32", "experiments.gan_tables:print_layers"),
     "VI": ("discriminator, 32x32", "experiments.gan_tables:print_layers"),
     "VII": ("generator, 96x96", "experiments.gan_tables:print_layers"),
@@ -29,6 +33,10 @@ TABLES: dict[str, tuple[str, str]] = {
     "A5": ("second study: initialisation, augmentation, losses", "experiments.affwild2:run_table"),
 }
 FIGURES: dict[str, tuple[str, str]] = {
+    "1": ("faces in the valence-arousal plane, and AUs", "experiments.data_statistics:run_figure"),
+    "2": ("valence and arousal of the AU videos", "experiments.data_statistics:run_figure"),
+    "3": ("histogram of the expressions", "experiments.data_statistics:run_figure"),
+    "4": ("valence and arousal, expression videos", "experiments.data_statistics:run_figure"),
     "5": ("the VGGFACE-GRU-attention network", "experiments.figures:figure_5"),
     "6": ("all training subjects of the Action Unit videos", "experiments.gan_figures:figure_6"),
     "7": ("faces that the GAN of Table IX generates", "experiments.gan_figures:figure_7"),

@@ -1,4 +1,4 @@
-"""What the paper reports, typed once from its tables (III, IX, X, XI) and Sections I to III.
+"""What the paper reports, typed once from its tables (I to IV, IX to XI) and Sections I to III.
 
 Serves every comparison "paper | ours". The figures are those printed, but for
 the two F1 columns of Table XI, whose headers are swapped there. Each error of
@@ -107,6 +107,16 @@ def rows(table: str) -> list[ReferenceRow]:
 def action_unit_frames() -> dict[str, int]:
     """Table III: frames in which each Action Unit is active."""
     return {record["action_unit"]: int(record["frames"]) for record in _read("table_iii.csv")}
+
+
+def attributes(table: str) -> dict[str, str]:
+    """Table I or IV: attribute -> value, as printed."""
+    return {r["attribute"]: r["value"] for r in _read(f"table_{table.lower()}.csv")}
+
+
+def sample_frames() -> list[dict[str, str]]:
+    """Table II: image, valence, arousal and the active Action Units."""
+    return _read("table_ii.csv")
 
 
 def splits() -> list[Split]:

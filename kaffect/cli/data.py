@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kaffect.cli import data_annotators, data_check, data_split
+from kaffect.cli import data_annotators, data_check, data_split, data_statistics
 from kaffect.errors import ConfigError
 from kaffect.labels import LABEL_SPACES
 
@@ -52,6 +52,7 @@ def register(commands: Any) -> None:
     data_check.register(actions)
     data_annotators.register(actions)
     data_split.register(actions)
+    data_statistics.register(actions)
 
 
 def render_data(options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from kaffect.data.anomalies import Findings
 from kaffect.data.discovery import box_file
 from kaffect.data.faces import read_boxes
+from kaffect.data.samples import EVERY_FRAME
 from kaffect.data.video import VideoReader
 from kaffect.errors import AnnotationError, VideoError
 
@@ -87,7 +88,7 @@ def check_videos(root: Path, jobs: Iterable[Job], findings: Findings) -> int:
 def _check_video(
     root: Path, video: Path, tracks: list[Job], pictures: _Pictures, findings: Findings
 ) -> int:
-    reader = VideoReader(video)
+    reader = VideoReader(video, EVERY_FRAME)
     size, last = (0, 0), 0
     try:
         for frame in reader:

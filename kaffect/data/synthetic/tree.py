@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kaffect.data.synthetic.annotators import ANNOTATORS
 from kaffect.data.synthetic.config import SPLIT_FOLDERS, SyntheticConfig
 from kaffect.data.synthetic.encode import write_mp4
 from kaffect.data.synthetic.plan import VideoPlan, make_plan
@@ -155,6 +156,7 @@ def write_tree(
                 "videos": len(plan),
                 "tracks": sum(len(video.tracks) for video in plan),
                 "frames": sum(frames.values()),
+                "annotators": ANNOTATORS,
             },
         )
     return root
