@@ -11,7 +11,6 @@ from PIL import Image
 
 from experiments.affwild2_row import FrameRun
 from experiments.pictures import picture_faces
-from kaffect.data.pipeline import labelled_rows
 from kaffect.evaluation.curves import curves_figure, histogram_figure
 from kaffect.files import atomic_write
 from kaffect.training.summaries import RunSummaries, figure_pixels
@@ -34,11 +33,8 @@ def draw_run(
         pixels = figure_pixels(figure)
         write_png(folder / f"{name}-{kind}.png", pixels)
         summaries.pixels(step, kind, pixels)
-    index = run.source.split(run.source.scored_split)
-    shown = index.with_rows(labelled_rows(index))
-    rows = shown.rows[np.linspace(0, len(shown.rows) - 1, min(18, len(shown.rows))).astype(int)]
-    part = index.with_rows(np.unique(rows))
-    picture_faces(summaries, step, part, run.answers(part), run.config.loss.tasks)
+    scored = run.scored
+    picture_faces(summaries, step, scored.index, scored.answers, run.config.loss.tasks)
 
 
 def histograms(run: FrameRun) -> dict[str, Figure]:

@@ -33,6 +33,15 @@ from kaffect.training.summaries import RunSummaries
 WARP_SETTINGS = ("flip", "rotation", "zoom", "shift", "brightness", "contrast", "erase")
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The frames that a row is scored on, what its network says of them, and where units begin."""
+
+    index: FrameIndex
+    answers: Predictions
+    thresholds: float | np.ndarray
+
+
 @dataclass
 class FrameRun:
     """A network being trained for one row: its frames, its steps and what it answers."""
@@ -44,6 +53,7 @@ class FrameRun:
     validation: FrameIndex = field(init=False)
     trainer: FrameTrainer = field(init=False)
     predict: Callable[[tf.Tensor], Mapping[str, tf.Tensor]] = field(init=False)
+    scored: Scored = field(init=False)
 
     def __post_init__(self) -> None:
         config, space = self.config, self.source.prepared.label_space
@@ -155,7 +165,8 @@ def run_row(
     answers = run.answers(run.validation)
     thresholds = run.thresholds(answers)
     index = source.split(source.scored_split)
-    metrics = run.scores(index, run.answers(index), thresholds)
+    run.scored = Scored(index, run.answers(index), thresholds)
+    metrics = run.scores(index, run.scored.answers, thresholds)
     summaries.scalars(progress.step, source.scored_split, metrics)
     best = next(look for look in progress.history if look["step"] == progress.best_step)
     look = run.schedule.evaluate_every

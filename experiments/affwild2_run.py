@@ -13,14 +13,16 @@ from experiments.affwild2 import STILLS_SUFFIX, FramePlan
 from experiments.affwild2_definitions import FrameRow
 from experiments.affwild2_pictures import draw_run
 from experiments.affwild2_report import baselines, report
-from experiments.affwild2_row import run_row
+from experiments.affwild2_row import FrameRun, run_row
 from experiments.profiles import Profile
 from experiments.results import append_record, commit, finished_runs, now
 from experiments.sources import Source, open_source
 from kaffect.config import ModelConfig, PretrainConfig
 from kaffect.data.prepare_stills import prepare_stills
 from kaffect.data.records import PreparedData
+from kaffect.data.submissions import write_submission
 from kaffect.errors import DatasetError
+from kaffect.evaluation.submission import submissions
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
 from kaffect.training.frames_config import FrameConfig
@@ -129,6 +131,7 @@ class FrameTableRun:
             return
         draw_run(trained, part, self.folder / "pictures", name, row.label, summaries)
         summaries.close()
+        self._submit(trained, name)
         record = {
             **self.shared,
             **part,
@@ -144,6 +147,17 @@ class FrameTableRun:
         append_record(self.results, record)
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
         print(f"row {number:2d} seed {seed} ({row.label}): {shown}", flush=True)
+
+    def _submit(self, trained: FrameRun, name: str) -> None:
+        """Predictions in the challenges' format; a list of stills has no frames to count."""
+        if self.plan.data is not None and self.plan.data.suffix.lower() == STILLS_SUFFIX:
+            return
+        scored = trained.scored
+        found = submissions(
+            scored.index, scored.answers, trained.config.loss.tasks, scored.thresholds
+        )
+        for task, submission in found.items():
+            write_submission(self.folder / "submissions" / f"{name}-{task}.txt", submission)
 
     def run_baselines(self) -> None:
         """Constant predictors and linear probe, once for each data set."""

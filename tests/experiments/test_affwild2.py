@@ -14,6 +14,7 @@ from experiments import run
 from experiments.affwild2 import load_table
 from experiments.affwild2_definitions import FRAME_PROFILES
 from experiments.affwild2_report import study_figures
+from kaffect.data.submissions import read_submission
 from kaffect.evaluation.report_metrics import METRICS
 from kaffect.training.frames_config import FrameConfig
 from tests.data.drawing import build_tree
@@ -130,6 +131,9 @@ def test_the_joint_network_on_a_users_tree(joint: tuple[Path, Path]) -> None:
     assert record["images_seen"] == 64 and record["frames"]["train"] > 100
     for name in ("curves", "expressions", "units"):
         assert (out / "pictures" / f"row-09-seed-0-{name}.png").stat().st_size > 2000
+    for task in ("va", "expression", "au"):
+        submitted = read_submission(out / "submissions" / f"row-09-seed-0-{task}.txt", task)
+        assert submitted.incomplete({"c": 62}) == []
     report = (out / "table_a4.md").read_text()
     assert "0.221" in report and "study (Aff-Wild2)" in report and "no test set" in report
 

@@ -1,0 +1,75 @@
+"""Submissions: one row for every frame of the source, whatever its rate and its faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaffect.data.prepare import prepare_tree
+from kaffect.data.records import PreparedData
+from kaffect.data.submissions import read_submission, write_submission
+from kaffect.evaluation.submission import submissions
+from tests.data.drawing import FACELESS, build_tree
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder = tmp_path_factory.mktemp("submission")
+    tree = build_tree(folder / "tree")
+    return PreparedData.open(prepare_tree(tree, folder / "out", image_size=16, progress=False))
+
+
+def answers(index) -> dict[str, np.ndarray]:
+    """Valence says which source frame the row shows; the rest goes with it."""
+    shown = index.source_frame[index.rows]
+    return {
+        "valence_arousal": np.stack([shown / 100, np.full(len(shown), 7.0)], axis=1),
+        "expression_logits": np.eye(7)[shown % 7],
+        "action_unit_logits": np.where((shown % 2)[:, None] == np.ones(8), 3.0, 1.0),
+    }
+
+
+FRAMES = {"train": {"a": 50, "b_left": 40, "b_right": 40}, "validation": {"c": 62}}
+
+
+@pytest.mark.parametrize("split", FRAMES)
+def test_every_frame_has_its_row_and_is_read_back(data, split, tmp_path: Path):
+    index = data.split(split)
+    found = submissions(index, answers(index), ("va", "expression", "au"))
+    for task, submission in found.items():
+        assert submission.incomplete(FRAMES[split]) == []
+        write_submission(tmp_path / f"{task}.txt", submission)
+        again = read_submission(tmp_path / f"{task}.txt", task, FRAMES[split])
+        np.testing.assert_array_equal(again.values, submission.values)
+    assert (tmp_path / "va.txt").read_text().startswith("image_location,valence,arousal\n")
+
+
+def test_a_frame_takes_its_own_answer_or_the_nearest(data):
+    """30 fps: its own. 60 fps: of the frame shown next to it. Without a face: of a neighbour."""
+    index = data.split("train")
+    frames, values = submissions(index, answers(index), ("va",))["va"].of_track("a")
+    expected = np.arange(1, 51)
+    for frame in FACELESS:  # from 0
+        expected[frame] = {20: 20, 21: 20, 22: 24}[frame]
+    np.testing.assert_allclose(values[:, 0] * 100, expected, atol=1e-6)
+    assert (values[:, 1] == 1.0).all(), "clipped to the range of the labels"
+    index = data.split("validation")
+    frames, values = submissions(index, answers(index), ("va",))["va"].of_track("c")
+    assert np.abs(values[:, 0] * 100 - frames).max() < 1.001
+
+
+def test_thresholds_decide_units(data):
+    index = data.split("train")
+    one = submissions(index, answers(index), ("au",))["au"].values
+    assert one.all()
+    cut = np.array([0.9] * 4 + [0.5] * 4)  # sigmoid(1) = 0.73, sigmoid(3) = 0.95
+    two = submissions(index, answers(index), ("au",), cut)["au"].values
+    assert 0 < two[:, :4].mean() < 1 and two[:, 4:].all()
+
+
+def test_part_of_a_split(data):
+    index = data.split("train").for_partition("au")
+    found = submissions(index, answers(index), ("au",))["au"]
+    assert set(found.tracks.tolist()) == {"b_left", "b_right"}
