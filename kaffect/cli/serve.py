@@ -38,6 +38,14 @@ def register(commands: Any) -> None:
         help="change a limit (body_bytes, batch, time, image_pixels, concurrent, deadline, "
         "threads, ...); may be repeated",
     )  # fmt: skip
+    serve.add_argument(
+        "--demo", nargs="?", const="", metavar="NAME",
+        help="also offer a web page to try a model with camera or file (default: the first that "
+        "reads faces)",
+    )  # fmt: skip
+    serve.add_argument(
+        "--detector", default="haar", help="face detector of the page; default: %(default)s"
+    )
     serve.set_defaults(run=serve_models)
 
 
@@ -65,17 +73,39 @@ def serve_models(options: argparse.Namespace) -> int:
         servables += folders.load(name, path, options.newest_only)
         print(f"loaded {name}: {path}", flush=True)
     address = Address(options.host, options.rest_port, options.grpc_port)
-    server = RunningServer(Engine(Models(servables), limits), address)
+    models = Models(servables)
+    server = RunningServer(Engine(models, limits), address)
+    if options.demo is not None:
+        _add_demo(server, models, options)
     if options.host not in ("127.0.0.1", "localhost", "::1"):
         print(f"note: {options.host} is reachable by others, and there is no password", flush=True)
-    asyncio.run(serve_until_signal(server, _announcement(options.host)))
+    asyncio.run(serve_until_signal(server, _announcement(options)))
     return 0
 
 
-def _announcement(host: str) -> str:
-    shown = f"[{host}]" if ":" in host else host
+def _add_demo(server: Any, models: Any, options: argparse.Namespace) -> None:
+    from kaffect.serving.demo.sessions import Sessions
+    from kaffect.serving.demo.site import DemoSite
+    from kaffect.serving.demo.tracked import demo_model
+    from kaffect.serving.server.rest import RestApi
+
+    reading = [n for n in models.names if models.get(n).keep.kind in ("sequences", "frames")]
+    name = options.demo or (reading[0] if reading else "")
+    if name not in reading:
+        raise ConfigError(expected_received("--demo: a model that reads faces", reading, name))
+    servable = models.get(name)
+    model = demo_model(servable.keep, name, servable.version, options.detector)
+    sessions = Sessions(model, metrics=server.engine.metrics)
+    server.handler = DemoSite(RestApi(server.engine), sessions, model, options.host)
+    server.before_close = sessions.close
+
+
+def _announcement(options: argparse.Namespace) -> str:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    page = f"page to try it: http://{host}:{{rest}}/demo\n" if options.demo is not None else ""
     return (
-        f"serving: REST http://{shown}:{{rest}}/v1/models, gRPC {shown}:{{grpc}}; " "Ctrl-C ends it"
+        f"{page}serving: REST http://{host}:{{rest}}/v1/models, gRPC {host}:{{grpc}}; "
+        "Ctrl-C ends it"
     )
 
 

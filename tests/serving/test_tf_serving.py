@@ -98,3 +98,11 @@ def test_the_container_sees_the_files_that_are_written(tmp_path: Path) -> None:
     assert f'"{tmp_path}:/models:ro"' in command
     for name in tf_serving.CONFIG_FILES:
         assert f"=/models/{name}" in command
+
+
+def test_the_documented_command_is_the_one_that_is_printed() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "serving.md").read_text().replace("\\\n", "")
+    documented = next(line for line in page.splitlines() if line.startswith("docker run"))
+    printed = tf_serving.container_command(root / "saved_models")
+    assert documented.replace("$PWD", str(root)).split() == printed.split()

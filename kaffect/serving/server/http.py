@@ -97,11 +97,8 @@ def _guarded(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except RequestError as error:
-            response = error_response(error)
-            if not request.content.at_eof():
-                # What is left of the body is not read as the next request.
-                response.force_close()
-            return response
+            # aiohttp skips what is left of the body, or closes: it never becomes the next request.
+            return error_response(error)
 
     return guarded
 

@@ -49,18 +49,18 @@ def model(reader: Any = BrightnessReader) -> DemoModel:
 
 @contextlib.contextmanager
 def running(
-    models: Any, limits: SessionLimits | None = None, reader: Any = BrightnessReader
+    models: Any, limits: SessionLimits | None = None, demo: DemoModel | None = None
 ) -> Iterator[tuple[RunningServer, Sessions]]:
     """A server with the demo page."""
-    engine_of: dict[str, Any] = {}
+    shown = demo or model()
+    made: list[Sessions] = []
 
     def handler(engine: Engine) -> tuple[Any, Any]:
-        sessions = Sessions(model(reader), limits, engine.metrics)
-        engine_of["sessions"] = sessions
-        return DemoSite(RestApi(engine), sessions, model(reader), "127.0.0.1"), sessions.close
+        made.append(Sessions(shown, limits, engine.metrics))
+        return DemoSite(RestApi(engine), made[0], shown, "127.0.0.1"), made[0].close
 
     with served.running(models, demo=handler) as server:
-        yield server, engine_of["sessions"]
+        yield server, made[0]
 
 
 def nobody_left(sessions: Sessions, seconds: float = 10.0) -> bool:

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
+from kaffect.data.synthetic.people import sample_person
+from kaffect.data.synthetic.portrait import portrait
+from kaffect.serving.demo.tracked import demo_model
+from kaffect.serving.loading import Export
 from tests.serving.demo import browser, served_demo
 
 pytestmark = pytest.mark.skipif(
@@ -21,15 +26,18 @@ STATUS = "document.getElementById('status').dataset.state"
 LABEL = "document.querySelector('.bar.first .name')?.textContent"
 
 
-def in_browser(server: Any, clip: Path, steps: Callable[[Any], Awaitable[None]]) -> list[str]:
+def in_browser(
+    server: Any,
+    clip: Path,
+    steps: Callable[[Any], Awaitable[None]],
+    title: str = "tiny, version 2",
+) -> list[str]:
     """Open the page, do the steps; give what the page asked for. It must not complain."""
 
     async def visit() -> list[str]:
         async with browser.tab(clip) as page:
             await page.open(f"http://127.0.0.1:{server.rest_port}/demo")
-            await page.wait_for(
-                "document.getElementById('model').textContent === 'tiny, version 2'"
-            )
+            await page.wait_for(f"document.getElementById('model').textContent === '{title}'")
             await steps(page)
             assert page.complaints() == []
             requested: list[str] = page.requested()
@@ -99,3 +107,30 @@ def test_a_file_is_read_and_a_broken_one_is_told(tiny_models: Any, tmp_path: Pat
 
     with served_demo.running(tiny_models) as (server, _):
         in_browser(server, clip, steps)
+
+
+def write_portraits(path: Path) -> Path:
+    """A drawn person who begins to smile, as MJPEG."""
+    person = sample_person(np.random.default_rng(3), "female")
+    with open(path, "wb") as out:
+        for smile in np.linspace(0, 1, 10):
+            frame = portrait(person, {"AU12": float(smile)}, size=(320, 240))
+            out.write(cv2.imencode(".jpg", frame[..., ::-1])[1].tobytes())
+    return path
+
+
+def test_a_real_export_with_a_real_detector(
+    tiny_models: Any, sequence_export: Export, tmp_path: Path
+) -> None:
+    """The whole way: camera, detector, tracker, crop, recurrent network, page."""
+    demo = demo_model(sequence_export, "narrow", 1)
+
+    async def steps(page: Any) -> None:
+        await page.evaluate("document.getElementById('camera').click()")
+        await page.wait_for(f"{FRAMES} >= 5 && document.querySelectorAll('.bar').length === 7", 60)
+        title = await page.evaluate("document.querySelector('.person h2').textContent")
+        assert title.startswith("person 1valence ")
+        await page.evaluate("document.getElementById('stop').click()")
+
+    with served_demo.running(tiny_models, demo=demo) as (server, _):
+        in_browser(server, write_portraits(tmp_path / "camera.mjpeg"), steps, "narrow, version 1")

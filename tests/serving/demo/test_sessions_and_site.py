@@ -220,7 +220,7 @@ def test_a_failing_reader_tells_nothing(tiny_models: Any) -> None:
             answer: dict[str, Any] = await socket.receive_json(timeout=10)
             return answer
 
-    with served_demo.running(tiny_models, reader=Broken) as (server, _):
+    with served_demo.running(tiny_models, demo=served_demo.model(Broken)) as (server, _):
         answer = talk(server, steps)
     assert answer == {"type": "error", "error": "The server failed; its log says why"}
 

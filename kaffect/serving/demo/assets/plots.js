@@ -209,5 +209,10 @@ function personElement(face, labels) {
     row.append(element("span", "name", labels[index]), track, shown);
     box.append(row);
   });
+  const units = Object.entries(face.action_units).filter(([, value]) => value >= 0.5);
+  if (units.length) {
+    const text = units.map(([name, value]) => `${name} ${Math.round(100 * value)} %`).join(", ");
+    box.append(element("p", "quiet", `Action Units: ${text}`));
+  }
   return box;
 }
