@@ -6,6 +6,7 @@ depends on the video, its annotation and the settings only.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from kaffect.data.prepare_settings import PrepareSettings
 from kaffect.data.track_frames import TrackFaces, TrackJob, write_tracks
 from kaffect.data.track_people import choose_people
 from kaffect.data.video import VideoReader
+from kaffect.files import stable_hash
 
-_detectors = threading.local()
+_lock = threading.Lock()
+_idle: dict[str, list[FaceDetector]] = {}
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ class VideoJob:
     ) -> VideoFaces:
         if path.is_file():
             return VideoFaces.load(path)
-        detector = _detector(settings)
-        found = find_faces(self._source_frames(settings, progress), detector, settings.tracker)
+        with _borrowed(settings) as detector:
+            found = find_faces(self._source_frames(settings, progress), detector, settings.tracker)
         found.save(path)
         return found
 
@@ -112,13 +115,21 @@ class VideoJob:
         progress(reader.decoded - told)
 
 
-def _detector(settings: PrepareSettings) -> FaceDetector:
-    """One detector for each thread: cascades and networks keep a state while they look."""
-    key = (settings.detector, str(settings.detector_model))
-    if getattr(_detectors, "key", None) != key:
-        _detectors.made = create_detector(settings.detector or "", settings.detector_model)
-        _detectors.key = key
-    return _detectors.made
+@contextlib.contextmanager
+def _borrowed(settings: PrepareSettings) -> Iterator[FaceDetector]:
+    """A detector for the block alone: cascades and networks keep a state while they look.
+
+    It is kept for the next video; to load a network takes longer than a short video.
+    """
+    key = stable_hash([settings.detector, str(settings.detector_model)])
+    with _lock:
+        idle = _idle.setdefault(key, [])
+        detector = idle.pop() if idle else None
+    if detector is None:
+        detector = create_detector(settings.detector or "", settings.detector_model)
+    yield detector
+    with _lock:  # not after an error: who knows what state it is in
+        idle.append(detector)
 
 
 def _faces_of(found: VideoFaces, person: int | None, aligned: bool) -> TrackFaces:

@@ -57,7 +57,7 @@ def detector(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Knowing:
     knowing = WithPoints(scene.visible, score=0.99)
     for module in (prepare_settings, video_job):
         monkeypatch.setattr(module, "create_detector", lambda *_: knowing)
-    monkeypatch.setattr(video_job, "_detectors", type("", (), {})())
+    monkeypatch.setattr(video_job, "_idle", {})
     return knowing
 
 

@@ -191,6 +191,41 @@ def test_damage_is_an_error_or_a_wrong_count(tmp_path: Path, codec: str) -> None
     assert refused >= 6
 
 
+def overwrite(path: Path, tag: bytes, offset: int, value: int) -> None:
+    """Write a 32-bit number behind a tag of the file's header."""
+    data = bytearray(path.read_bytes())
+    start = data.index(tag) + offset
+    data[start : start + 4] = struct.pack("<I", value)
+    path.write_bytes(data)
+
+
+def test_a_header_without_a_rate(tmp_path: Path) -> None:
+    """0 frames a second in an AVI header: the decoder's time stamps count, or it is refused."""
+    path = write_video(tmp_path / "v.avi", map(draw, range(12)), 30)
+    overwrite(path, b"avih", 8, 0)
+    assert [read_number(f.image) for f in VideoReader(path)] == list(range(12))
+    overwrite(path, b"strh", 8 + 24, 0)
+    try:
+        shown = [read_number(f.image) for f in VideoReader(path)]
+    except VideoError as error:
+        assert str(path) in str(error)
+    else:
+        assert set(shown) == set(range(12))
+
+
+def test_a_header_that_promises_more_frames(tmp_path: Path) -> None:
+    """What was decoded is counted: 12, whatever the header says of 98."""
+    path = write_video(tmp_path / "v.avi", map(draw, range(12)), 30)
+    overwrite(path, b"avih", 8 + 16, 98)
+    overwrite(path, b"strh", 8 + 32, 98)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames == 98
+    reader = VideoReader(path)
+    assert len(list(reader)) == reader.decoded == 12
+    with pytest.raises(VideoError, match="12 frames were decoded, .* 98"):
+        check_length(path, reader.decoded, Path("v.txt"), 98)
+
+
 def test_lengths_are_compared_with_both_counts_named(tmp_path: Path) -> None:
     video, labels = Path("videos/a.mp4"), Path("annotations/a.txt")
     check_length(video, 100, labels, 101)

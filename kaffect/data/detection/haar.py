@@ -47,7 +47,7 @@ class HaarDetector(FaceDetector):
 
     def __init__(
         self,
-        longest_side: int = 640,
+        longest_side: int = 480,
         scale_step: float = 1.1,
         neighbours: int = 4,
         smallest: float = 0.08,
