@@ -18,6 +18,8 @@ from kaffect.errors import DatasetError
 from kaffect.evaluation.dataset_report import PaperValues
 from kaffect.files import write_text
 
+EMBEDDED = "synthetic Aff-Wild"
+
 
 def paper_values() -> PaperValues:
     """Tables I, III and IV of the paper."""
@@ -90,4 +92,4 @@ def _open(options: argparse.Namespace) -> tuple[DataTree, Statistics]:
     tree = DataTree.open(root)
     for note in tree.missing:
         print(f"note: {note}")
-    return tree, describe(tree, None if options.data is not None else "synthetic Aff-Wild")
+    return tree, describe(tree, None if options.data is not None else EMBEDDED)

@@ -12,7 +12,9 @@ from kaffect.errors import ConfigError, expected_received
 def register(actions: Any) -> None:
     """Add the commands to `kaffect data`."""
     statistics = actions.add_parser("statistics", help="tables, figures and a data card of a tree")
-    statistics.add_argument("tree", type=Path, help="data tree: videos/, annotations/, ...")
+    statistics.add_argument(
+        "tree", type=Path, nargs="?", help="data tree; without it the embedded synthetic data"
+    )
     statistics.add_argument("--out", type=Path, required=True, help="folder; must not exist")
     statistics.add_argument("--seed", type=int, default=0, help="of the frames that are shown")
     statistics.set_defaults(run=write_statistics)
@@ -29,14 +31,18 @@ def register(actions: Any) -> None:
 
 def write_statistics(options: argparse.Namespace) -> None:
     """`kaffect data statistics`."""
-    from experiments.data_statistics import paper_values
+    from experiments.data_statistics import EMBEDDED, paper_values
+    from experiments.profiles import PROFILES
+    from experiments.sources import embedded_tree
     from kaffect.data.tree import DataTree
     from kaffect.evaluation.dataset_report import tables_of, write_dataset_report
 
     if options.out.exists():
         raise ConfigError(f"{options.out}: exists already; name a folder that does not")
     paper = paper_values()
-    statistics = write_dataset_report(DataTree.open(options.tree), options.out, paper, options.seed)
+    tree = DataTree.open(options.tree or embedded_tree(PROFILES["demo"]))
+    name = None if options.tree is not None else EMBEDDED
+    statistics = write_dataset_report(tree, options.out, paper, options.seed, name)
     for table in tables_of(statistics, paper).values():
         print(table.text() + "\n")
     print(f"data card: {options.out / 'data_card.html'}; statistics.md, .json and PNG beside it")

@@ -113,7 +113,8 @@ class DataTree:
             raise DatasetError(
                 f"{root}: training and evaluation would share people or pictures: "
                 + "; ".join(shared)
-                + ". Move the annotation files so that each is in one split only"
+                + ". Move the annotation files so that each is in one split only, or make a new "
+                "partition with `kaffect data split`"
             )
         notes = _missing(tracks, videos, subjects)
         if unused:
@@ -194,7 +195,11 @@ def _track(
     by_split = {split: path for (_, split), path in files.items()}
     if len(by_split) > 1:
         listed = ", ".join(f"{path} ({split})" for split, path in sorted(by_split.items()))
-        raise DatasetError(f"{root}: track {name!r} is in more than one split: {listed}")
+        raise DatasetError(
+            f"{root}: track {name!r} is in more than one split: {listed}. A network that learns "
+            "all tasks would be scored on what it was trained on; `kaffect data split` makes one "
+            "partition for all tasks"
+        )
     video = video_of(name, videos)
     if video is None:
         suffixes = ", ".join(VIDEO_SUFFIXES)

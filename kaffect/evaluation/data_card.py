@@ -14,7 +14,7 @@ from kaffect.evaluation.dataset_tables import TextTable
 
 _STYLE = """
 :root { color-scheme: light; }
-body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; background: #fff; color: #1c1f23;
+body { margin: 0 auto; max-width: 76rem; padding: 1.5rem; background: #fff; color: #1c1f23;
   font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }

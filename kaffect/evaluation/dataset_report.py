@@ -143,14 +143,21 @@ def _va(sample: Sample, column: int) -> str:
 
 
 def write_dataset_report(
-    tree: DataTree, out: str | Path, paper: PaperValues | None, seed: int = 0
+    tree: DataTree,
+    out: str | Path,
+    paper: PaperValues | None,
+    seed: int = 0,
+    name: str | None = None,
 ) -> Statistics:
     """Write `out`: statistics.md and .json, a PNG for each figure, data_card.html.
+
+    Args:
+        seed: of the frames that are shown; name: of the data, by default the folder's.
 
     Raises:
         AnnotationError, VideoError: the tree cannot be read.
     """
-    statistics = describe(tree)
+    statistics = describe(tree, name)
     tables = tables_of(statistics, paper)
     drawn = figures_of(statistics)
     pictures = [("random frames", figures.sample_grid(

@@ -17,8 +17,10 @@ import pytest
 from kaffect.cli import main
 from kaffect.data.anomalies import KINDS, Findings, printable
 from kaffect.data.check import check_tree
-from kaffect.data.split_tree import read_partition
-from kaffect.errors import AnnotationError
+from kaffect.data.experts import read_experts
+from kaffect.data.split_tree import read_partition, split_tree
+from kaffect.data.tree import DataTree
+from kaffect.errors import AnnotationError, DatasetError
 from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8
 
 from .drawing import HEADERS, draw, write_labels, write_video
@@ -413,6 +415,9 @@ def test_200_hostile_names_open_nothing_outside(tree: Path) -> None:
     sys.addaudithook(lambda e, a: OPENED.append(str(a[0])) if e in ("open", "os.scandir") else None)
     OPENED.clear()
     report = check_tree(tree)
+    for opening in (DataTree.open, lambda root: split_tree(root, (2, 1)), read_experts):
+        with pytest.raises((AnnotationError, DatasetError)):
+            opening(tree)
     seen = [os.path.realpath(name) for name in OPENED if os.path.isabs(name)]
     inside = [name for name in seen if name.startswith(f"{os.path.realpath(tree)}/")]
     assert len(inside) > 10, "the witness saw nothing"
