@@ -55,6 +55,22 @@ def fixed_encoder(config: RunConfig, source: Source, policy: str) -> Encoder:
     )
     if config.pretrain.steps == 0:
         return Encoder(network, origin)
+    progress = train_encoder(network, config, source, policy, _key(config, source, policy))
+    return Encoder(
+        network, f"{origin}; trained on single frames, step {progress.best_step}", progress
+    )
+
+
+def train_encoder(
+    network: keras.Model, config: RunConfig, source: Source, policy: str, key: str
+) -> Progress:
+    """Train `network` on single frames by way of heads that are thrown away afterwards.
+
+    Args:
+        network: uint8 frames to features; gets the weights that are best on validation.
+        config: its `pretrain`, `train` and dropout.
+        key: names all that the result depends on; a training of that key is reused.
+    """
     space = source.prepared.label_space
     frames = frame_classifier(
         network,
@@ -63,14 +79,11 @@ def fixed_encoder(config: RunConfig, source: Source, policy: str) -> Encoder:
         dropout=config.model.dropout,
         seed=derived_seed(config.train.seed, "frame heads"),
     )
-    folder = home() / "encoders" / _key(config, source, policy)
+    folder = home() / "encoders" / key
     print(
         f"training the CNN on single frames ({config.pretrain.steps} steps) in {folder}", flush=True
     )
-    progress = _train_frames(frames, config, source, policy, CheckpointFolder(folder))
-    return Encoder(
-        network, f"{origin}; trained on single frames, step {progress.best_step}", progress
-    )
+    return _train_frames(frames, config, source, policy, CheckpointFolder(folder))
 
 
 def _key(config: RunConfig, source: Source, policy: str) -> str:

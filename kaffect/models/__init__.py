@@ -11,6 +11,7 @@ from kaffect.models.affwildnet import (
 )
 from kaffect.models.affwildnet_import import load_affwildnet
 from kaffect.models.dcgan96 import dcgan_discriminator, dcgan_generator
+from kaffect.models.face_features import face_features
 from kaffect.models.framewise import affect_resnet18
 from kaffect.models.layer_table import LayerRow, layer_table
 from kaffect.models.normalization import FusedBatchNormalization
@@ -29,6 +30,7 @@ __all__ = [
     "dcgan_discriminator",
     "dcgan_generator",
     "download_vggface_weights",
+    "face_features",
     "frame_classifier",
     "frame_encoder",
     "join",

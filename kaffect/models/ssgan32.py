@@ -27,7 +27,9 @@ GENERATOR = ((384, 2, 1), (128, 4, 2), (64, 4, 2), (3, 6, 2))
 DISCRIMINATOR = (64, 128, 256)
 
 
-def _recipe(style: str, seed: int | None) -> Recipe:
+def recipe(style: str, seed: int | None) -> Recipe:
+    """What Tables V and VI leave open."""
+
     def start(place_seed: int | None) -> keras.initializers.Initializer:
         return keras.initializers.TruncatedNormal(stddev=0.02, seed=place_seed)
 
@@ -60,14 +62,14 @@ def ssgan_generator(
     Returns:
         [batch, 100], uniform in [-1, 1] -> [batch, 32, 32, 3] in [-1, 1], float32.
     """
-    recipe = _recipe(style, seed)
+    blocks = recipe(style, seed)
     latent = keras.Input((LATENT,), name="latent")
     x = keras.layers.Reshape((1, 1, LATENT), name="reshape")(latent)
     for place, (channels, kernel, stride) in enumerate(GENERATOR[:-1], start=1):
         channels = scaled_channels(channels, width)
-        x = upsampling(x, recipe, place, channels, kernel, stride, "valid")
-        x = rectified(x, recipe, place)
-    x = upsampling(x, recipe, len(GENERATOR), *GENERATOR[-1], "valid")
+        x = upsampling(x, blocks, place, channels, kernel, stride, "valid")
+        x = rectified(x, blocks, place)
+    x = upsampling(x, blocks, len(GENERATOR), *GENERATOR[-1], "valid")
     return keras.Model(latent, to_image(x), name=name)
 
 
@@ -100,10 +102,10 @@ def ssgan_discriminator(
         [batch, 32, 32, 3] in [-1, 1] -> logits [batch, outputs], float32.
     """
     require_outputs(outputs)
-    recipe = _recipe(style, seed)
+    blocks = recipe(style, seed)
     image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
     x = image
     for place, channels in enumerate(DISCRIMINATOR, start=1):
-        x = downsampling(x, recipe, place, scaled_channels(channels, width), kernel=5)
-    logits = to_logits(x, recipe, outputs, place=len(DISCRIMINATOR) + 1)
+        x = downsampling(x, blocks, place, scaled_channels(channels, width), kernel=5)
+    logits = to_logits(x, blocks, outputs, place=len(DISCRIMINATOR) + 1)
     return keras.Model(image, logits, name=name)
