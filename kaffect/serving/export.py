@@ -148,7 +148,8 @@ def _write(
     _require_version(out)
     endpoints = graph.endpoints()
     traced = {
-        name: tf.function(function).get_concrete_function(**specs)
+        # Loops and conditions are written out: AutoGraph would only cost time.
+        name: tf.function(function, autograph=False).get_concrete_function(**specs)
         for name, (function, specs) in endpoints.items()
     }
     manifest = {
