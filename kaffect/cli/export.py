@@ -26,6 +26,9 @@ def register(commands: Any) -> None:
         default="float32",
         help="in which the graph computes",
     )
+    export.add_argument(
+        "--tflite", action="store_true", help="a TensorFlow Lite file too, one frame at a time"
+    )
     export.set_defaults(run=run_export)
 
 
@@ -46,6 +49,7 @@ def run_export(options: argparse.Namespace) -> None:
         which=options.which,
         part=options.part,
         precision=options.precision,
+        tflite=options.tflite,
         extras=tf_serving_extras(),
     )
     print(f"exported and checked: {path}")

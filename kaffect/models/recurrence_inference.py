@@ -68,6 +68,10 @@ class FoldedRecurrence(tf.Module):
         window = tf.transpose(first.window, [1, 0, 2])
         keys = tf.tensordot(window, weights.key, 1)
         first = first._replace(window=window)
+        if inputs.shape[1] == 1:
+            # No loop: faster, and converters for small machines take it.
+            output, last, _ = self._frame(weights, projected[0], first, keys)
+            return output[:, tf.newaxis], self._pack(last)
         steps, size = tf.shape(projected)[0], window.shape[2]
         outputs = tf.TensorArray(projected.dtype, steps, element_shape=[inputs.shape[0], size])
 
@@ -78,7 +82,6 @@ class FoldedRecurrence(tf.Module):
         _, last, _, outputs = tf.while_loop(
             lambda t, *_: t < steps, body, (0, first, keys, outputs), maximum_iterations=steps
         )
-        last = last._replace(window=tf.transpose(last.window, [1, 0, 2]))
         return tf.transpose(outputs.stack(), [1, 0, 2]), self._pack(last)
 
     def _frame(
@@ -103,6 +106,7 @@ class FoldedRecurrence(tf.Module):
         return State(hidden, *rest)
 
     def _pack(self, state: State) -> dict[str, Tensor]:
+        state = state._replace(window=tf.transpose(state.window, [1, 0, 2]))
         named = {f"state_hidden_{k}": h for k, h in enumerate(state.hidden)}
         rest = {"context": state.context, "window": state.window, "filled": state.filled}
         return {**named, **{f"state_{name}": value for name, value in rest.items()}}

@@ -21,6 +21,7 @@ from kaffect.serving.facts import Facts
 from kaffect.serving.gan_graph import DiscriminatorGraph, GeneratorGraph
 from kaffect.serving.golden import golden_pictures, write_golden
 from kaffect.serving.loading import ARTIFACT, SCHEMA, check_export
+from kaffect.serving.mobile import check_tflite, write_tflite
 from kaffect.serving.outputs import columns, served_outputs
 from kaffect.serving.recognition_graph import RESET_EVERY, FrameGraph, SequenceGraph
 from kaffect.training.gan_images import normalise, to_pixels
@@ -39,6 +40,7 @@ def export_model(
     outputs: Collection[str] | None = None,
     reset_every: int = RESET_EVERY,
     precision: str = "float32",
+    tflite: bool = False,
     extras: Iterable[Extra] = (),
 ) -> Path:
     """Export a recognition network.
@@ -52,6 +54,7 @@ def export_model(
         outputs: names of the model's outputs to serve; all by default.
         reset_every: frames after which `serving_default` starts anew.
         precision: under which policy the model was built, for the record.
+        tflite: write a TensorFlow Lite file for one frame at a time too (float32 only).
         extras: write more files into the export before it is sealed.
 
     Returns:
@@ -72,7 +75,9 @@ def export_model(
         golden = _frame_golden(graph, model)
         more = {"kind": "frames"}
     more |= {"picture_shape": list(graph.picture_shape), "precision": precision}
-    return _write(graph, Path(out), facts, more, golden, extras)
+    if tflite and precision != "float32":
+        raise ConfigError(expected_received("Precision with TensorFlow Lite", "float32", precision))
+    return _write(graph, Path(out), facts, more, golden, extras, tflite)
 
 
 def export_generator(
@@ -144,6 +149,7 @@ def _write(
     more: dict[str, Any],
     golden: tuple[Arrays, Arrays],
     extras: Iterable[Extra],
+    tflite: bool = False,
 ) -> Path:
     _require_version(out)
     endpoints = graph.endpoints()
@@ -175,6 +181,9 @@ def _write(
         # Only the variables: no part of Keras is needed where it is served.
         servable.parameters = _variables(traced.values())
         tf.saved_model.save(servable, str(folder), signatures=traced)
+        if tflite:
+            path = write_tflite(graph, servable.parameters, folder)
+            check_tflite(path, manifest, *golden)
         write_golden(folder, *golden)
         write_text(folder / CARD, model_card(facts, manifest))
         for extra in extras:

@@ -60,6 +60,10 @@ class FrameGraph(tf.Module):
         logits = self.model(self.prepare(images), training=False)
         return served_outputs({name: logits[name] for name in self.wanted})
 
+    def one_frame(self, images: Any) -> dict[str, Any]:
+        """`predict` without a loop, for one picture [1, h, w, 3] on a small machine."""
+        return self._outputs(images)
+
     def predict_encoded(self, images: Any) -> dict[str, Any]:
         """[batch] JPEG or PNG files -> outputs [batch, k]."""
         return self.predict(decode_crops(images, self.picture_shape))
@@ -156,6 +160,12 @@ class SequenceGraph(tf.Module):
     def stream(self, images: Any, **state: Any) -> dict[str, Any]:
         """One frame of each stream [batch, h, w, 3] and its state -> outputs [batch, k], state."""
         features = self.encode(images)["features"]
+        outputs, after = self._continue(features[:, tf.newaxis], state)
+        return {**{name: value[:, 0] for name, value in outputs.items()}, **after}
+
+    def one_frame(self, images: Any, **state: Any) -> dict[str, Any]:
+        """`stream` without a loop, for one stream [1, h, w, 3] on a small machine."""
+        features = tf.cast(self.encoder(self.prepare(images), training=False), tf.float32)
         outputs, after = self._continue(features[:, tf.newaxis], state)
         return {**{name: value[:, 0] for name, value in outputs.items()}, **after}
 

@@ -32,6 +32,7 @@ def export_run(
     which: str = "best",
     part: str | None = None,
     precision: str = "float32",
+    tflite: bool = False,
     extras: Iterable[Extra] = (),
 ) -> Path:
     """Export what was trained in `run`.
@@ -44,6 +45,7 @@ def export_run(
         which: checkpoint, "best" on validation or "last".
         part: of a GAN, "generator" (default) or "discriminator".
         precision: in which the exported graph computes.
+        tflite: write a TensorFlow Lite file too (recognition networks).
 
     Returns:
         `out`, checked.
@@ -56,6 +58,8 @@ def export_run(
         accepted = tuple(p for p in PRECISIONS if p != "auto")
         raise ConfigError(expected_received("--precision of an export", accepted, precision))
     if (folder / DESCRIPTION).is_file():
+        if tflite:
+            raise ConfigError("--tflite: only for networks that read faces, not for a GAN")
         return _export_gan(folder, out, which, part or "generator", precision, extras)
     if part is not None:
         raise ConfigError(f"--part: {folder} is no GAN; it has one network")
@@ -67,6 +71,7 @@ def export_run(
         outputs=[_TRAINED[task] for task in loaded.description.config.loss.tasks],
         reset_every=loaded.description.config.data.sequence_length,
         precision=precision,
+        tflite=tflite,
         extras=extras,
     )
 

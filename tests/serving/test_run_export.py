@@ -14,7 +14,9 @@ from kaffect.config import DataConfig, LossConfig, ModelConfig, RunConfig
 from kaffect.data.faces import CropRule
 from kaffect.errors import ArtifactError, ConfigError
 from kaffect.labels import AFF_WILD
+from kaffect.serving.golden import read_golden
 from kaffect.serving.loading import load_export
+from kaffect.serving.mobile import check_tflite
 from kaffect.serving.run_export import export_run, find_run
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.gan import GanTrainer
@@ -53,7 +55,7 @@ def results(tmp_path_factory) -> Path:
 
 def test_the_best_row_is_exported(results: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "va" / "1"
-    assert main(["export", "--run", str(results), "--out", str(out)]) == 0
+    assert main(["export", "--run", str(results), "--out", str(out), "--tflite"]) == 0
     assert "exported and checked" in capsys.readouterr().out
     export = load_export(out)
     images = np.random.default_rng(1).integers(0, 256, (2, 8, 32, 32, 3), dtype=np.uint8)
@@ -64,6 +66,11 @@ def test_the_best_row_is_exported(results: Path, tmp_path: Path, capsys) -> None
         wanted = network(images[:, part])["valence_arousal"]
         np.testing.assert_allclose(found["valence_arousal"][:, part], wanted, atol=1e-5)
     assert export.facts.metrics["test"] == {"ccc_valence": 0.35}
+    manifest, (inputs, outputs) = export.manifest, read_golden(out)
+    lite = out / "assets.extra" / "one_frame.tflite"
+    assert check_tflite(lite, manifest, inputs, outputs) <= 1e-5
+    with pytest.raises(ArtifactError, match="does not give the golden outputs"):
+        check_tflite(lite, manifest, inputs, {**outputs, "valence_arousal": inputs["images"]})
     card = (out / "MODEL_CARD.md").read_text()
     assert "knows no real face" in card and "a note" in card
     assert main(["export", "--check", str(out)]) == 0

@@ -1,0 +1,102 @@
+"""One frame at a time on small machines: a TensorFlow Lite file beside the SavedModel.
+
+The file has one signature, `serve_stream` (`serving_default` for networks of single
+pictures), for one stream, with the same names, inputs and outputs; plain operations only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kaffect.errors import ArtifactError, ConfigError
+from kaffect.files import atomic_write
+from kaffect.serving.golden import Arrays, difference_of, tolerance_of
+from kaffect.serving.recognition_graph import FrameGraph, SequenceGraph
+
+FILE = "assets.extra/one_frame.tflite"
+
+
+def write_tflite(
+    graph: FrameGraph | SequenceGraph, parameters: list[tf.Variable], folder: Path
+) -> Path:
+    """Convert `graph` for one stream and write it into an unfinished export.
+
+    Args:
+        parameters: all variables that it reads.
+
+    Raises:
+        ConfigError: the converter does not take this network.
+    """
+    name = "serve_stream" if isinstance(graph, SequenceGraph) else "serving_default"
+    _, specs = graph.endpoints()[name]
+    single = {
+        key: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, key) for key, spec in specs.items()
+    }
+    # A module that holds nothing else: the converter looks through all of it.
+    module = tf.Module()
+    module.parameters = parameters
+    module.one = tf.function(graph.one_frame, autograph=False)
+    concrete = module.one.get_concrete_function(**single)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+    try:
+        with _quiet():
+            content = converter.convert()
+    except Exception as error:  # the converter's errors have no common type of their own
+        reason = str(error).splitlines()[0][:200]
+        raise ConfigError(
+            f"this network cannot be written for TensorFlow Lite: {reason}"
+        ) from error
+    path = folder / FILE
+    with atomic_write(path, "wb") as handle:
+        handle.write(content)
+    return path
+
+
+def check_tflite(path: Path, manifest: Mapping[str, Any], inputs: Arrays, outputs: Arrays) -> float:
+    """Feed the first golden stream or picture to the file; give the largest difference.
+
+    Raises:
+        ArtifactError: it is above the tolerance of the export.
+    """
+    with warnings.catch_warnings():
+        # TensorFlow announces the move of its interpreter to another package.
+        warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
+        interpreter = tf.lite.Interpreter(model_path=str(path))
+    (name,) = interpreter.get_signature_list()
+    runner = interpreter.get_signature_runner(name)
+    signature = "serve_stream" if manifest["kind"] == "sequences" else "serving_default"
+
+    def run(_: str, **arrays: np.ndarray) -> Arrays:
+        answers: Arrays = runner(**arrays)
+        return dict(answers)
+
+    first = {name: value[:1] for name, value in inputs.items()}
+    wanted = {name: value[:1] for name, value in outputs.items()}
+    found = difference_of(signature, run, manifest, first, wanted)
+    if not found <= tolerance_of(manifest):
+        raise ArtifactError(
+            f"{path.name} does not give the golden outputs. Expected a difference of at most "
+            f"{tolerance_of(manifest):g}. Received: {found:g}"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The converter writes its progress past Python to standard error."""
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
