@@ -6,7 +6,8 @@ expression only where all three name the same one; otherwise it is missing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,13 @@ class Labels:
         valence_arousal: [frames, 2] in [-1, 1], -5 both where missing.
         expression: [frames] class number, -1 where missing.
         action_units: [frames, units] 0 or 1, a whole row -1 where missing.
+        alone: what each annotator said before the labels were merged.
     """
 
     valence_arousal: Array
     expression: NDArray[np.int32]
     action_units: NDArray[np.int32]
+    alone: tuple[Labels, ...] = ()
 
 
 def annotate(
@@ -53,13 +56,26 @@ def annotate(
         traces.append(_trace(rng, times, affect, lag))
         marks.append(_marks(rng, times, affect, space, float(rng.uniform(-0.03, 0.06))))
         names.append(_names(rng, times, affect, space, float(rng.uniform(-0.03, 0.06))))
-    valence_arousal = np.clip(np.mean(traces, axis=0), -1, 1).round(3)
-    units = np.min(marks, axis=0).astype(np.int32)
+    missing = [~(present & ~_gaps(rng, times, share)) for share in (0.02, 0.03, 0.03)]
     agreed = (names[0] == names[1]) & (names[1] == names[2])
     expression = np.where(agreed, names[0], MISSING_EXPRESSION).astype(np.int32)
-    valence_arousal[~(present & ~_gaps(rng, times, 0.02))] = MISSING_VALENCE_AROUSAL
-    expression[~(present & ~_gaps(rng, times, 0.03))] = MISSING_EXPRESSION
-    units[~(present & ~_gaps(rng, times, 0.03))] = MISSING_ACTION_UNIT
+    merged = _labels(np.mean(traces, axis=0), expression, np.min(marks, axis=0), missing)
+    alone = [_labels(t, n, m, missing) for t, n, m in zip(traces, names, marks)]
+    return replace(merged, alone=tuple(alone))
+
+
+def _labels(
+    trace: Array,
+    expression: NDArray[np.int32],
+    marks: NDArray[Any],
+    missing: list[NDArray[np.bool_]],
+) -> Labels:
+    """Values as they are written, -5 and -1 where `missing` (of each task)."""
+    valence_arousal = np.clip(trace, -1, 1).round(3)
+    expression, units = expression.copy(), marks.astype(np.int32)
+    valence_arousal[missing[0]] = MISSING_VALENCE_AROUSAL
+    expression[missing[1]] = MISSING_EXPRESSION
+    units[missing[2]] = MISSING_ACTION_UNIT
     return Labels(valence_arousal, expression, units)
 
 

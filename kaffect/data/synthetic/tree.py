@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kaffect.data.synthetic.annotators import ANNOTATORS
+from kaffect.data.synthetic.annotators import ANNOTATORS, Labels
 from kaffect.data.synthetic.config import SPLIT_FOLDERS, SyntheticConfig
 from kaffect.data.synthetic.encode import write_mp4
 from kaffect.data.synthetic.plan import VideoPlan, make_plan
@@ -34,14 +34,19 @@ settings in `synthetic.json`. Figures measured on it are figures on synthetic
 data and never stand beside figures on Aff-Wild.
 
 `videos/` MP4 files; `annotations/{VA,EXPR,AU}_Set/` one text file a track, one
-line a frame of the video, missing labels -5 (VA) and -1; `boxes/` true face boxes;
+line a frame of the video, missing labels -5 (VA) and -1; `annotators/` the same before
+three simulated annotators were merged; `boxes/` true face boxes;
 `subjects.csv` who is seen where.
 """
 
 
-def annotation_files(track: Track) -> dict[str, str]:
-    """Text of every annotation file of a track, by path below `annotations/`."""
-    space, labels = track.video.config.space, track.labels
+def annotation_files(track: Track, labels: Labels | None = None) -> dict[str, str]:
+    """Text of every annotation file of a track, by path below `annotations/`.
+
+    Args:
+        labels: of one annotator; by default the merged ones.
+    """
+    space, labels = track.video.config.space, labels or track.labels
     folder = SPLIT_FOLDERS[track.video.split]
     rows = (f"{v:g},{a:g}" for v, a in labels.valence_arousal)
     files = {f"VA_Set/{folder}/{track.name}.txt": _text(VALENCE_AROUSAL, rows)}
@@ -84,6 +89,9 @@ def write_video(root: Path, video: VideoPlan) -> str:
     for track in simulate_video(video):
         for name, text in annotation_files(track).items():
             _put(root / "annotations" / name, text)
+        for number, alone in enumerate(track.labels.alone, 1):
+            for name, text in annotation_files(track, alone).items():
+                _put(root / "annotators" / f"annotator_{number}" / name, text)
         _put(root / "boxes" / f"{track.name}.csv", boxes_text(track))
     path = root / "videos" / f"{video.name}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)

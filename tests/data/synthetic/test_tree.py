@@ -9,6 +9,9 @@ import av
 import numpy as np
 import pytest
 
+from kaffect.data.annotations import read_annotations
+from kaffect.data.experts import read_experts
+from kaffect.data.merging import MergeSettings, merge
 from kaffect.data.synthetic import (
     SyntheticConfig,
     is_synthetic,
@@ -113,6 +116,24 @@ def test_written_labels_are_the_simulated_ones(tree):
         assert frames == list(np.flatnonzero(track.motion.present))
         boxes = [[float(row[k]) for k in ("left", "top", "right", "bottom")] for row in rows]
         np.testing.assert_allclose(boxes, track.boxes[frames], atol=0.051)
+
+
+def test_the_three_annotators_merged_are_the_annotation(tree):
+    """Section III-D once more, by the command's code instead of the renderer's."""
+    ratings, lacking = read_experts(tree / "annotators")
+    assert not lacking and {len(one.annotators) for one in ratings} == {3}
+    folders = {"va": "VA_Set", "expression": "EXPR_Set", "au": "AU_Set"}
+    disagree = 0
+    for one in ratings:
+        merged = merge(one, MergeSettings(max_lag=0)).annotation
+        (path,) = (tree / "annotations" / folders[one.task]).rglob(f"{one.track}.txt")
+        written = read_annotations(path)
+        np.testing.assert_array_equal(merged.valid, written.valid)
+        tolerance = 0.0011 if one.task == "va" else 0  # both sides are rounded
+        np.testing.assert_allclose(merged.values, written.values, atol=tolerance, rtol=0)
+        disagree += (one.values != one.values[0]).any()
+    assert disagree >= len(ratings) - 2
+    assert len(ratings) == len(list((tree / "annotations").rglob("*.txt")))
 
 
 def test_subjects_name_each_track_once(tree):
