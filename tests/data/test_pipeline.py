@@ -264,3 +264,29 @@ def test_a_shard_lost_during_training_stops_it(prepared: Path, tmp_path: Path) -
         path.write_bytes(b"")
     with pytest.raises(tf.errors.OpError, match="changed after it was opened"):
         elements(training_frames(index, steps=1))
+
+
+def test_groups_have_equal_parts_of_every_batch(index: FrameIndex) -> None:
+    """However unequal the groups are; each is walked through in whole epochs of its own."""
+    every, few = index.rows[:40], index.rows[50:57]
+    stream = training_frames(index, batch=10, seed=3, steps=7, augment=False, rows=[every, few])
+    rows = [e["row"] for e in elements(stream)]
+    assert all(np.isin(r[:5], every).all() and np.isin(r[5:], few).all() for r in rows)
+    assert sorted(np.concatenate([r[5:] for r in rows]).tolist()) == sorted(few.tolist() * 5)
+    again = training_frames(
+        index, batch=10, seed=3, first_step=4, steps=1, augment=False, rows=[every, few]
+    )
+    np.testing.assert_array_equal(elements(again)[0]["row"], rows[4])
+
+
+def test_mixtures_are_a_function_of_the_step(index: FrameIndex) -> None:
+    def batch(step: int) -> Element:
+        stream = training_frames(
+            index, batch=6, seed=2, first_step=step, steps=1, mixing="mixaugment"
+        )
+        return elements(stream)[0]
+
+    first = batch(5)
+    assert same(first, batch(5)) and not same(first, batch(6))
+    assert first["images"].shape[0] == 12 and first["row"].shape == (6,)
+    assert 0 <= first["mix_share"] <= 1
