@@ -11,6 +11,7 @@ import numpy as np
 matplotlib.use("Agg")  # no screen is needed, nor asked for
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import MaxNLocator  # noqa: E402
 
 _TERMS = {"valence_arousal": "valence/arousal", "expression": "expression", "action_units": "units"}
 _CRITERIA = {"p_va": "P_VA", "p_expr": "P_EXPR", "p_au": "P_AU", "accuracy": "accuracy"}
@@ -20,13 +21,13 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 def curves_figure(
     history: Sequence[Mapping[str, Any]], steps_per_epoch: int, title: str, best_step: int
 ) -> Figure:
-    """Losses of training (full) and validation (dashed) by task, and the criteria, by epoch.
+    """Losses of training (line) and validation (dashed) by task, and the criteria, by epoch.
 
     Args:
         history: of `Progress`: step, train, validation.
         best_step: of the checkpoint that validation chose; marked.
     """
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.6, 3.6))
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.6, 4.2))
     epochs = [look["step"] / steps_per_epoch for look in history]
     for (term, name), colour in zip(_TERMS.items(), _COLOURS):
         for part, key, style in (("train", term, "-"), ("validation", f"loss_{term}", "--")):
@@ -45,7 +46,9 @@ def curves_figure(
         axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
         axis.grid(alpha=0.25)
         if axis.lines[:-1]:
-            axis.legend(fontsize=7)
+            # Below the axes: a curve may be anywhere inside.
+            axis.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.suptitle(f"{title} (dotted line: chosen checkpoint)", fontsize=9)
     figure.tight_layout()
     return figure

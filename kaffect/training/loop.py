@@ -37,7 +37,8 @@ class Schedule:
 class Progress:
     """What a run knows of itself; saved with each checkpoint.
 
-    `history` has one entry for each look: step, validation metrics and training terms.
+    `history` has one entry for each look: step, validation metrics and training terms, the
+    means over the steps since the look before.
     """
 
     step: int = 0
@@ -114,11 +115,24 @@ def _interval(
     steps: int,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> dict[str, float]:
-    history = trainer.fit(
+    means = _Means()
+    trainer.fit(
         dataset_from(first, steps),
         steps_per_epoch=steps,
         shuffle=False,  # the order is the data set's own
         verbose=0,
-        callbacks=[NonFiniteGuard(first), *callbacks],
+        callbacks=[NonFiniteGuard(first), means, *callbacks],
     )
-    return {term: float(values[-1]) for term, values in history.history.items()}
+    return {term: total / steps for term, total in means.totals.items()}
+
+
+class _Means(keras.callbacks.Callback):
+    """Sums every term over the steps of an interval: a curve of single batches says little."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.totals: dict[str, float] = {}
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        for term, value in (logs or {}).items():
+            self.totals[term] = self.totals.get(term, 0.0) + float(value)

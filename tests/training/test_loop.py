@@ -128,3 +128,14 @@ def test_dropout_is_on_while_training() -> None:
     first, second = (float(trainer.train_step(batch)["loss"]) for _ in range(2))
     assert first != second
     assert isinstance(trainer, keras.Model)
+
+
+def test_training_terms_are_means_over_the_interval(tmp_path: Path) -> None:
+    trainer, alone = tiny_run.make_trainer(3), tiny_run.make_trainer(3)
+    seen: list[dict] = []
+    train(
+        trainer, tiny_run.batches, lambda: {"score": 0.0}, Schedule(4, 4),
+        CheckpointFolder(tmp_path), on_look=seen.append,
+    )  # fmt: skip
+    losses = [float(alone.train_step(batch)["loss"]) for batch in tiny_run.batches(0, 4)]
+    assert seen[0]["train"]["loss"] == pytest.approx(sum(losses) / 4, rel=1e-5)
