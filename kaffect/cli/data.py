@@ -47,6 +47,11 @@ def register(commands: Any) -> None:
         "--keep-going", action="store_true", help="leave out bad videos; the manifest lists them"
     )
     prepare.add_argument("--workers", type=int, default=2, help="videos at a time")
+    prepare.add_argument(
+        "--beam",
+        metavar="OPTIONS",
+        help='run as an Apache Beam pipeline, as in --beam="--runner=DirectRunner"',
+    )
     prepare.set_defaults(run=prepare_data)
 
     data_check.register(actions)
@@ -70,8 +75,15 @@ def render_data(options: argparse.Namespace) -> None:
 
 def prepare_data(options: argparse.Namespace) -> None:
     """`kaffect data prepare`."""
+    from kaffect.data.preparation import Runner, run_in_threads
     from kaffect.data.prepare import prepare_tree
     from kaffect.data.records import PreparedData
+
+    runner: Runner = run_in_threads
+    if options.beam is not None:
+        from kaffect.data.beam import beam_runner
+
+        runner = beam_runner(options.beam)
 
     path = prepare_tree(
         options.tree,
@@ -84,6 +96,7 @@ def prepare_data(options: argparse.Namespace) -> None:
         reencode=options.reencode,
         keep_going=options.keep_going,
         workers=options.workers,
+        runner=runner,
     )
     prepared = PreparedData.open(path)
     for note in prepared.missing:

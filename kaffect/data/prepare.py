@@ -58,7 +58,7 @@ def prepare_tree(
         workers: videos that are decoded at a time (threads; OpenCV and the decoders
             release the interpreter lock).
         progress: True for a bar with ETA, False for silence, None for a bar on a terminal.
-        runner: does the videos; `kaffect.data.beam.run_in_beam` for many machines.
+        runner: does the videos; `kaffect.data.beam.beam_runner()` for many machines.
 
     Returns:
         The folder; open it with `kaffect.data.records.PreparedData.open`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +81,36 @@ def test_files_come_back_and_foreign_ones_are_refused(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"PK")
     with pytest.raises(ArtifactError):
         VideoFaces.load(tmp_path / "f")
+
+
+def resident() -> float:
+    """MiB of this process in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def growth(frames: int) -> float:
+    """MiB by which finding faces in a simulated video grows after its first tenth."""
+    scene = Scene([Actor("red", lambda n: (100 + 30 * np.sin(n / 40), 60))], 250)
+    images = scene.images()
+    marks: list[float] = []
+
+    def simulated() -> Iterator[tuple[int, np.ndarray]]:
+        for number in range(frames):
+            if number == frames // 10:
+                marks.append(resident())
+            yield number + 1, images[number % 250]
+
+    faces = find_faces(simulated(), Knowing(scene.visible, 0.99))
+    assert len(faces.frame) > 0.95 * frames
+    return resident() - marks[0]
+
+
+def test_memory_stays_the_same() -> None:
+    """600 frames of 115 kB are 69 MB; what is kept of each is its row."""
+    assert growth(600) < 25
+
+
+@pytest.mark.nightly
+def test_memory_stays_the_same_over_an_hour() -> None:
+    assert growth(108_000) < 60
