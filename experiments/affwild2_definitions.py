@@ -50,7 +50,7 @@ class FrameTable:
         name: on the command line; title: what it compares; section: of the study.
         rows: in order; `--row N` counts from 1.
         metrics: shown, by the names of `kaffect.evaluation.summary.METRICS`.
-        expected: what the study reports; cost: what each profile takes, as measured.
+        expected: what the study reports; cost: what a profile takes, as measured.
     """
 
     name: str

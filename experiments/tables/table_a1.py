@@ -30,5 +30,5 @@ TABLE = FrameTable(
     ),
     metrics=("p_expr", *(f"f1_{name.lower()}" for name in EXPRESSIONS_8), "accuracy", "epochs"),
     expected="mean F1 0.2035 (Aff-Wild2, validation set)",
-    cost="smoke: a minute; demo: 5 minutes on 2 cores; paper: Aff-Wild2 and a GPU",
+    cost="demo: about 70 processor seconds a row (MixAugment: twice); paper: Aff-Wild2 and a GPU",
 )

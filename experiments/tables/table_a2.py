@@ -34,5 +34,5 @@ TABLE = FrameTable(
     ),
     metrics=("p_au", *(f"f1_{name.lower()}" for name in ACTION_UNITS_12), "au_accuracy", "epochs"),
     expected="mean F1 0.4003 (Aff-Wild2, validation set)",
-    cost="smoke: a minute; demo: 5 minutes on 2 cores; paper: Aff-Wild2 and a GPU",
+    cost="demo: about 70 processor seconds a row (MixAugment: twice); paper: Aff-Wild2 and a GPU",
 )

@@ -25,5 +25,5 @@ TABLE = FrameTable(
     ),
     metrics=("p_va", "ccc_valence", "ccc_arousal", "epochs"),
     expected="CCC 0.1652 (valence), 0.3299 (arousal), mean 0.2476 (Aff-Wild2, validation set)",
-    cost="smoke: a minute; demo: 5 minutes on 2 cores; paper: Aff-Wild2 and a GPU",
+    cost="demo: about 70 processor seconds a row (MixAugment: twice); paper: Aff-Wild2 and a GPU",
 )

@@ -45,5 +45,5 @@ TABLE = FrameTable(
     ),
     metrics=("p_va", "p_expr", "p_au", "p_mtl", "epochs"),
     expected="CCC 0.0274, expression F1 0.2208, AU F1 0.0865 (Aff-Wild2, validation set)",
-    cost="smoke: 3 minutes; demo: 10 to 15 minutes on 2 cores; paper: Aff-Wild2 and a GPU",
+    cost="demo: about 70 processor seconds a row (MixAugment: twice); paper: Aff-Wild2 and a GPU",
 )  # fmt: skip

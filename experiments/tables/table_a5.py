@@ -37,5 +37,5 @@ TABLE = FrameTable(
     ),
     metrics=("p_va", "p_expr", "p_au", "p_mtl", "epochs"),
     expected="none printed",
-    cost="smoke: 3 minutes; demo: 10 minutes on 2 cores; paper: Aff-Wild2 and a GPU",
+    cost="demo: about 70 processor seconds a row (MixAugment: twice); paper: Aff-Wild2 and a GPU",
 )  # fmt: skip
