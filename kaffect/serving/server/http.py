@@ -22,6 +22,11 @@ from kaffect.serving.server.limits import Limits, RequestError, invalid
 
 LOG = logging.getLogger(__name__)
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+_BROKEN_OFF = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nServer: kaffect\r\n"
+    b"Content-Length: 38\r\nConnection: close\r\n\r\n"
+    b'{"error":"The request was broken off"}'
+)
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Server": "kaffect"}
 
 
@@ -45,9 +50,31 @@ def error_response(error: RequestError) -> web.Response:
 
 
 class _Protocol(web_protocol.RequestHandler):
-    """aiohttp's protocol, with JSON where it would answer in text or HTML."""
+    """aiohttp's protocol, with JSON where it would answer in text or HTML, or not at all."""
 
-    __slots__ = ()
+    __slots__ = ("_begun", "_body")
+
+    def data_received(self, data: bytes) -> None:
+        before = self._request_count
+        super().data_received(data)
+        # Whether a header has begun that is not complete, and the body that is read last.
+        self._begun = self._request_count == before and self._waiter is not None
+        if self._messages:
+            self._body = self._messages[-1][1]
+
+    def eof_received(self) -> bool:
+        """The client sends no more: what it broke off is answered before the connection ends."""
+        if self.transport is None or self._payload_parser is not None:
+            return False
+        if self._waiter is None or self._messages:
+            body = getattr(self, "_body", None)
+            if body is not None and not body.is_eof():
+                body.set_exception(web.RequestPayloadError("broken off"))
+            self._close = True  # once the answer is written
+            return True
+        if getattr(self, "_begun", False):
+            self.transport.write(_BROKEN_OFF)
+        return False
 
     def handle_error(
         self,

@@ -57,6 +57,31 @@ def test_it_is_healthy_after_all_of_them(server: Any) -> None:
     assert_healthy(server)
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
+        hostile.http("POST", hostile.PREDICT, b'{"inputs"', Content_Length="50"),
+        hostile.http("POST", hostile.PREDICT, Transfer_Encoding="chunked").replace(
+            b"Content-Length: 0\r\n", b""
+        )
+        + b"5\r\nab",
+    ],
+)
+def test_a_request_that_is_broken_off_is_answered(server: Any, request_: bytes) -> None:
+    status, head, body = hostile.exchange(server.rest_port, request_, ended=True)
+    assert status == 400
+    assert_well_said(status, head, body)
+
+
+def test_a_good_request_of_a_client_that_ends_sending_is_answered(server: Any) -> None:
+    good = hostile.predict({"instances": [[hostile.FACE]]})
+    status, _, body = hostile.exchange(server.rest_port, good, ended=True)
+    assert status == 200 and "predictions" in json.loads(body)
+    assert hostile.exchange(server.rest_port, b"", ended=True)[0] is None
+
+
 def test_head_has_no_body(server: Any) -> None:
     status, _, body = hostile.exchange(server.rest_port, hostile.http("HEAD", hostile.PREDICT))
     assert status == 405 and body == b""
