@@ -62,7 +62,7 @@ class _Protocol(web_protocol.RequestHandler):
         if self._messages:
             self._body = self._messages[-1][1]
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more: what it broke off is answered before the connection ends."""
         if self.transport is None or self._payload_parser is not None:
             return False
