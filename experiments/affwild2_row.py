@@ -18,10 +18,10 @@ from kaffect.data.records import FrameIndex
 from kaffect.data.warp import Warp
 from kaffect.errors import DatasetError
 from kaffect.evaluation.framewise import HALF, labels_of, score_frames, thresholds_for
-from kaffect.models import affect_resnet18
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.frame_choice import training_rows, validation_rows
+from kaffect.training.frame_runs import build_frame_network
 from kaffect.training.frames import FrameTrainer, label_weights, task_losses
 from kaffect.training.frames_config import FrameConfig
 from kaffect.training.loop import Progress, Schedule, train
@@ -57,17 +57,11 @@ class FrameRun:
 
     def __post_init__(self) -> None:
         config, space = self.config, self.source.prepared.label_space
-        train_index, tasks = self.source.split("train"), config.loss.tasks
+        train_index = self.source.split("train")
         self.rows = training_rows(config, train_index)
         index = self.source.split("validation")
         self.validation = index.with_rows(validation_rows(config, index))
-        network = affect_resnet18(
-            valence_arousal="va" in tasks,
-            expressions=len(space.expressions) if "expression" in tasks else 0,
-            action_units=len(space.action_units) if "au" in tasks else 0,
-            seed=derived_seed(config.train.seed, "resnet"),
-            **vars(config.model),
-        )
+        network = build_frame_network(config, space)
         self.weights = label_weights(config.loss, train_index, self.seen)
         self.trainer = FrameTrainer(network, config.loss, self.weights)
         optimizer = make_optimizer(

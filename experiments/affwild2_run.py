@@ -25,6 +25,7 @@ from kaffect.errors import DatasetError
 from kaffect.evaluation.submission import submissions
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
+from kaffect.training.frame_runs import describe_frame_run
 from kaffect.training.frames_config import FrameConfig
 from kaffect.training.precision import precision_here
 from kaffect.training.summaries import RunSummaries
@@ -144,6 +145,7 @@ class FrameTableRun:
             "settings_hash": self.plan.configure(row, 0).hash(),
             "time": now(),
         }
+        describe_frame_run(self.folder / "checkpoints" / name, self.source.prepared, record)
         append_record(self.results, record)
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
         print(f"row {number:2d} seed {seed} ({row.label}): {shown}", flush=True)

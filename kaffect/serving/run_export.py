@@ -14,6 +14,8 @@ from kaffect.files import read_json
 from kaffect.labels import LABEL_SPACES
 from kaffect.serving.export import Extra, export_discriminator, export_generator, export_model
 from kaffect.serving.facts import Facts
+from kaffect.training.frame_runs import FRAMES, load_frame_run
+from kaffect.training.frames_config import FrameConfig
 from kaffect.training.gan import build_networks
 from kaffect.training.gan_loop import DESCRIPTION, RESULT, load_gan
 from kaffect.training.runs import RUN, Run, RunDescription, load_run
@@ -63,6 +65,10 @@ def export_run(
         return _export_gan(folder, out, which, part or "generator", precision, extras)
     if part is not None:
         raise ConfigError(f"--part: {folder} is no GAN; it has one network")
+    if (folder / FRAMES).is_file():
+        network, config, found = load_frame_run(folder, which, precision)
+        facts = _frame_facts(folder, config, found)
+        return export_model(network, out, facts, precision=precision, tflite=tflite, extras=extras)
     loaded = load_run(folder, which, precision)
     return export_model(
         loaded.network,
@@ -78,12 +84,15 @@ def export_run(
 
 def find_run(path: Path, row: int | None = None, seed: int | None = None) -> Path:
     """The run that `path` means: itself, or the best on validation below it."""
-    if (path / RUN).is_file() or (path / DESCRIPTION).is_file():
+    if any((path / name).is_file() for name in (RUN, FRAMES, DESCRIPTION)):
         return path
     found: dict[Path, float] = {}
     for described in sorted(path.glob(f"*/*/{RUN}")):
         metrics = RunDescription.read(described.parent).metrics
         found[described.parent] = metrics.get("validation", {}).get("score", float("-inf"))
+    for described in sorted(path.glob(f"*/*/{FRAMES}")):
+        validation = read_json(described).get("metrics", {}).get("validation", {})
+        found[described.parent] = validation.get("score", float("-inf"))
     for described in sorted(path.glob(f"*/*/{DESCRIPTION}")):
         result = described.parent / RESULT
         score = read_json(result)["validation"]["score"] if result.is_file() else float("-inf")
@@ -95,7 +104,7 @@ def find_run(path: Path, row: int | None = None, seed: int | None = None) -> Pat
         what = f"row {row}, seed {seed} of " if wanted else ""
         raise ArtifactError(
             f"{path}: no finished run to export. Expected {what}a results folder of "
-            f"experiments/run.py, or a folder with {RUN} or {DESCRIPTION}"
+            f"experiments/run.py, or a folder with {RUN}, {FRAMES} or {DESCRIPTION}"
         )
     return max(chosen, key=lambda p: chosen[p])
 
@@ -118,6 +127,31 @@ def run_facts(run: Run) -> Facts:
             "run": run.folder.name,
             "step": run.step,
             "commit": description.commit,
+            "config_hash": config.hash(),
+            "config": config.to_dict(),
+        },
+    )
+
+
+def _frame_facts(folder: Path, config: FrameConfig, found: dict[str, Any]) -> Facts:
+    tasks = {"va": "valence and arousal", "expression": "expressions", "au": "Action Units"}
+    metrics = {
+        split: {k: v for k, v in values.items() if isinstance(v, (int, float))}
+        for split, values in found["metrics"].items()
+    }
+    return Facts(
+        title="ResNet-18, single pictures: " + ", ".join(tasks[t] for t in config.loss.tasks),
+        label_space=found["label_space"],
+        crop_rule=CropRule.from_dict(found["crop_rule"]),
+        fps=found["fps"],
+        data=found["data"],
+        metrics=metrics,
+        action_unit_thresholds=found["thresholds"] if "au" in config.loss.tasks else {},
+        notes=tuple(found["notes"]),
+        source={
+            "run": folder.name,
+            "step": found["step"],
+            "commit": found["commit"],
             "config_hash": config.hash(),
             "config": config.to_dict(),
         },
