@@ -128,7 +128,9 @@ def test_the_joint_network_on_a_users_tree(joint: tuple[Path, Path]) -> None:
     assert {"p_va", "p_expr", "p_au", "p_mtl", "f1_neutral", "f1_au25"} <= set(record["metrics"])
     assert record["steps"] == 4 and len(record["history"]) == 2
     assert "weight_expression" in record["history"][0]["train"]
-    assert record["images_seen"] == 64 and record["frames"]["train"] > 100
+    # Faces: track a in 47 of its 50 frames, b_left in all 50 that 40 at 24 fps become; b_right
+    # has no boxes, and no detector finds a face in bars.
+    assert record["images_seen"] == 64 and record["frames"]["train"] == 47 + 50
     for name in ("curves", "expressions", "units"):
         assert (out / "pictures" / f"row-09-seed-0-{name}.png").stat().st_size > 2000
     for task in ("va", "expression", "au"):
