@@ -7,6 +7,7 @@ import numpy as np
 from experiments.pictures import read_images
 from experiments.sources import Source
 from kaffect.data.pipeline import labelled_rows
+from kaffect.errors import DatasetError
 from kaffect.training.gan_images import normalise, to_pixels
 
 
@@ -17,9 +18,17 @@ def real_faces(
 
     Returns:
         uint8 [n <= most, size, size, 3], and their rows in the split [n].
+
+    Raises:
+        DatasetError: there is none.
     """
     index = source.split(split)
     rows = labelled_rows(index)
+    if not len(rows):
+        raise DatasetError(
+            f"{source.name}: no annotated frame of the {split} set shows a face; check its videos, "
+            "or say where the faces are in boxes/<track>.csv"
+        )
     rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
     parts = np.array_split(rows, max(1, len(rows) // 512))
     pictures = [to_pixels(normalise(read_images(index, part), size)) for part in parts]

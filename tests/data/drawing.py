@@ -69,6 +69,14 @@ def write_labels(root: Path, task: str, split: str, track: str, lines: Iterable[
     return path
 
 
+def write_boxes(root: Path, track: str, frames: Iterable[int]) -> Path:
+    """Say that the whole picture is a face in these frames, counted from 0, of one track."""
+    boxes = (f"{n + 1},0,0,{WIDTH},{HEIGHT}" for n in frames)
+    path = root / "boxes" / f"{track}.csv"
+    path.write_text("\n".join(["frame,left,top,right,bottom", *boxes]) + "\n")
+    return path
+
+
 def build_tree(root: Path) -> Path:
     """Four videos: 30, 24 and 60 fps, two people in one, frames without face, missing labels.
 
@@ -96,8 +104,6 @@ def build_tree(root: Path) -> Path:
     (root / "boxes").mkdir()
     for track, frames in (("a", 50), ("b_left", 40), ("c", 62)):
         seen = (n for n in range(frames) if track != "a" or n not in FACELESS)
-        boxes = (f"{n + 1},0,0,{WIDTH},{HEIGHT}" for n in seen)
-        text = "\n".join(["frame,left,top,right,bottom", *boxes])
-        (root / "boxes" / f"{track}.csv").write_text(text + "\n")
+        write_boxes(root, track, seen)
     (root / "subjects.csv").write_text("\n".join(rows) + "\n")
     return root

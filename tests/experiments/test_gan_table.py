@@ -20,7 +20,7 @@ from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_data import GanBatches
 from kaffect.training.gan_loop import load_gan
-from tests.data.drawing import build_tree
+from tests.data.drawing import build_tree, write_boxes
 
 NAME = "configuration-1-row-05-seed-0"
 
@@ -30,6 +30,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A small tree, and the results of the joint row with the mean squared error."""
     folder = tmp_path_factory.mktemp("gan table")
     tree = build_tree(folder / "tree")
+    # Without boxes these have no face: no detector finds one in bars.
+    write_boxes(tree, "b_right", range(40))
+    write_boxes(tree, "d", range(33))
     patch = pytest.MonkeyPatch()
     patch.setenv("KAFFECT_HOME", str(folder / "home"))
     try:

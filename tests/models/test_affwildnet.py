@@ -225,5 +225,7 @@ def test_one_compiled_training_step_moves_every_weight():
 
 
 def test_unknown_preprocessing():
-    with pytest.raises(ConfigError, match="'None', 'paper', 'vggface'. Received: 'zero-one'"):
+    with pytest.raises(
+        ConfigError, match="'None', 'imagenet', 'paper', 'vggface'. Received: 'zero-one'"
+    ):
         vggface_gru_attention(4, preprocessing="zero-one", **SMALL)
