@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.affwild2_definitions import FRAME_PROFILES, FrameProfile, FrameRow, FrameTable
-from experiments.plans import chosen_rows, open_results, profile_name, require_data
+from experiments.plans import (
+    chosen_rows,
+    describe_head,
+    profile_name,
+    require_data,
+    require_weights,
+    run_plan,
+)
 from kaffect.errors import ConfigError
 from kaffect.training.frames_config import FrameConfig, parse_setting
 
@@ -70,8 +77,6 @@ def make_plan(options: argparse.Namespace) -> FramePlan:
         data = require_data(data)
     elif not data.is_file():
         raise ConfigError(f"--data {data}: expected a list of stills; there is no such file")
-    if options.weights is not None and not Path(options.weights).is_file():
-        raise ConfigError(f"--weights {options.weights}: no such file")
     overrides = dict(parse_setting(text) for text in options.set)
     if options.precision != "auto":
         overrides["train.precision"] = options.precision
@@ -82,7 +87,7 @@ def make_plan(options: argparse.Namespace) -> FramePlan:
         rows=chosen_rows(table.name, table.rows, options.row),
         seeds=tuple(range(options.seeds)),
         overrides=overrides,
-        weights=options.weights,
+        weights=require_weights(options.weights),
     )
     list(plan.configurations())  # a wrong setting is told before anything is written
     return plan
@@ -90,23 +95,12 @@ def make_plan(options: argparse.Namespace) -> FramePlan:
 
 def run_table(options: argparse.Namespace) -> None:
     """Run (or with `--dry-run` describe) a table of the second study."""
-    plan = make_plan(options)
-    if options.dry_run:
-        describe(plan)
-        return
-    with open_results(options, plan.table.name, plan.profile.name, plan.data) as folder:
-        # Only here: --help, --dry-run and a mistyped flag need no TensorFlow.
-        runner = importlib.import_module("experiments.affwild2_run")
-        runner.run(plan, folder, options.resume)
+    run_plan(make_plan(options), options, "experiments.affwild2_run", describe)
 
 
 def describe(plan: FramePlan) -> None:
     """Print what would run: data, sizes, rows. Writes nothing and needs no TensorFlow."""
-    where = plan.data or "the embedded synthetic data"
-    print(f"Table {plan.table.name}: {plan.table.title} (second study, {plan.table.section})")
-    print(f"profile {plan.profile.name} on {where}; seeds {', '.join(map(str, plan.seeds))}")
-    print(f"expected of the study: {plan.table.expected}")
-    print(f"cost: {plan.table.cost}")
+    describe_head(plan, f"second study, {plan.table.section}", "the study")
     for note in plan.profile.deviations:
         print(f"deviation: {note}")
     for number, row in plan.rows:

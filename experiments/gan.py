@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.gan_definitions import GAN_PROFILES, GanProfile, GanRow, GanTable
-from experiments.plans import chosen_rows, open_results, profile_name, require_data
+from experiments.plans import chosen_rows, describe_head, profile_name, require_data, run_plan
 from experiments.tables.table_ix import TABLE
 from kaffect.labels import AFF_WILD, LabelSpace
 from kaffect.training.gan_config import GanConfig
@@ -64,22 +63,12 @@ def make_plan(options: argparse.Namespace) -> GanPlan:
 
 def run_table_ix(options: argparse.Namespace) -> None:
     """Run (or with `--dry-run` describe) Table IX."""
-    plan = make_plan(options)
-    if options.dry_run:
-        describe(plan)
-        return
-    with open_results(options, plan.table.name, plan.profile.name, plan.data) as folder:
-        # Only here: --help, --dry-run and a mistyped flag need no TensorFlow.
-        importlib.import_module("experiments.gan_run").run(plan, folder, options.resume)
+    run_plan(make_plan(options), options, "experiments.gan_run", describe)
 
 
 def describe(plan: GanPlan) -> None:
     """Print what would run; writes nothing."""
-    where = plan.data or "the embedded synthetic data"
-    print(f"Table {plan.table.name}: {plan.table.title} (Section {plan.table.section})")
-    print(f"profile {plan.profile.name} on {where}; seeds {', '.join(map(str, plan.seeds))}")
-    print(f"expected of the paper's best rows: {plan.table.expected}")
-    print(f"cost: {plan.table.cost}")
+    describe_head(plan, f"Section {plan.table.section}", "the paper's best rows")
     for configuration in plan.configurations:
         for note in plan.profile.deviations(configuration):
             print(f"deviation, configuration {configuration}: {note}")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator, Sequence
+import importlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from experiments.results import results_folder
 from kaffect.errors import ConfigError
@@ -56,6 +57,17 @@ def data_name(data: Path | None) -> str:
     return "synthetic" if data is None else data.resolve().name
 
 
+def require_weights(weights: str | None) -> str | None:
+    """`--weights`, checked.
+
+    Raises:
+        ConfigError: a path that is no file.
+    """
+    if weights is not None and not Path(weights).is_file():
+        raise ConfigError(f"--weights {weights}: no such file")
+    return weights
+
+
 @contextlib.contextmanager
 def open_results(
     options: argparse.Namespace, table: str, profile: str, data: Path | None
@@ -71,3 +83,37 @@ def open_results(
     folder.mkdir(parents=True, exist_ok=True)
     with writer_lock(folder / "run", f"the results in {folder}"):
         yield folder
+
+
+def run_plan(
+    plan: Any, options: argparse.Namespace, runner: str, describe: Callable[[Any], None]
+) -> Path | None:
+    """Run `plan` in its results folder, or with `--dry-run` only `describe` it.
+
+    Args:
+        plan: of any family of tables.
+        runner: module with `run(plan, folder, resume)`; loaded only here, because `--help`,
+            `--dry-run` and a mistyped flag need no TensorFlow.
+
+    Returns:
+        The results folder; None where nothing was run.
+    """
+    if options.dry_run:
+        describe(plan)
+        return None
+    with open_results(options, plan.table.name, plan.profile.name, plan.data) as folder:
+        importlib.import_module(runner).run(plan, folder, options.resume)
+    return folder
+
+
+def describe_head(plan: Any, section: str, expected: str) -> None:
+    """The lines that stand above the rows of every described plan.
+
+    Args:
+        section: where the study speaks of the table; expected: of which figures, in words.
+    """
+    where = plan.data or "the embedded synthetic data"
+    print(f"Table {plan.table.name}: {plan.table.title} ({section})")
+    print(f"profile {plan.profile.name} on {where}; seeds {', '.join(map(str, plan.seeds))}")
+    print(f"expected of {expected}: {plan.table.expected}")
+    print(f"cost: {plan.table.cost}")

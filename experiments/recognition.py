@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.definitions import AnyRow, Table
-from experiments.plans import chosen_rows, open_results, profile_name, require_data
+from experiments.plans import (
+    chosen_rows,
+    describe_head,
+    profile_name,
+    require_data,
+    require_weights,
+    run_plan,
+)
 from experiments.profiles import PROFILES, Profile
 from kaffect.config import RunConfig, TrainConfig
-from kaffect.errors import ConfigError
 
 
 def load_table(name: str) -> Table:
@@ -49,8 +55,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
     table = load_table(options.table)
     profile = PROFILES[profile_name(options)]
     rows = chosen_rows(table.name, table.rows, options.row)
-    if options.weights is not None and not Path(options.weights).is_file():
-        raise ConfigError(f"--weights {options.weights}: no such file")
+    require_weights(options.weights)
     model = dataclasses.replace(
         profile.model, implementation=options.implementation, weights=options.weights
     )
@@ -71,23 +76,12 @@ def make_plan(options: argparse.Namespace) -> Plan:
 
 def run_table(options: argparse.Namespace) -> None:
     """Run (or with `--dry-run` describe) a recognition table."""
-    plan = make_plan(options)
-    if options.dry_run:
-        describe(plan)
-        return
-    with open_results(options, plan.table.name, plan.profile.name, plan.data) as folder:
-        # Only here: --help, --dry-run and a mistyped flag need no TensorFlow.
-        table_run = importlib.import_module("experiments.table_run")
-        table_run.run(plan, folder, options.resume)
+    run_plan(make_plan(options), options, "experiments.table_run", describe)
 
 
 def describe(plan: Plan) -> None:
     """Print what would run: data, sizes, rows. Writes nothing and needs no TensorFlow."""
-    where = plan.data or "the embedded synthetic data"
-    print(f"Table {plan.table.name}: {plan.table.title} (Section {plan.table.section})")
-    print(f"profile {plan.profile.name} on {where}; seeds {', '.join(map(str, plan.seeds))}")
-    print(f"expected of the paper's best row: {plan.table.expected}")
-    print(f"cost: {plan.table.cost}")
+    describe_head(plan, f"Section {plan.table.section}", "the paper's best row")
     for note in plan.profile.deviations:
         print(f"deviation: {note}")
     for number, row, config in plan.configurations():

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.definitions import Table
-from experiments.plans import open_results, profile_name, require_data
+from experiments.plans import profile_name, require_data, run_plan
 from experiments.profiles import PROFILES
 from experiments.recognition import Plan, make_plan
 from kaffect.config import RunConfig, from_dict
@@ -60,13 +59,14 @@ def plan_from_row(options: argparse.Namespace) -> Plan:
 
 def train_one(plan: Plan, options: argparse.Namespace) -> None:
     """Run `plan`, or with `--dry-run` print its settings as JSON."""
-    ((_, _, config),) = plan.configurations()
-    if options.dry_run:
-        print(json.dumps(config.to_dict(), indent=2))
-        return
-    with open_results(options, plan.table.name, plan.profile.name, plan.data) as folder:
-        importlib.import_module("experiments.table_run").run(plan, folder, options.resume)
+    folder = run_plan(plan, options, "experiments.table_run", _print_settings)
+    if folder is not None:
         print(f"run: {folder / 'checkpoints'}")
+
+
+def _print_settings(plan: Plan) -> None:
+    ((_, _, config),) = plan.configurations()
+    print(json.dumps(config.to_dict(), indent=2))
 
 
 def _read(path: Path) -> dict[str, Any]:
