@@ -17,7 +17,8 @@ from kaffect.data.pipeline import evaluation_frames, training_frames
 from kaffect.data.records import FrameIndex
 from kaffect.data.warp import Warp
 from kaffect.errors import DatasetError
-from kaffect.evaluation.framewise import HALF, labels_of, score_frames, thresholds_for
+from kaffect.evaluation.framewise import labels_of, score_frames
+from kaffect.evaluation.scoring import HALF, thresholds_for
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.frame_choice import training_rows, validation_rows

@@ -30,7 +30,7 @@ def report(plan: GanPlan, configuration: int, folder: Path, results: Path) -> No
         reference_rows(plan.table.name),
         table=plan.table.name,
         title=f"{plan.table.title}; configuration {configuration} ({size}x{size})",
-        notes=[*quality_notes(records), *alarm_notes(records)],
+        notes=[*half_notes(records), *quality_notes(records), *alarm_notes(records)],
     )
     stem = f"table_ix_configuration_{configuration}"
     write_text(folder / f"{stem}.md", render_markdown(summary))
@@ -68,11 +68,29 @@ def quality_notes(records: Sequence[Record]) -> list[str]:
 def _figures(values: Sequence[Mapping[str, float]]) -> str:
     parts = []
     for name in _MEASURES:
-        column = [value[name] for value in values]
-        spread = f" ± {statistics.stdev(column):.2f}" if len(column) > 1 else ""
         shown = name.upper() if name in ("fid", "kid") else name
-        parts.append(f"{shown} {statistics.fmean(column):.2f}{spread}")
+        parts.append(f"{shown} {_mean([value[name] for value in values], 2)}")
     return ", ".join(parts)
+
+
+def _mean(values: Sequence[float], digits: int) -> str:
+    """Mean, and the sample standard deviation where there are several."""
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.{digits}f}{spread}"
+
+
+def half_notes(records: Sequence[Record]) -> list[str]:
+    """Rows whose thresholds were chosen on validation: their Action Units at probability 0.5."""
+    chosen = [r for r in _latest(records) if r.get("metrics_at_half")]
+    lines = []
+    for row in sorted({r["row"] for r in chosen}):
+        own = [r["metrics_at_half"] for r in chosen if r["row"] == row]
+        f1, accuracy = (_mean([m[k] for m in own], 3) for k in ("au_f1_macro", "au_accuracy"))
+        lines.append(
+            f"Row {row} with probability 0.5 for every Action Unit instead of thresholds "
+            f"chosen on validation (n={len(own)}): macro F1 {f1}, accuracy {accuracy}."
+        )
+    return lines
 
 
 def alarm_notes(records: Sequence[Record]) -> list[str]:

@@ -6,10 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from experiments.gan_faces import real_faces
 from experiments.sources import Source
+from kaffect.data.records import FrameIndex
 from kaffect.evaluation.discriminator import Judge, score_discriminator
 from kaffect.evaluation.gan_watch import GanWatch
+from kaffect.evaluation.scoring import HALF
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.gan import GanTrainer
@@ -65,7 +69,7 @@ def run_gan_row(
         progress = train_gan(
             trainer,
             batches,
-            lambda: score_discriminator(judge, validation),
+            lambda: score_discriminator(judge, validation).metrics,
             checkpoints,
             resume=resume,
             callbacks=[StepBar(bar, config.batch)],
@@ -76,11 +80,11 @@ def run_gan_row(
     watch.animate()
     started = time.monotonic()
     last_score = progress.history[-1]["validation"]["score"]
-    metrics = _best_scores(trainer, judge, checkpoints, progress.step, scored)
+    scores = _best_scores(trainer, judge, checkpoints, progress.step, validation, scored)
     best = next(look for look in progress.history if look["step"] == progress.best_step)
     updates = config.batch * progress.step
     record = {
-        "metrics": metrics,
+        **scores,
         "validation": best["validation"],
         "last_validation_score": last_score,
         "generator": progress.history[-1]["generator"],
@@ -96,13 +100,22 @@ def run_gan_row(
 
 
 def _best_scores(
-    trainer: GanTrainer, judge: Judge, checkpoints: CheckpointFolder, last: int, scored: Any
-) -> dict[str, float]:
+    trainer: GanTrainer,
+    judge: Judge,
+    checkpoints: CheckpointFolder,
+    last: int,
+    validation: FrameIndex,
+    scored: FrameIndex,
+) -> dict[str, Any]:
     """Scores of the checkpoint that validation chose; the trainer has its last weights after it."""
     best = checkpoints.best()
     if best is not None and best != last:
         restore_gan(trainer, checkpoints, best)
-    metrics = score_discriminator(judge, scored)
+    thresholds = score_discriminator(judge, validation).thresholds
+    found: dict[str, Any] = {"metrics": score_discriminator(judge, scored, thresholds).metrics}
+    if np.ndim(thresholds):
+        found["thresholds"] = np.round(thresholds, 6).tolist()
+        found["metrics_at_half"] = score_discriminator(judge, scored, HALF).metrics
     if best is not None and best != last:
         restore_gan(trainer, checkpoints, last)
-    return metrics
+    return found

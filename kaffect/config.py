@@ -17,6 +17,8 @@ from kaffect.files import stable_hash
 VA_LOSSES = ("ccc", "mse")
 EXPRESSION_LOSSES = ("cross_entropy", "mse_before_softmax", "mse_after_softmax")
 IMPLEMENTATIONS = ("fused", "cell")
+# Of Action Units: probability 0.5, or those of the best F1 on validation.
+THRESHOLDS = ("half", "validation")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 BORDERS = ("video", "legacy")
 SELECTIONS = ("all", "paper")

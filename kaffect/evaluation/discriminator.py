@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
 from kaffect.data.pipeline import evaluation_frames
 from kaffect.data.records import FrameIndex
-from kaffect.evaluation.scoring import score
+from kaffect.evaluation.scoring import HALF, score, thresholds_for
 from kaffect.training.gan import GanTrainer, build_networks
 from kaffect.training.gan_images import normalise
 from kaffect.training.prediction import Predictions, predict_rows
@@ -67,12 +69,31 @@ def judge_pixels(judge: Judge, images: np.ndarray, batch: int = 256) -> Predicti
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def score_discriminator(judge: Judge, index: FrameIndex) -> dict[str, float]:
+class Judgement(NamedTuple):
+    """Metrics of the discriminator, and the probabilities from which Action Units counted."""
+
+    metrics: dict[str, float]
+    thresholds: float | np.ndarray
+
+
+def score_discriminator(
+    judge: Judge, index: FrameIndex, thresholds: float | np.ndarray | None = None
+) -> Judgement:
     """CCC, F1 and accuracy of the tasks that the discriminator is trained for, on `index`.
 
     Also `fake_rate`: the share of these real frames that it takes for generated ones.
+
+    Args:
+        thresholds: probability from which an Action Unit counts as present; one, or
+            [units]. None: as the configuration says, "validation" choosing them on
+            `index`, which must then hold the validation frames.
     """
     judge.refresh()
+    config, scoring = judge.trainer.config, index.scoring()
     answers = judge_frames(judge, index)
-    metrics = score(answers, index.rows, index.scoring(), judge.trainer.config.tasks)
-    return {**metrics, "fake_rate": float((answers["fake_logits"] > 0).mean())}
+    if thresholds is None:
+        chosen = config.thresholds == "validation"
+        thresholds = thresholds_for(answers, index.rows, scoring) if chosen else HALF
+    metrics = score(answers, index.rows, scoring, config.tasks, threshold=thresholds)
+    metrics["fake_rate"] = float((answers["fake_logits"] > 0).mean())
+    return Judgement(metrics, thresholds)

@@ -7,19 +7,16 @@ from collections.abc import Iterable
 import numpy as np
 
 from kaffect.data.records import FrameIndex, Scoring
-from kaffect.evaluation.scoring import score
+from kaffect.evaluation.scoring import HALF, probabilities, score
 from kaffect.labels import LabelSpace
 from kaffect.metrics import (
     abaw1_au,
     abaw1_expression,
     au_f1,
-    best_thresholds,
     f1_per_class,
     p_mtl,
 )
 from kaffect.training.prediction import Predictions
-
-HALF = 0.5
 
 
 def score_frames(
@@ -70,23 +67,6 @@ def score_frames(
     if len(criteria) == 3:
         found["p_mtl"] = p_mtl(*criteria)
     return {**found, "score": float(sum(criteria))}
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Sigmoid, in float64, without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64)))
-
-
-def thresholds_for(
-    predictions: Predictions, rows: np.ndarray, scoring: Scoring
-) -> float | np.ndarray:
-    """Of Action Units, of the best F1 on these predictions (of validation frames)."""
-    labelled = scoring.au_valid
-    if not np.any(labelled) or "action_unit_logits" not in predictions:
-        return HALF
-    place = np.searchsorted(rows, scoring.row)
-    logits = predictions["action_unit_logits"][place][labelled]
-    return best_thresholds(scoring.action_units[labelled], probabilities(logits))
 
 
 def labels_of(index: FrameIndex) -> dict[str, np.ndarray]:

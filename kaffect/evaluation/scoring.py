@@ -11,8 +11,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from kaffect.data.records import Scoring
-from kaffect.metrics import au_scores, expression_scores, va_scores
+from kaffect.metrics import au_scores, best_thresholds, expression_scores, va_scores
 from kaffect.training.prediction import Predictions
+
+HALF = 0.5
 
 
 def score(
@@ -21,7 +23,7 @@ def score(
     scoring: Scoring,
     tasks: Iterable[str],
     *,
-    threshold: float | np.ndarray = 0.5,
+    threshold: float | np.ndarray = HALF,
 ) -> dict[str, float]:
     """Metrics of `tasks` over all annotated frames together.
 
@@ -59,3 +61,20 @@ def score(
         total += au.get("au_f1_macro", 0.0)
         found.update(au)
     return {**found, "score": total}
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Sigmoid, in float64, without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64)))
+
+
+def thresholds_for(
+    predictions: Predictions, rows: np.ndarray, scoring: Scoring
+) -> float | np.ndarray:
+    """Of Action Units, of the best F1 on these predictions (of validation frames)."""
+    labelled = scoring.au_valid
+    if not np.any(labelled) or "action_unit_logits" not in predictions:
+        return HALF
+    place = np.searchsorted(rows, scoring.row)
+    logits = predictions["action_unit_logits"][place][labelled]
+    return best_thresholds(scoring.action_units[labelled], probabilities(logits))

@@ -12,7 +12,7 @@ import numpy as np
 
 from kaffect.data.records import FrameIndex
 from kaffect.data.submissions import Submission
-from kaffect.evaluation.framewise import HALF, probabilities
+from kaffect.evaluation.scoring import HALF, probabilities
 from kaffect.labels import LABEL_SPACES, VALENCE_AROUSAL
 from kaffect.training.prediction import Predictions
 

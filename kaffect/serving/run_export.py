@@ -205,7 +205,7 @@ def _gan_facts(folder: Path, config: Any, which: str, part: str) -> Facts:
             "hash": result.get("data_hash", ""),
         },
         metrics=metrics,
-        action_unit_thresholds=dict.fromkeys(config.unit_names, 0.5),
+        action_unit_thresholds=_gan_thresholds(config, result),
         notes=tuple(result.get("notes", ())),
         source={
             "run": folder.name,
@@ -215,3 +215,9 @@ def _gan_facts(folder: Path, config: Any, which: str, part: str) -> Facts:
             "config": config.to_dict(),
         },
     )
+
+
+def _gan_thresholds(config: Any, result: dict[str, Any]) -> dict[str, float]:
+    """Those that the run was scored with, by name of the unit."""
+    chosen = result.get("thresholds", [0.5] * len(config.unit_names))
+    return dict(zip(config.unit_names, chosen))

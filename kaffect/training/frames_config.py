@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaffect.config import PRECISIONS, from_dict
+from kaffect.config import PRECISIONS, THRESHOLDS, from_dict
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
 from kaffect.labels import TASKS
@@ -26,7 +26,6 @@ SUBSETS = ("random", "first")
 MIXINGS = ("none", "mixup", "mixaugment")
 OPTIMIZERS = ("adam", "sgd", "adamw")
 SCHEDULES = ("constant", "plateau", "cosine")
-THRESHOLDS = ("half", "validation")
 
 
 def _require(name: str, value: object, accepted: tuple[object, ...]) -> None:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kaffect.config import PRECISIONS, VA_LOSSES, from_dict
+from kaffect.config import PRECISIONS, THRESHOLDS, VA_LOSSES, from_dict
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
 from kaffect.labels import LABEL_SPACES
@@ -48,6 +48,7 @@ class GanConfig:
         ema: decay of the average of the generator's weights (not in the paper).
         discriminator_ema: decay of an average of the discriminator's weights, with which it is
             scored; 0 scores the trained weights themselves, as the paper does.
+        thresholds: of Action Units: probability 'half', or those of the best F1 on 'validation'.
         unlabelled: share of a batch that comes from unlabelled videos.
         mirror: half of the training pictures are mirrored (not in the paper).
         steps: updates of either network; evaluate_every: updates between two looks.
@@ -76,6 +77,7 @@ class GanConfig:
     statistics: str = "real"
     ema: float = 0.999
     discriminator_ema: float = 0.0
+    thresholds: str = "half"
     unlabelled: float = 0.25
     mirror: bool = True
     steps: int = 60_000
@@ -90,6 +92,7 @@ class GanConfig:
         self._require("va_loss", VA_LOSSES)
         self._require("smoothing", ("paper", "per_class"))
         self._require("statistics", ("real", "all"))
+        self._require("thresholds", THRESHOLDS)
         self._require("precision", PRECISIONS)
         self._require("label_space", tuple(LABEL_SPACES))
         self._require("action_units", (0, len(LABEL_SPACES[self.label_space].action_units)))

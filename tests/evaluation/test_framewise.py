@@ -7,7 +7,8 @@ import pytest
 
 from kaffect.data.records import Scoring
 from kaffect.evaluation.curves import curves_figure, histogram_figure
-from kaffect.evaluation.framewise import probabilities, score_frames, thresholds_for
+from kaffect.evaluation.framewise import score_frames
+from kaffect.evaluation.scoring import probabilities, thresholds_for
 from kaffect.labels import AFF_WILD2
 from kaffect.metrics import best_thresholds, f1_per_class, p_au, p_expr, p_va
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import f1_score
 
 from experiments import gan_figures, gan_report, gan_row, run
 from experiments.gan import make_plan
 from experiments.gan_definitions import GanProfile
+from experiments.profiles import PROFILES
+from experiments.sources import open_source
+from kaffect.evaluation.discriminator import Judge, judge_frames
 from kaffect.evaluation.generation import generate_faces
 from kaffect.evaluation.pictures import read_image
 from kaffect.files import read_json
@@ -65,6 +70,38 @@ def test_a_record_holds_scores_quality_and_what_made_them(finished: tuple[Path, 
     quality = record["quality"]
     assert quality["faces"] == 16 and quality["fid"] > quality["real_faces"]["fid"]
     assert {"valence_arousal", "va_loss", "configuration"} <= set(record["config"])
+
+
+def test_thresholds_are_chosen_on_validation_and_half_stands_beside_them(
+    finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scikit-learn's F1 of the saved network's answers, cut at the recorded thresholds."""
+    tree, out = finished
+    monkeypatch.setenv("KAFFECT_HOME", str(out.parent / "home"))
+    record = _records(out)[5]
+    source = open_source(tree, PROFILES["smoke"], "au")
+    judge = Judge(load_gan(out / "gans" / NAME, "best"))
+    judge.refresh()
+
+    def f1(split: str, cuts: Any) -> float:
+        index = source.split(split)
+        scoring = index.scoring()
+        logits = judge_frames(judge, index)["action_unit_logits"]
+        logits = logits[np.searchsorted(index.rows, scoring.row)][scoring.au_valid]
+        units = 1 / (1 + np.exp(-logits.astype(float))) > cuts
+        true = scoring.action_units[scoring.au_valid]
+        return f1_score(true, units, average="macro", zero_division=0)
+
+    chosen = np.array(record["thresholds"])
+    assert chosen.shape == (8,) and np.ptp(chosen) > 0
+    assert record["metrics"]["au_f1_macro"] == pytest.approx(f1("test", chosen), abs=1e-6)
+    assert record["metrics_at_half"]["au_f1_macro"] == pytest.approx(f1("test", 0.5), abs=1e-6)
+    # No common threshold names the validation frames better.
+    best = f1("validation", chosen)
+    assert all(best >= f1("validation", cut) for cut in np.linspace(0.05, 0.95, 19))
+    report = (out / "table_ix_configuration_1.md").read_text()
+    half = record["metrics_at_half"]["au_f1_macro"]
+    assert f"chosen on validation (n=1): macro F1 {half:.3f}" in report
 
 
 def test_the_report_names_its_features_and_deviations(finished: tuple[Path, Path]) -> None:
