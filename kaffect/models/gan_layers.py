@@ -11,6 +11,7 @@ import keras
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.normalization import FusedBatchNormalization
+from kaffect.models.strided import StridedConv2D, StridedConv2DTranspose
 
 LATENT = 100  # "a 100 dimensional-vector Z", uniform in [-1, 1]
 LEAK = 0.2  # Section IV-C.1
@@ -55,15 +56,13 @@ def upsampling(
     x: Any, recipe: Recipe, place: int, channels: int, kernel: int, stride: int, padding: str
 ) -> Any:
     """`conv2d_transpose_<place>` with bias."""
-    layer = keras.layers.Conv2DTranspose(
-        channels,
-        kernel,
-        stride,
-        padding,
-        kernel_initializer=recipe.initialiser(place),
-        name=f"conv2d_transpose_{place}",
-    )
-    return layer(x)
+    named: dict[str, Any] = {
+        "kernel_initializer": recipe.initialiser(place),
+        "name": f"conv2d_transpose_{place}",
+    }
+    if (stride, padding) == (2, "same"):
+        return StridedConv2DTranspose(channels, kernel, **named)(x)
+    return keras.layers.Conv2DTranspose(channels, kernel, stride, padding, **named)(x)
 
 
 def rectified(x: Any, recipe: Recipe, place: int) -> Any:
@@ -77,14 +76,8 @@ def to_image(x: Any) -> Any:
 
 def downsampling(x: Any, recipe: Recipe, place: int, channels: int, kernel: int) -> Any:
     """Stride-2 'SAME' convolution, normalisation and leaky ReLU; dropout in style "ssgan"."""
-    x = keras.layers.Conv2D(
-        channels,
-        kernel,
-        2,
-        "same",
-        kernel_initializer=recipe.initialiser(place),
-        name=f"conv2d_{place}",
-    )(x)
+    start, name = recipe.initialiser(place), f"conv2d_{place}"
+    x = StridedConv2D(channels, kernel, kernel_initializer=start, name=name)(x)
     leaky = keras.layers.LeakyReLU(negative_slope=LEAK, name=f"leaky_relu_{place}")
     x = recipe.normalised(x, leaky, place)
     if recipe.style == "ssgan":

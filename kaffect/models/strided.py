@@ -1,0 +1,65 @@
+"""The stride-2 layers of configuration 2 (Tables VII, VIII), trained the faster way on a CPU.
+
+Where images are small and channels many, the tiles of `kaffect.models.winograd` take
+about half the time of the direct sums. Only training in float32 on a CPU computes so:
+inference, exports and GPUs keep the plain convolution, from which the tiles differ by
+rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kaffect.models.winograd import strided_conv2d, strided_conv2d_transpose
+
+# Measured with scripts/benchmark_gan.py: above these sizes the direct sums are as fast.
+LARGEST_SIDE = 12  # of the smaller of the two images
+FEWEST_CHANNELS = 128  # of the smaller of input and output
+TILES = (4, 3)
+
+
+def tile_of(side: int, channels: int, kernel: int, dtype: str) -> int:
+    """Outputs of a tile along one axis in training; 0 where the direct sums are taken.
+
+    Args:
+        side: of the layer's smaller image; channels: of its smaller one.
+        kernel: taps of its filter along one axis; dtype: it computes in.
+    """
+    small = side <= LARGEST_SIDE and channels >= FEWEST_CHANNELS and kernel % 2 == 1
+    if not small or dtype != "float32" or tf.config.list_logical_devices("GPU"):
+        return 0
+    # The largest tile of which a whole number fills the image.
+    return next((tile for tile in TILES if side % tile == 0), 0)
+
+
+@keras.saving.register_keras_serializable("kaffect")
+class StridedConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with stride 2, 'same' padding and bias; see the file's first lines."""
+
+    def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
+        super().__init__(filters, kernel_size, strides=2, padding="same", **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        side, channels = inputs.shape[1] // 2, min(inputs.shape[-1], self.filters)
+        tile = tile_of(side, channels, self.kernel_size[0], self.compute_dtype)
+        if not training or not tile:
+            return super().call(inputs)
+        return strided_conv2d(inputs, tf.convert_to_tensor(self.kernel), tile) + self.bias
+
+
+@keras.saving.register_keras_serializable("kaffect")
+class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose` with stride 2, 'same' padding and bias, likewise."""
+
+    def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
+        super().__init__(filters, kernel_size, strides=2, padding="same", **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        side, channels = inputs.shape[1], min(inputs.shape[-1], self.filters)
+        tile = tile_of(side, channels, self.kernel_size[0], self.compute_dtype)
+        if not training or not tile:
+            return super().call(inputs)
+        return strided_conv2d_transpose(inputs, tf.convert_to_tensor(self.kernel), tile) + self.bias
