@@ -15,6 +15,7 @@ from kaffect.data.records import FrameIndex, PreparedData
 from kaffect.data.synthetic import SyntheticConfig, write_tree
 from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError
+from kaffect.evaluation.runs import usable_partition
 from kaffect.files import home, stable_hash
 
 # Raised whenever the renderer's pictures change, so that an older cache is not taken for them.
@@ -78,8 +79,11 @@ def open_source(
     prepared = PreparedData.open(prepare_tree(tree, image_size=image_size))
     name = "synthetic Aff-Wild" if data is None else Path(data).resolve().name
     kind = "synthetic" if tree.synthetic else "real"
-    partition, notes = _partition(prepared, partition)
+    wanted, partition = partition, usable_partition(prepared, partition)
     split = _scored_split(prepared, partition, tree.root)
+    notes: tuple[str, ...] = ()
+    if partition != wanted:
+        notes = (f"no {wanted} annotations in the training set: all annotated videos are used",)
     if split != "test":
         name += " (validation set)"
         notes += (
@@ -88,14 +92,6 @@ def open_source(
         )
     notes += tuple(text for text in prepared.missing if "test" not in text.lower())
     return Source(name, kind, prepared, partition, split, notes)
-
-
-def _partition(prepared: PreparedData, wanted: str) -> tuple[str, tuple[str, ...]]:
-    """The wanted partition, or all videos where the tree has no annotation of that task."""
-    train = prepared.split("train") if "train" in prepared.splits else None
-    if train is None or train.partition[wanted]:
-        return wanted, ()
-    return "all", (f"no {wanted} annotations in the training set: all annotated videos are used",)
 
 
 def _scored_split(prepared: PreparedData, partition: str, root: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
+from kaffect.settings import require_one_of, require_positive, require_range
 
 VA_LOSSES = ("ccc", "mse")
 EXPRESSION_LOSSES = ("cross_entropy", "mse_before_softmax", "mse_after_softmax")
@@ -25,18 +26,6 @@ SELECTIONS = ("all", "paper")
 CNN_REGIMES = ("fixed", "end_to_end")
 
 Config = TypeVar("Config")
-
-
-def _require(name: str, value: object, accepted: tuple[object, ...]) -> None:
-    if value not in accepted:
-        raise ConfigError(expected_received(f"Invalid value for {name}", accepted, value))
-
-
-def _require_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise ConfigError(
-            expected_received(f"Invalid value for {name}", "a positive number", value)
-        )
 
 
 @dataclass(frozen=True)
@@ -69,14 +58,11 @@ class ModelConfig:
     weights: str | None = None
 
     def __post_init__(self) -> None:
-        _require("model.implementation", self.implementation, IMPLEMENTATIONS)
-        _require("model.preprocessing", self.preprocessing, ("paper", "vggface"))
-        _require_positive("model.width", self.width)
-        _require_positive("model.fc_units", self.fc_units)
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(
-                expected_received("Invalid value for model.dropout", "0 <= rate < 1", self.dropout)
-            )
+        require_one_of("model.implementation", self.implementation, IMPLEMENTATIONS)
+        require_one_of("model.preprocessing", self.preprocessing, ("paper", "vggface"))
+        require_positive("model.width", self.width)
+        require_positive("model.fc_units", self.fc_units)
+        require_range("model.dropout", self.dropout, 0, 1, open_end=True)
 
 
 @dataclass(frozen=True)
@@ -89,14 +75,10 @@ class LossConfig:
     beta: float = 0.5
 
     def __post_init__(self) -> None:
-        _require("loss.va_loss", self.va_loss, VA_LOSSES)
-        _require("loss.expression_loss", self.expression_loss, EXPRESSION_LOSSES)
+        require_one_of("loss.va_loss", self.va_loss, VA_LOSSES)
+        require_one_of("loss.expression_loss", self.expression_loss, EXPRESSION_LOSSES)
         for name in ("alpha", "beta"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ConfigError(
-                    expected_received(f"Invalid value for loss.{name}", "0 <= value <= 1", value)
-                )
+            require_range(f"loss.{name}", getattr(self, name), 0, 1)
         if self.alpha == self.beta == 0:
             raise ConfigError("loss.alpha and loss.beta are both 0: nothing would be trained")
 
@@ -127,11 +109,11 @@ class DataConfig:
     fps: int = 30
 
     def __post_init__(self) -> None:
-        _require("data.partition", self.partition, ("expression", "au", "va", "all"))
-        _require("data.borders", self.borders, BORDERS)
-        _require("data.select", self.select, SELECTIONS)
+        require_one_of("data.partition", self.partition, ("expression", "au", "va", "all"))
+        require_one_of("data.borders", self.borders, BORDERS)
+        require_one_of("data.select", self.select, SELECTIONS)
         for name in ("sequences", "sequence_length", "image_size", "fps"):
-            _require_positive(f"data.{name}", getattr(self, name))
+            require_positive(f"data.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -163,7 +145,7 @@ class PretrainConfig:
                     expected_received(f"Invalid value for pretrain.{name}", "0 or more", value)
                 )
         for name in ("batch", "learning_rate", "evaluate_every"):
-            _require_positive(f"pretrain.{name}", getattr(self, name))
+            require_positive(f"pretrain.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -189,10 +171,10 @@ class TrainConfig:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        _require("train.cnn", self.cnn, CNN_REGIMES)
-        _require("train.precision", self.precision, PRECISIONS)
+        require_one_of("train.cnn", self.cnn, CNN_REGIMES)
+        require_one_of("train.precision", self.precision, PRECISIONS)
         for name in ("learning_rate", "adam_epsilon", "steps", "evaluate_every"):
-            _require_positive(f"train.{name}", getattr(self, name))
+            require_positive(f"train.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,10 @@ def test_unknown_settings_are_refused_with_their_place() -> None:
     [
         (config.LossConfig, {"va_loss": "CCC"}, "'ccc', 'mse'. Received: 'CCC'"),
         (config.LossConfig, {"alpha": 0.0, "beta": 0.0}, "nothing would be trained"),
-        (config.LossConfig, {"alpha": 1.5}, "0 <= value <= 1. Received: 1.5"),
+        (config.LossConfig, {"alpha": 1.5}, "0 to 1. Received: 1.5"),
         (config.TrainConfig, {"learning_rate": 0.0}, "positive"),
         (config.TrainConfig, {"learning_rate": float("nan")}, "positive"),
-        (config.ModelConfig, {"dropout": 1.0}, "0 <= rate < 1"),
+        (config.ModelConfig, {"dropout": 1.0}, "0 or more, below 1"),
         (config.DataConfig, {"borders": "none"}, "'legacy', 'video'"),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kaffect.data.pipeline import evaluation_sequences
-from kaffect.data.records import FrameIndex, PreparedData
+from kaffect.data.records import PreparedData
 from kaffect.data.sequences import make_windows
 from kaffect.errors import ConfigError, DatasetError, KaffectError, expected_received
 from kaffect.evaluation.scoring import score
@@ -39,7 +39,8 @@ def evaluate_run(
     """
     _require_same(run.description, prepared)
     config = run.description.config
-    index = of_partition(prepared, split, config.data.partition)
+    partition = usable_partition(prepared, config.data.partition, split)
+    index = prepared.split(split).for_partition(partition)
     scoring = index.scoring()
     if not len(scoring):
         raise DatasetError(f"{prepared.root}: no annotated frame in the {split} set")
@@ -49,10 +50,14 @@ def evaluate_run(
     return score(answers, index.rows, scoring, config.loss.tasks)
 
 
-def of_partition(prepared: PreparedData, split: str, partition: str) -> FrameIndex:
-    """The split's frames of a task's partition (Section II-D); all where it has none there."""
-    index = prepared.split(split)
-    return index.for_partition(partition if index.partition[partition] else "all")
+def usable_partition(prepared: PreparedData, wanted: str, split: str = "train") -> str:
+    """`wanted`, or 'all' where the data have no annotation of that task (Section II-D).
+
+    The training set decides, for all splits alike; where there is none, `split` does.
+    """
+    deciding = next((name for name in ("train", split) if name in prepared.splits), None)
+    found = deciding is None or prepared.split(deciding).partition[wanted]
+    return wanted if found else "all"
 
 
 def find_prepared(description: RunDescription) -> PreparedData:
@@ -64,10 +69,11 @@ def find_prepared(description: RunDescription) -> PreparedData:
     wanted = description.data.get("hash")
     for path in sorted(Path(home() / "prepared").glob("*/manifest.json")):
         try:
-            prepared = PreparedData.open(path.parent, verify=False)
+            # Hashing every file of every data set would take long: only of the one that is meant.
+            meant = PreparedData.open(path.parent, verify=False).hash == wanted
         except KaffectError:
             continue  # of an older version, or damaged: not what is looked for
-        if prepared.hash == wanted:
+        if meant:
             return PreparedData.open(path.parent)
     raise DatasetError(
         f"the data of this run ({description.data.get('name')}) are not below "

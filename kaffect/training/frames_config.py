@@ -14,6 +14,7 @@ from kaffect.config import PRECISIONS, THRESHOLDS, from_dict
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
 from kaffect.labels import TASKS
+from kaffect.settings import require_one_of, require_range
 
 STEMS = ("imagenet", "no_pool", "small")
 PREPROCESSINGS = ("paper", "imagenet")
@@ -26,17 +27,6 @@ SUBSETS = ("random", "first")
 MIXINGS = ("none", "mixup", "mixaugment")
 OPTIMIZERS = ("adam", "sgd", "adamw")
 SCHEDULES = ("constant", "plateau", "cosine")
-
-
-def _require(name: str, value: object, accepted: tuple[object, ...]) -> None:
-    if value not in accepted:
-        raise ConfigError(expected_received(f"Invalid value for {name}", accepted, value))
-
-
-def _require_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        accepted = f"{low:g} or more" if high == float("inf") else f"{low:g} to {high:g}"
-        raise ConfigError(expected_received(f"Invalid value for {name}", accepted, value))
 
 
 @dataclass(frozen=True)
@@ -52,11 +42,11 @@ class FrameModel:
     weights: str | None = None
 
     def __post_init__(self) -> None:
-        _require("model.stem", self.stem, STEMS)
-        _require("model.preprocessing", self.preprocessing, PREPROCESSINGS)
-        _require_range("model.image_size", self.image_size, 8, 1024)
-        _require_range("model.width", self.width, 0.01, 8)
-        _require_range("model.dropout", self.dropout, 0, 0.95)
+        require_one_of("model.stem", self.stem, STEMS)
+        require_one_of("model.preprocessing", self.preprocessing, PREPROCESSINGS)
+        require_range("model.image_size", self.image_size, 8, 1024)
+        require_range("model.width", self.width, 0.01, 8)
+        require_range("model.dropout", self.dropout, 0, 0.95)
 
 
 @dataclass(frozen=True)
@@ -88,14 +78,14 @@ class FrameLosses:
     def __post_init__(self) -> None:
         if not self.tasks or set(self.tasks) - set(TASKS):
             raise ConfigError(expected_received("loss.tasks", TASKS, self.tasks))
-        _require("loss.va", self.va, VA_LOSSES)
-        _require("loss.au", self.au, AU_LOSSES)
-        _require("loss.class_weights", self.class_weights, BALANCE)
-        _require("loss.positive_weights", self.positive_weights, BALANCE)
-        _require("loss.weighting", self.weighting, WEIGHTINGS)
-        _require_range("loss.label_smoothing", self.label_smoothing, 0, 0.9)
+        require_one_of("loss.va", self.va, VA_LOSSES)
+        require_one_of("loss.au", self.au, AU_LOSSES)
+        require_one_of("loss.class_weights", self.class_weights, BALANCE)
+        require_one_of("loss.positive_weights", self.positive_weights, BALANCE)
+        require_one_of("loss.weighting", self.weighting, WEIGHTINGS)
+        require_range("loss.label_smoothing", self.label_smoothing, 0, 0.9)
         for task in TASKS:
-            _require_range(f"loss.{task}_weight", self.weight(task), 0)
+            require_range(f"loss.{task}_weight", self.weight(task), 0)
 
     def weight(self, task: str) -> float:
         """The fixed weight of a task."""
@@ -134,16 +124,16 @@ class FrameData:
     mixing_alpha: float = 0.2
 
     def __post_init__(self) -> None:
-        _require("data.labels", self.labels, LABELS)
-        _require("data.subset", self.subset, SUBSETS)
-        _require("data.mixing", self.mixing, MIXINGS)
-        _require_range("data.batch", self.batch, 1)
-        _require_range("data.rotation", self.rotation, 0, 180)
-        _require_range("data.mixing_alpha", self.mixing_alpha, 1e-3)
+        require_one_of("data.labels", self.labels, LABELS)
+        require_one_of("data.subset", self.subset, SUBSETS)
+        require_one_of("data.mixing", self.mixing, MIXINGS)
+        require_range("data.batch", self.batch, 1)
+        require_range("data.rotation", self.rotation, 0, 180)
+        require_range("data.mixing_alpha", self.mixing_alpha, 1e-3)
         for name in ("zoom", "shift", "contrast", "erase"):
-            _require_range(f"data.{name}", getattr(self, name), 0, 1)
+            require_range(f"data.{name}", getattr(self, name), 0, 1)
         for name in ("train_share", "validation_share"):
-            _require_range(f"data.{name}", getattr(self, name), 1e-9, 1)
+            require_range(f"data.{name}", getattr(self, name), 1e-9, 1)
 
 
 @dataclass(frozen=True)
@@ -176,16 +166,16 @@ class FrameTraining:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        _require("train.optimizer", self.optimizer, OPTIMIZERS)
-        _require("train.schedule", self.schedule, SCHEDULES)
-        _require("train.thresholds", self.thresholds, THRESHOLDS)
-        _require("train.precision", self.precision, PRECISIONS)
-        _require_range("train.learning_rate", self.learning_rate, 1e-12)
-        _require_range("train.momentum", self.momentum, 0, 1)
-        _require_range("train.plateau_factor", self.plateau_factor, 0, 1)
-        _require_range("train.epochs", self.epochs, 1)
+        require_one_of("train.optimizer", self.optimizer, OPTIMIZERS)
+        require_one_of("train.schedule", self.schedule, SCHEDULES)
+        require_one_of("train.thresholds", self.thresholds, THRESHOLDS)
+        require_one_of("train.precision", self.precision, PRECISIONS)
+        require_range("train.learning_rate", self.learning_rate, 1e-12)
+        require_range("train.momentum", self.momentum, 0, 1)
+        require_range("train.plateau_factor", self.plateau_factor, 0, 1)
+        require_range("train.epochs", self.epochs, 1)
         for name in ("steps", "warmup", "patience", "weight_decay", "plateau_patience"):
-            _require_range(f"train.{name}", getattr(self, name), 0)
+            require_range(f"train.{name}", getattr(self, name), 0)
 
 
 @dataclass(frozen=True)

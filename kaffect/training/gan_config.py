@@ -11,6 +11,7 @@ from kaffect.config import PRECISIONS, THRESHOLDS, VA_LOSSES, from_dict
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
 from kaffect.labels import LABEL_SPACES
+from kaffect.settings import require_one_of, require_positive, require_range
 
 if TYPE_CHECKING:
     from kaffect.losses import Heads
@@ -86,44 +87,35 @@ class GanConfig:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        self._require("configuration", (1, 2))
-        self._require("kernel", (5, 7))
-        self._require("style", ("paper", "ssgan"))
-        self._require("va_loss", VA_LOSSES)
-        self._require("smoothing", ("paper", "per_class"))
-        self._require("statistics", ("real", "all"))
-        self._require("thresholds", THRESHOLDS)
-        self._require("precision", PRECISIONS)
-        self._require("label_space", tuple(LABEL_SPACES))
-        self._require("action_units", (0, len(LABEL_SPACES[self.label_space].action_units)))
+        require_one_of("gan.label_space", self.label_space, tuple(LABEL_SPACES))
+        units = len(LABEL_SPACES[self.label_space].action_units)
+        for name, accepted in (
+            ("configuration", (1, 2)),
+            ("kernel", (5, 7)),
+            ("style", ("paper",) if self.configuration == 2 else ("paper", "ssgan")),
+            ("va_loss", VA_LOSSES),
+            ("smoothing", ("paper", "per_class")),
+            ("statistics", ("real", "all")),
+            ("thresholds", THRESHOLDS),
+            ("precision", PRECISIONS),
+            ("action_units", (0, units)),
+        ):
+            require_one_of(f"gan.{name}", getattr(self, name), accepted)
         if not self.valence_arousal and not self.action_units:
             raise ConfigError("gan: a discriminator needs valence_arousal, action_units or both")
-        if self.configuration == 2 and self.style != "paper":
-            raise ConfigError(
-                expected_received("gan.style of configuration 2", ("paper",), self.style)
-            )
         for name in (
             "width", "batch", "generator_rate", "discriminator_rate", "adam_epsilon", "clip",
             "reconstruction_steps", "steps", "evaluate_every",
         ):  # fmt: skip
-            if not getattr(self, name) > 0:
-                value = getattr(self, name)
-                raise ConfigError(expected_received(f"gan.{name}", "a positive number", value))
+            require_positive(f"gan.{name}", getattr(self, name))
         for name in ("ema", "discriminator_ema", "unlabelled", "beta_1", "beta_2"):
-            if not 0 <= getattr(self, name) < 1:
-                value = getattr(self, name)
-                raise ConfigError(expected_received(f"gan.{name}", "0 <= value < 1", value))
+            require_range(f"gan.{name}", getattr(self, name), 0, 1, open_end=True)
         if set(self.updates) != {"D", "G"}:
             raise ConfigError(
                 expected_received(
                     "gan.schedule", "'paper', 'literal' or letters D and G", self.schedule
                 )
             )
-
-    def _require(self, name: str, accepted: tuple[object, ...]) -> None:
-        value = getattr(self, name)
-        if value not in accepted:
-            raise ConfigError(expected_received(f"Invalid value for gan.{name}", accepted, value))
 
     @property
     def updates(self) -> str:
