@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kaffect.data.faces import CropRule
+from kaffect.data.label_columns import LabelColumns
 from kaffect.data.shard_checks import AGAIN, check_manifest, check_shards
 from kaffect.data.shards import HEADER_BYTES, INDEX_COLUMNS, SCORING_COLUMNS
 from kaffect.errors import ArtifactError, DatasetError, expected_received
@@ -26,45 +27,33 @@ PARTITIONS = ("va", "expression", "au", "all")
 
 
 @dataclass(frozen=True, eq=False)
-class Scoring:
+class Scoring(LabelColumns):
     """The annotated frames of the source videos, each once, and where their prediction stands.
 
     A frame counts here if it has a label of any task, with a face or without.
 
-    Attributes:
+    Attributes, beside the labels:
         row: [m] int64, the row nearest in time.
         track: [m] int32; source_frame: [m] int32, 1-based; time: [m] float32, seconds.
-        valence_arousal: [m, 2] float32; va_valid: [m] bool.
-        expression: [m] int32; expression_valid: [m] bool.
-        action_units: [m, units] int8; au_valid: [m] bool.
     """
 
     row: np.ndarray
     track: np.ndarray
     source_frame: np.ndarray
     time: np.ndarray
-    valence_arousal: np.ndarray
-    va_valid: np.ndarray
-    expression: np.ndarray
-    expression_valid: np.ndarray
-    action_units: np.ndarray
-    au_valid: np.ndarray
 
     def __len__(self) -> int:
         return len(self.row)
 
 
 @dataclass(frozen=True, eq=False)
-class FrameIndex:
+class FrameIndex(LabelColumns):
     """The frames of one split; arrays are memory maps over all rows of the split.
 
-    Attributes:
+    Attributes, beside the labels of all n rows:
         rows: [k] int64, sorted: the rows that count here. All of them, or those of a
             partition; row numbers are the same in every partition of a split.
         tracks: name of each track; `track` indexes it.
-        valence_arousal: [n, 2] float32; va_valid: [n] bool.
-        expression: [n] int32; expression_valid: [n] bool.
-        action_units: [n, units] int8; au_valid: [n] bool.
         track, frame, source_frame: [n] int32; time: [n] float32, seconds.
         has_face: [n] bool; a frame without face has a grey picture.
         shard, length: [n] int32, offset: [n] int64: where its record lies.
@@ -74,12 +63,6 @@ class FrameIndex:
     name: str
     rows: np.ndarray
     tracks: tuple[str, ...]
-    valence_arousal: np.ndarray
-    va_valid: np.ndarray
-    expression: np.ndarray
-    expression_valid: np.ndarray
-    action_units: np.ndarray
-    au_valid: np.ndarray
     track: np.ndarray
     frame: np.ndarray
     time: np.ndarray

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kaffect.data.label_columns import LabelColumns
 from kaffect.data.number_text import NUMBER, read_text, shown
 from kaffect.data.tree import SPLITS
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, expected_received
@@ -37,23 +38,14 @@ HELD_OUT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Stills:
+class Stills(LabelColumns):
     """The rows of one split.
 
-    Attributes:
+    Attributes, beside the labels:
         paths: checked files, below the image folder.
-        valence_arousal: [n, 2] float32; va_valid: [n] bool.
-        expression: [n] int32; expression_valid: [n] bool.
-        action_units: [n, units] int8; au_valid: [n] bool.
     """
 
     paths: tuple[Path, ...]
-    valence_arousal: np.ndarray
-    va_valid: np.ndarray
-    expression: np.ndarray
-    expression_valid: np.ndarray
-    action_units: np.ndarray
-    au_valid: np.ndarray
 
     def __len__(self) -> int:
         return len(self.paths)
