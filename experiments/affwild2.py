@@ -19,7 +19,8 @@ from experiments.plans import (
     run_plan,
 )
 from kaffect.errors import ConfigError
-from kaffect.training.frames_config import FrameConfig, parse_setting
+from kaffect.settings import parse_setting
+from kaffect.training.frames_config import FrameConfig
 
 STILLS_SUFFIX = ".csv"
 
@@ -77,7 +78,9 @@ def make_plan(options: argparse.Namespace) -> FramePlan:
         data = require_data(data)
     elif not data.is_file():
         raise ConfigError(f"--data {data}: expected a list of stills; there is no such file")
-    overrides = dict(parse_setting(text) for text in options.set)
+    overrides = dict(parse_setting(text, FrameConfig.parts()) for text in options.set)
+    if "train.seed" in overrides:
+        raise ConfigError("--set train.seed: expected --seeds N, which trains with seeds 0 to N-1")
     if options.precision != "auto":
         overrides["train.precision"] = options.precision
     plan = FramePlan(

@@ -13,7 +13,13 @@ from typing import Any, TypeVar
 
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
-from kaffect.settings import require_one_of, require_positive, require_range
+from kaffect.settings import (
+    require_one_of,
+    require_positive,
+    require_range,
+    require_type,
+    types_of,
+)
 
 VA_LOSSES = ("ccc", "mse")
 EXPRESSION_LOSSES = ("cross_entropy", "mse_before_softmax", "mse_after_softmax")
@@ -200,26 +206,22 @@ def from_dict(kind: type[Config], values: dict[str, Any], where: str = "configur
     """Build the frozen dataclass `kind`; the inverse of `dataclasses.asdict`, through JSON too.
 
     Raises:
-        ConfigError: an unknown key, or a value that the dataclass refuses.
+        ConfigError: an unknown key, a value of another type than the field has, or one that the
+            dataclass refuses.
     """
-    known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    types = dict(types_of(kind))
     arguments: dict[str, Any] = {}
     for key, value in values.items():
-        if key not in known:
-            raise ConfigError(expected_received(f"{where}: unknown setting", tuple(known), key))
-        default = _default_of(known[key])
-        if dataclasses.is_dataclass(default) and isinstance(value, dict):
-            value = from_dict(type(default), value, f"{where}.{key}")
-        elif isinstance(default, tuple) and isinstance(value, list):
-            value = tuple(value)
-        arguments[key] = value
+        name = f"{where}.{key}"
+        if key not in types:
+            raise ConfigError(expected_received(f"{where}: unknown setting", tuple(types), key))
+        if dataclasses.is_dataclass(types[key]):
+            if not isinstance(value, dict):
+                raise ConfigError(expected_received(name, "an object of settings", value))
+            arguments[key] = from_dict(types[key], value, name)
+        else:
+            arguments[key] = require_type(name, types[key], value)
     try:
         return kind(**arguments)
     except TypeError as error:
         raise ConfigError(f"{where}: {error}") from error
-
-
-def _default_of(description: dataclasses.Field[Any]) -> Any:
-    if description.default_factory is not dataclasses.MISSING:
-        return description.default_factory()
-    return description.default

@@ -6,7 +6,6 @@ The defaults are the study's own where it states one. Frozen, written whole besi
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from kaffect.config import PRECISIONS, THRESHOLDS, from_dict
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
 from kaffect.labels import TASKS
-from kaffect.settings import require_one_of, require_range
+from kaffect.settings import require_one_of, require_range, types_of
 
 STEMS = ("imagenet", "no_pool", "small")
 PREPROCESSINGS = ("paper", "imagenet")
@@ -76,8 +75,10 @@ class FrameLosses:
     masked: bool = True
 
     def __post_init__(self) -> None:
-        if not self.tasks or set(self.tasks) - set(TASKS):
-            raise ConfigError(expected_received("loss.tasks", TASKS, self.tasks))
+        if not self.tasks or set(self.tasks) - set(TASKS) or len(set(self.tasks)) < len(self.tasks):
+            raise ConfigError(
+                expected_received("loss.tasks", f"some of {TASKS}, each once", self.tasks)
+            )
         require_one_of("loss.va", self.va, VA_LOSSES)
         require_one_of("loss.au", self.au, AU_LOSSES)
         require_one_of("loss.class_weights", self.class_weights, BALANCE)
@@ -195,6 +196,11 @@ class FrameConfig:
         """A short name of this configuration, the same in every process."""
         return stable_hash(self.to_dict())
 
+    @classmethod
+    def parts(cls) -> dict[str, type]:
+        """Name and dataclass of its parts: what `parse_setting` reads settings for."""
+        return dict(types_of(cls))
+
     def changed(self, settings: dict[str, Any]) -> FrameConfig:
         """A copy with dotted settings changed, such as {"train.epochs": 3}.
 
@@ -209,18 +215,3 @@ class FrameConfig:
                 raise ConfigError(expected_received("Unknown setting", ", ".join(known), name))
             values[part][key] = value
         return from_dict(FrameConfig, values, "settings")
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """`train.epochs=3` -> ("train.epochs", 3); a value that is not JSON is a word.
-
-    Raises:
-        ConfigError: there is no "=".
-    """
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(expected_received("--set", "NAME=VALUE", text))
-    try:
-        return name.strip(), json.loads(value)
-    except ValueError:
-        return name.strip(), value.strip()

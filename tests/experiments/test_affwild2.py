@@ -188,7 +188,8 @@ def test_stills_go_through_the_same_command_and_are_learned(
     [
         (["--table", "A1", "--row", "9"], "table A1 has rows 1 to 5. Received: 9"),
         (["--table", "A1", "--set", "epochs=3"], "Unknown setting"),
-        (["--table", "A1", "--set", "train.epochs=none"], "train.epochs. Expected 1 or more"),
+        (["--table", "A1", "--set", "train.epochs=2.5"], "train.epochs. Expected a whole number"),
+        (["--table", "A1", "--set", "train.seed=3"], "train.seed: expected --seeds N"),
         (["--table", "A1", "--data", "none.csv"], "none.csv: expected a list of stills"),
         (["--table", "A1", "--data", "none"], "none: expected a folder"),
         (["--table", "A5", "--weights", "none.npz"], "none.npz: no such file"),
