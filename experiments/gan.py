@@ -73,9 +73,8 @@ def describe(plan: GanPlan) -> None:
         for note in plan.profile.deviations(configuration):
             print(f"deviation, configuration {configuration}: {note}")
     for number, row, config in plan.trainings(AFF_WILD):
-        size = f"{config.image_size}x{config.image_size}"
         print(
-            f"row {number} configuration {config.configuration} ({size}) seed {config.seed}: "
+            f"row {number} {config.title} seed {config.seed}: "
             f"{row.label}, {config.in_rounds(config.steps)} updates ({config.updates})  "
             f"[{config.hash()}]"
         )

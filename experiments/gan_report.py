@@ -22,17 +22,21 @@ _MEASURES = ("fid", "kid", "precision", "recall")
 
 
 def report(plan: GanPlan, configuration: int, folder: Path, results: Path) -> None:
-    """Print one configuration's table beside the paper's; write it as Markdown and HTML."""
-    size = plan.base(configuration).image_size
+    """Print one configuration's table beside the paper's; write it as Markdown and HTML.
+
+    A network of other filters has a report of its own, whatever else is in `results`.
+    """
+    base = plan.base(configuration)
     records = [r for r in read_records(results) if r["configuration"] == configuration]
+    records = [r for r in records if r.get("config", {}).get("kernel", base.kernel) == base.kernel]
     summary = summarise(
         records,
         reference_rows(plan.table.name),
         table=plan.table.name,
-        title=f"{plan.table.title}; configuration {configuration} ({size}x{size})",
+        title=f"{plan.table.title}; {base.title}",
         notes=[*half_notes(records), *quality_notes(records), *alarm_notes(records)],
     )
-    stem = f"table_ix_configuration_{configuration}"
+    stem = f"table_ix_{base.name.replace('-', '_')}"
     write_text(folder / f"{stem}.md", render_markdown(summary))
     write_text(folder / f"{stem}.html", render_html(summary))
     console = Console()

@@ -28,7 +28,7 @@ from kaffect.training.summaries import RunSummaries
 
 SCHEMA = 1
 SHOWN = ("ccc_valence", "ccc_arousal", "au_f1_weighted", "au_f1_macro", "au_accuracy")
-BOTH = "the paper does not say which configuration its Table IX is of: both are reported"
+UNSAID = "the paper does not say which configuration its Table IX is of"
 
 
 def run(plan: GanPlan, folder: Path, resume: bool) -> None:
@@ -71,8 +71,7 @@ class GanTableRun:
         if (number, config.seed, config.hash()) in self.done:
             return
         make_deterministic(config.seed)
-        kernel = f"-kernel-{config.kernel}" if config.configuration == 2 else ""
-        name = f"configuration-{config.configuration}{kernel}-row-{number:02d}-seed-{config.seed}"
+        name = f"{config.name}-row-{number:02d}-seed-{config.seed}"
         settings = {**row.settings, "configuration": config.configuration, "seed": config.seed}
         summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
         label = f"row {number}, configuration {config.configuration}, seed {config.seed}"
@@ -158,8 +157,19 @@ class GanTableRun:
             "precision": self.policy,
             "commit": commit(),
             "notes": [
-                BOTH,
+                which_configuration(self.plan, configuration),
                 *self.plan.profile.deviations(configuration),
                 *self.source.notes,
             ],
         }
+
+
+def which_configuration(plan: GanPlan, configuration: int) -> str:
+    """What a report says of a choice that the paper leaves open, and how to get the other one."""
+    if len(plan.configurations) > 1:
+        return f"{UNSAID}: both are reported"
+    other = GanConfig(configuration=3 - configuration)
+    return (
+        f"{UNSAID}: this is {plan.base(configuration).title}; --configuration "
+        f"{other.configuration} runs the other ({other.image_size}x{other.image_size})"
+    )

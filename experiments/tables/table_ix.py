@@ -2,7 +2,7 @@
 
 Paper: VA only is best with MSE (0.484 / 0.384), AUs only reach F1 0.404 / 0.40 and
 accuracy 0.824; jointly all are lower. The paper does not name the configuration:
-both are reported.
+the paper profile reports both.
 Command: python experiments/run.py --table IX [--configuration 1|2] [--kernel 5|7]
 """
 

@@ -145,6 +145,18 @@ class GanConfig:
     def image_size(self) -> int:
         return IMAGE_SIZES[self.configuration]
 
+    @property
+    def name(self) -> str:
+        """Of the networks in names of files: "configuration-1", "configuration-2-kernel-7"."""
+        kernel = f"-kernel-{self.kernel}" if self.configuration == 2 else ""
+        return f"configuration-{self.configuration}{kernel}"
+
+    @property
+    def title(self) -> str:
+        """Of the networks in reports: "configuration 2 (96x96, 7x7 filters)"."""
+        filters = f", {self.kernel}x{self.kernel} filters" if self.configuration == 2 else ""
+        return f"configuration {self.configuration} ({self.image_size}x{self.image_size}{filters})"
+
     def in_rounds(self, steps: int) -> int:
         """`steps` rounded up to whole rounds of the schedule."""
         size = len(self.updates)

@@ -1,4 +1,4 @@
-"""One small table, run from the command line once for all tests of what it leaves behind."""
+"""Small tables, run from the command line once for all tests of what they leave behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import run
-from tests.data.drawing import build_tree
+from tests.data.drawing import build_tree, write_boxes
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,24 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     patch = pytest.MonkeyPatch()
     patch.setenv("KAFFECT_HOME", str(folder / "home"))
     arguments = ["--table", "XI", "--row", "2", "--data", str(tree), "--profile", "smoke"]
+    try:
+        assert run.main([*arguments, "--out", str(folder / "out")]) == 0
+    finally:
+        patch.undo()
+    return tree, folder / "out"
+
+
+@pytest.fixture(scope="session")
+def finished_gan_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small tree, and the results of Table IX's joint row with the mean squared error."""
+    folder = tmp_path_factory.mktemp("gan table")
+    tree = build_tree(folder / "tree")
+    # Without boxes these have no face: no detector finds one in bars.
+    write_boxes(tree, "b_right", range(40))
+    write_boxes(tree, "d", range(33))
+    patch = pytest.MonkeyPatch()
+    patch.setenv("KAFFECT_HOME", str(folder / "home"))
+    arguments = ["--table", "IX", "--row", "5", "--data", str(tree), "--profile", "smoke"]
     try:
         assert run.main([*arguments, "--out", str(folder / "out")]) == 0
     finally:

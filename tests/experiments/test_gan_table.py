@@ -25,26 +25,14 @@ from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_data import GanBatches
 from kaffect.training.gan_loop import load_gan
-from tests.data.drawing import build_tree, write_boxes
 
 NAME = "configuration-1-row-05-seed-0"
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+@pytest.fixture
+def finished(finished_gan_table: tuple[Path, Path]) -> tuple[Path, Path]:
     """A small tree, and the results of the joint row with the mean squared error."""
-    folder = tmp_path_factory.mktemp("gan table")
-    tree = build_tree(folder / "tree")
-    # Without boxes these have no face: no detector finds one in bars.
-    write_boxes(tree, "b_right", range(40))
-    write_boxes(tree, "d", range(33))
-    patch = pytest.MonkeyPatch()
-    patch.setenv("KAFFECT_HOME", str(folder / "home"))
-    try:
-        assert run.main([*_command(tree), "--out", str(folder / "out")]) == 0
-    finally:
-        patch.undo()
-    return tree, folder / "out"
+    return finished_gan_table
 
 
 def _command(tree: Path) -> list[str]:
@@ -111,6 +99,8 @@ def test_the_report_names_its_features_and_deviations(finished: tuple[Path, Path
         assert "0.451" in text, "the paper's figure stands beside ours"
         assert "NOT of Inception" in text and "Generator of row 5 (n=1): FID" in text
         assert "smoke profile" in text and "does not say which configuration" in text
+        assert "this is configuration 1 (32x32); --configuration 2 runs the other (96x96)" in text
+        assert "both are reported" not in text
         assert "constant, every AU" in text and "linear probe" in text
 
 
