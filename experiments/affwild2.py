@@ -38,7 +38,7 @@ class FramePlan:
     Attributes:
         data: a data tree, a list of stills (.csv), or None for the embedded data.
         overrides: settings of the command line, over every row.
-        weights: a file of ResNet-18 weights for the rows that want one.
+        weights: a file of ResNet-18 weights for the rows that start from one.
     """
 
     table: FrameTable
@@ -53,8 +53,21 @@ class FramePlan:
         """Number, row and configuration of every training, seed by seed."""
         for seed in self.seeds:
             for number, row in self.rows:
-                if self.weights is not None or not row.needs_weights:
+                if not self.lacks_weights(row):
                     yield number, row, self.configure(row, seed)
+
+    def lacks_weights(self, row: FrameRow) -> bool:
+        """Whether `row` is not run because it needs a weights file and there is none."""
+        return row.start == "needed" and self.weights is None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from the study in every row: sizes, and without a file the first weights."""
+        if self.weights is None:
+            return (*self.profile.deviations, "no weights file: He initialisation")
+        rows = [str(n) for n, row in enumerate(self.table.rows, 1) if row.start != "none"]
+        which = "" if len(rows) == len(self.table.rows) else f" (rows {', '.join(rows)})"
+        return (*self.profile.deviations, f"initial weights: {Path(self.weights).name}{which}")
 
     def configure(self, row: FrameRow, seed: int) -> FrameConfig:
         return row.configure(self.profile, self.overrides, self.weights, seed)
@@ -104,10 +117,10 @@ def run_table(options: argparse.Namespace) -> None:
 def describe(plan: FramePlan) -> None:
     """Print what would run: data, sizes, rows. Writes nothing and needs no TensorFlow."""
     describe_head(plan, f"second study, {plan.table.section}", "the study")
-    for note in plan.profile.deviations:
-        print(f"deviation: {note}")
+    for note in plan.notes:
+        print(f"note: {note}")
     for number, row in plan.rows:
-        if row.needs_weights and plan.weights is None:
+        if plan.lacks_weights(row):
             print(f"row {number:2d}: {row.label}: not run: no weights (--weights FILE)")
     for number, row, config in plan.configurations():
         settings = ", ".join(f"{key}={value}" for key, value in row.changes.items())

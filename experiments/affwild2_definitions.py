@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kaffect.settings import require_one_of
 from kaffect.training.frames_config import FrameConfig
 
 Changes = Mapping[str, Any]
+STARTS = ("given", "needed", "none")
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,24 @@ class FrameRow:
     Attributes:
         label: long name; short: for narrow terminals.
         changes: dotted settings in which it differs from the table's base.
-        needs_weights: it starts from a weights file and is not run without one.
-        study: it is what the study did; a profile's own learning rate and schedule leave it alone.
+        start: the file of `--weights` where it is 'given' (all networks of the study are
+            pre-trained), 'needed' (not run without one), or 'none': He initialisation always.
     """
 
     label: str
     short: str
     changes: Changes
-    needs_weights: bool = False
-    study: bool = False
+    start: str = "given"
+
+    def __post_init__(self) -> None:
+        require_one_of("start of a row", self.start, STARTS)
 
     def configure(
         self, profile: FrameProfile, overrides: Changes, weights: str | None, seed: int
     ) -> FrameConfig:
         """The whole configuration: profile, then row, then what the command line sets."""
-        settings = {**profile.changes, **self.changes, **overrides, "train.seed": seed}
-        if self.needs_weights:
-            settings["model.weights"] = weights
+        start = {} if self.start == "none" else {"model.weights": weights}
+        settings = {**profile.changes, **self.changes, **start, **overrides, "train.seed": seed}
         return FrameConfig().changed(settings)
 
 
@@ -105,7 +108,6 @@ DEMO = FrameProfile(
     (
         "demo profile: ResNet-18 at a quarter of its width, on 48x48 pixels",
         "demo profile: 300 updates of 64 pictures in every row (an 'epoch' is 60 of them)",
-        "no weights file: He initialisation",
     ),
 )
 PAPER = FrameProfile("paper", {"profile": "paper", **_SYNTHETIC})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from experiments.affwild2 import FramePlan
+from experiments.affwild2_problems import Problem, explain
 from experiments.reference import FOLDER
 from experiments.reporting import PROBE_FRAMES, baseline_pixels, part_of
 from experiments.results import read_records
@@ -73,14 +74,23 @@ def _record(row: str, label: str, metrics: dict[str, float]) -> dict[str, Any]:
     return {"row": row, "label": label, "seed": 0, "metrics": named, "wall_time": 0.0}
 
 
-def _reference(plan: FramePlan, run: set[Any]) -> list[ReferenceRow]:
-    """The table's rows with the study's figures; one that wants a file and has none says so."""
+def table_rows(
+    plan: FramePlan, run: set[Any], problems: Sequence[Problem] = ()
+) -> list[ReferenceRow]:
+    """The table's rows with the study's figures; one that was asked for and did not run says so.
+
+    Args:
+        run: numbers of the rows that have a result.
+    """
     figures = study_figures(plan.table.name)
-    rows = []
+    kinds = {problem.row: problem.kind for problem in problems}
+    asked, rows = {number for number, _ in plan.rows}, []
     for number, row in enumerate(plan.table.rows, start=1):
         label, short = row.label, row.short
-        if row.needs_weights and number not in run:
+        if number in asked - run and plan.lacks_weights(row):
             label, short = f"{label}: not run: no weights", f"{short}: no weights"
+        elif number in kinds and number not in run:
+            label, short = f"{label}: {kinds[number]}", f"{short}: {kinds[number]}"
         rows.append(ReferenceRow(number, label, short, figures.get(number, {}), dict(row.changes)))
     return rows
 
@@ -92,7 +102,7 @@ def shown_metrics(plan: FramePlan, runs: list[dict]) -> tuple[str, ...]:
     return tuple(name for name in plan.table.metrics if name in measured | printed)
 
 
-def report(plan: FramePlan, folder: Path, results: Path) -> None:
+def report(plan: FramePlan, folder: Path, results: Path, problems: Sequence[Problem] = ()) -> None:
     """Print the table beside the study's, and write it as Markdown and HTML into `folder`."""
     runs = list(read_records(results))
     for run in runs:
@@ -100,11 +110,11 @@ def report(plan: FramePlan, folder: Path, results: Path) -> None:
             run["metrics"]["epochs"] = run["epochs_to_convergence"]
     summary = summarise(
         runs,
-        _reference(plan, {run["row"] for run in runs}),
+        table_rows(plan, {run["row"] for run in runs}, problems),
         table=plan.table.name,
         title=plan.table.title,
         paper_data="Aff-Wild2",
-        notes=[LEGEND],
+        notes=[LEGEND, *explain(problems)],
         metrics=shown_metrics(plan, runs),
         wording=WORDING,
     )

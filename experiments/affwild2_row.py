@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from experiments.affwild2_problems import weights_advice
 from experiments.rows import Meter
 from experiments.sources import Source
 from kaffect.data.pipeline import evaluation_frames, training_frames
 from kaffect.data.records import FrameIndex
 from kaffect.data.warp import Warp
-from kaffect.errors import DatasetError
+from kaffect.errors import ArtifactError, DatasetError
 from kaffect.evaluation.framewise import labels_of, score_frames
 from kaffect.evaluation.scoring import HALF, thresholds_for
 from kaffect.training.checkpoints import CheckpointFolder
@@ -62,7 +63,10 @@ class FrameRun:
         self.rows = training_rows(config, train_index)
         index = self.source.split("validation")
         self.validation = index.with_rows(validation_rows(config, index))
-        network = build_frame_network(config, space)
+        try:
+            network = build_frame_network(config, space)
+        except ArtifactError as error:
+            raise weights_advice(config, error) from error
         self.weights = label_weights(config.loss, train_index, self.seen)
         self.trainer = FrameTrainer(network, config.loss, self.weights)
         optimizer = make_optimizer(
@@ -153,6 +157,8 @@ def run_row(
     Raises:
         TrainingDiverged: a value was not finite; the last good checkpoint is kept.
         DatasetError: no frame has the labels that the row wants.
+        StartError: the weights file is none, or not one of the row's network.
+        ArtifactError: a checkpoint to go on from is damaged or of another configuration.
     """
     started, busy = time.monotonic(), time.process_time()
     run = FrameRun(config, source, policy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import keras
 from experiments.affwild2 import STILLS_SUFFIX, FramePlan
 from experiments.affwild2_definitions import FrameRow
 from experiments.affwild2_pictures import draw_run
+from experiments.affwild2_problems import OF_ONE_ROW, Problem, raise_faults
 from experiments.affwild2_report import baselines, report
 from experiments.affwild2_row import FrameRun, run_row
 from experiments.profiles import Profile
@@ -21,7 +23,6 @@ from kaffect.config import ModelConfig, PretrainConfig
 from kaffect.data.prepare_stills import prepare_stills
 from kaffect.data.records import PreparedData
 from kaffect.data.submissions import write_submission
-from kaffect.errors import DatasetError
 from kaffect.evaluation.submission import submissions
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
@@ -35,7 +36,11 @@ SHOWN = ("p_va", "p_expr", "p_au", "p_mtl", "accuracy")
 
 
 def run(plan: FramePlan, folder: Path, resume: bool) -> None:
-    """Train every row of `plan` that has no result yet in `folder`, then write the report."""
+    """Train every row of `plan` that has no result yet in `folder`, then write the report.
+
+    Raises:
+        KaffectError: a row failed; the others have run, and the report is written.
+    """
     started = time.monotonic()
     source = open_frames(plan)
     policy = precision_here(plan.configure(plan.rows[0][1], 0).train.precision)
@@ -46,8 +51,9 @@ def run(plan: FramePlan, folder: Path, resume: bool) -> None:
         for number, row, config in plan.configurations():
             table.run(number, row, config)
     table.run_baselines()
-    report(plan, folder, table.results)
+    report(plan, folder, table.results, table.problems)
     print(f"done in {time.monotonic() - started:.0f} s", flush=True)
+    raise_faults(table.problems)
 
 
 def open_frames(plan: FramePlan) -> Source:
@@ -85,6 +91,7 @@ class FrameTableRun:
     resume: bool
     shared: dict[str, Any] = field(init=False)
     done: set[tuple[Any, Any, Any]] = field(init=False)
+    problems: list[Problem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         prepared = self.source.prepared
@@ -99,7 +106,7 @@ class FrameTableRun:
             "scored_split": self.source.scored_split,
             "precision": self.policy,
             "commit": commit(),
-            "notes": [*self.plan.profile.deviations, *self.source.notes, *self._overridden()],
+            "notes": [*self.plan.notes, *self.source.notes, *self._overridden()],
         }
 
     def _overridden(self) -> list[str]:
@@ -111,7 +118,7 @@ class FrameTableRun:
         return self.folder / f"table_{self.plan.table.name.lower()}.jsonl"
 
     def run(self, number: int, row: FrameRow, config: FrameConfig) -> None:
-        """Train one row, unless it has its result already; a row without frames is told."""
+        """Train one row, unless it has its result already; why one has none is kept and told."""
         seed = config.train.seed
         if (number, seed, config.hash()) in self.done:
             return
@@ -121,17 +128,32 @@ class FrameTableRun:
         name = f"row-{number:02d}-seed-{seed}"
         settings = {**{k: str(v) for k, v in row.changes.items()}, "seed": seed}
         summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
-        label = f"row {number}/{len(self.plan.table.rows)}, seed {seed}"
         try:
-            part, trained = run_row(
-                config, self.source, self.policy, self.folder / "checkpoints" / name, summaries,
-                label=label, resume=self.resume,
-            )  # fmt: skip
-        except DatasetError as error:
-            print(f"row {number:2d} seed {seed} ({row.label}): not run: {error}", flush=True)
-            return
+            with contextlib.closing(summaries):
+                metrics = self._train(number, row, config, name, summaries)
+        except OF_ONE_ROW as error:
+            problem = Problem.of(number, seed, error)
+            self.problems.append(problem)
+            shown = f"{problem.kind}: {problem.reason}"
+        else:
+            shown = ", ".join(f"{k} {metrics[k]:.3f}" for k in SHOWN if k in metrics)
+        print(f"row {number:2d} seed {seed} ({row.label}): {shown}", flush=True)
+
+    def _train(
+        self, number: int, row: FrameRow, config: FrameConfig, name: str, summaries: RunSummaries
+    ) -> dict[str, float]:
+        """Train, draw and record one row; its scores."""
+        seed = config.train.seed
+        part, trained = run_row(
+            config,
+            self.source,
+            self.policy,
+            self.folder / "checkpoints" / name,
+            summaries,
+            label=f"row {number}/{len(self.plan.table.rows)}, seed {seed}",
+            resume=self.resume,
+        )
         draw_run(trained, part, self.folder / "pictures", name, row.label, summaries)
-        summaries.close()
         self._submit(trained, name)
         record = {
             **self.shared,
@@ -147,8 +169,8 @@ class FrameTableRun:
         }
         describe_frame_run(self.folder / "checkpoints" / name, self.source.prepared, record)
         append_record(self.results, record)
-        shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
-        print(f"row {number:2d} seed {seed} ({row.label}): {shown}", flush=True)
+        metrics: dict[str, float] = part["metrics"]
+        return metrics
 
     def _submit(self, trained: FrameRun, name: str) -> None:
         """Predictions in the challenges' format; a list of stills has no frames to count."""

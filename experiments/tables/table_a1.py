@@ -14,7 +14,7 @@ TABLE = FrameTable(
     title="Expressions with ResNet-18: F1 of every class",
     section="1.10",
     rows=(
-        FrameRow("the study: class weights, SGD", "study", STUDY_EXPRESSION, study=True),
+        FrameRow("the study: class weights, SGD", "study", STUDY_EXPRESSION),
         FrameRow(
             "without class weights",
             "no class weights",

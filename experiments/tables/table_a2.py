@@ -14,7 +14,7 @@ TABLE = FrameTable(
     title="Action Units with ResNet-18: F1 of every unit",
     section="1.11",
     rows=(
-        FrameRow("the study: positive weights, Adam", "study", STUDY_AU, study=True),
+        FrameRow("the study: positive weights, Adam", "study", STUDY_AU),
         FrameRow(
             "without positive weights",
             "no pos. weights",

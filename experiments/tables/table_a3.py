@@ -13,7 +13,7 @@ TABLE = FrameTable(
     title="Valence and arousal with ResNet-18",
     section="1.9",
     rows=(
-        FrameRow("the study: MSE, Adam, plateau, extra BN", "study", STUDY_VA, study=True),
+        FrameRow("the study: MSE, Adam, plateau, extra BN", "study", STUDY_VA),
         FrameRow(
             "without the extra normalisations",
             "no extra BN",

@@ -20,7 +20,6 @@ TABLE = FrameTable(
             "the study: CE + MSE + MSE, Adam, the first frames",
             "study",
             {**STUDY_JOINT, **FIRST_FRAMES},
-            study=True,
         ),
         FrameRow("as many frames, at random", "random frames", {**STUDY_JOINT, **RANDOM_FRAMES}),
         FrameRow("all frames with all three labels", "all complete", STUDY_JOINT),

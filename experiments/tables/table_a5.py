@@ -2,38 +2,42 @@
 
 The study names these variations as its aim and prints no figures of them. Rows with
 pre-trained weights run with --weights FILE (torchvision's ResNet-18 as .npz or
-.safetensors). Command: python experiments/run.py --table A5
+.safetensors); the others start from He initialisation, so that row 3 is beside row 1 and
+the rows below it are beside row 3. Command: python experiments/run.py --table A5
 """
 
-from experiments.affwild2_definitions import FrameRow, FrameTable
+from experiments.affwild2_definitions import Changes, FrameRow, FrameTable
 from experiments.affwild2_recipes import SOUND
 
+_EXTRA = {"model.extra_normalization": True}
 _PLAIN = {"data.zoom": 0.0, "data.shift": 0.0, "data.brightness": 0, "data.contrast": 0.0}
+
+
+def _he(label: str, short: str, changes: Changes) -> FrameRow:
+    return FrameRow(label, short, {**SOUND, **changes}, start="none")
+
 
 TABLE = FrameTable(
     name="A5",
     title="Initialisation, augmentation and losses of the joint ResNet-18",
     section="1.3",
     rows=(
-        FrameRow("ImageNet weights", "ImageNet weights", SOUND, needs_weights=True),
+        FrameRow("ImageNet weights", "ImageNet weights", SOUND, start="needed"),
         FrameRow("ImageNet weights and extra normalisations", "ImageNet, extra BN",
-                 {**SOUND, "model.extra_normalization": True}, needs_weights=True),
-        FrameRow("He initialisation", "He", SOUND),
-        FrameRow("He, extra normalisations", "He, extra BN",
-                 {**SOUND, "model.extra_normalization": True}),
-        FrameRow("no augmentation", "no augmentation",
-                 {**SOUND, **_PLAIN, "data.flip": False, "data.rotation": 0}),
-        FrameRow("flip only", "flip only", {**SOUND, **_PLAIN, "data.rotation": 0}),
-        FrameRow("flip and rotation (the study)", "flip, rotation", {**SOUND, **_PLAIN}),
-        FrameRow("MixUp", "MixUp", {**SOUND, "data.mixing": "mixup"}),
-        FrameRow("MSE instead of CCC", "MSE", {**SOUND, "loss.va": "mse"}),
-        FrameRow("no weights of classes and units", "no pos. weights",
-                 {**SOUND, "loss.positive_weights": "none"}),
-        FrameRow("class weights too", "class weights",
-                 {**SOUND, "loss.class_weights": "balanced"}),
-        FrameRow("SGD instead of AdamW", "SGD, cosine",
-                 {**SOUND, "train.optimizer": "sgd", "train.learning_rate": 0.05,
-                  "train.weight_decay": 5e-4}),
+                 {**SOUND, **_EXTRA}, start="needed"),
+        _he("He initialisation", "He", {}),
+        _he("He, extra normalisations", "He, extra BN", _EXTRA),
+        _he("no augmentation", "no augmentation",
+            {**_PLAIN, "data.flip": False, "data.rotation": 0}),
+        _he("flip only", "flip only", {**_PLAIN, "data.rotation": 0}),
+        _he("flip and rotation (the study)", "flip, rotation", _PLAIN),
+        _he("MixUp", "MixUp", {"data.mixing": "mixup"}),
+        _he("MSE instead of CCC", "MSE", {"loss.va": "mse"}),
+        _he("no weights of classes and units", "no pos. weights",
+            {"loss.positive_weights": "none"}),
+        _he("class weights too", "class weights", {"loss.class_weights": "balanced"}),
+        _he("SGD instead of AdamW", "SGD, cosine",
+            {"train.optimizer": "sgd", "train.learning_rate": 0.05, "train.weight_decay": 5e-4}),
     ),
     metrics=("p_va", "p_expr", "p_au", "p_mtl", "epochs"),
     expected="none printed",

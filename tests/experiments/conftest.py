@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from experiments import run
@@ -44,3 +46,18 @@ def finished_gan_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     finally:
         patch.undo()
     return tree, folder / "out"
+
+
+@pytest.fixture
+def stills(tmp_path: Path) -> Path:
+    """Sixty pictures, dark for Anger and bright for Happiness, no other label."""
+    lines = ["path,expression,split"]
+    for number in range(60):
+        bright = number % 2
+        image = np.full((40, 40), 220 if bright else 30, np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+        split = ("train", "train", "validation", "test")[number // 2 % 4]
+        lines.append(f"{number}.png,{'Happiness' if bright else 'Anger'},{split}")
+    path = tmp_path / "faces.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -151,21 +150,6 @@ def test_a_row_is_not_trained_twice_and_a_weights_file_is_asked_for(
     assert run.main(smoke("A5", 1, tree, out.parent / "a5")) == 0
     assert "not run: no weights" in (out.parent / "a5" / "table_a5.md").read_text()
     assert 1 not in records(out.parent / "a5" / "table_a5.jsonl")
-
-
-@pytest.fixture
-def stills(tmp_path: Path) -> Path:
-    """Sixty pictures, dark for Anger and bright for Happiness, no other label."""
-    lines = ["path,expression,split"]
-    for number in range(60):
-        bright = number % 2
-        image = np.full((40, 40), 220 if bright else 30, np.uint8)
-        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
-        split = ("train", "train", "validation", "test")[number // 2 % 4]
-        lines.append(f"{number}.png,{'Happiness' if bright else 'Anger'},{split}")
-    path = tmp_path / "faces.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 def test_stills_go_through_the_same_command_and_are_learned(
