@@ -230,6 +230,7 @@ def _train(
             run.validate,
             schedule,
             checkpoints,
+            identity=run.source.identity(run.config.to_dict()),
             resume=resume,
             callbacks=[StepBar(bar, run.config.data.batch)],
             on_look=on_look,

@@ -71,6 +71,7 @@ def run_gan_row(
             batches,
             lambda: score_discriminator(judge, validation).metrics,
             checkpoints,
+            data=source.prepared.hash,
             resume=resume,
             callbacks=[StepBar(bar, config.batch)],
             on_look=watch,

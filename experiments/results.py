@@ -17,6 +17,8 @@ from kaffect.errors import ArtifactError, ConfigError
 from kaffect.files import append_line
 
 ROOT = Path(__file__).resolve().parent.parent
+# Results, and checkpoints of a row that was interrupted before it had any.
+_EARLIER = ("*.jsonl", "checkpoints/*/LAST.json", "gans/*/LAST.json")
 
 
 def commit() -> str:
@@ -36,14 +38,15 @@ def results_folder(out: Path | None, name: str, resume: bool) -> Path:
     """The folder of this run: `out`, or the next (with `resume` the last) of `runs/<name>-NNN`.
 
     Raises:
-        ConfigError: `out` already holds results and `resume` was not asked for.
+        ConfigError: `out` already holds results, or a row that was interrupted, and `resume`
+            was not asked for.
     """
     if out is not None:
         if out.exists() and not out.is_dir():
             raise ConfigError(f"--out {out}: expected a folder. Received: a file")
-        if not resume and list(out.glob("*.jsonl")):
+        if not resume and any(path for pattern in _EARLIER for path in out.glob(pattern)):
             raise ConfigError(
-                f"--out {out}: holds the results of an earlier run; "
+                f"--out {out}: holds an earlier run (its results, or the checkpoints of a row); "
                 "add --resume to go on with it, or name another folder"
             )
         return out

@@ -142,6 +142,7 @@ def _train(
             validate,
             Schedule(settings.steps, settings.evaluate_every, settings.patience),
             checkpoints,
+            identity=row.source.identity(row.config.to_dict()),
             resume=resume,
             callbacks=[StepBar(bar, batch_frames)],
             on_look=on_look,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.profiles import Profile
 from kaffect.data.prepare import prepare_tree
@@ -47,6 +48,10 @@ class Source:
     def split(self, name: str) -> FrameIndex:
         """The frames of one split that belong to the table's partition (Section II-D)."""
         return self.prepared.split(name).for_partition(self.partition)
+
+    def identity(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What a run with `settings` on these data is; a run that goes on must be the same."""
+        return {**settings, "prepared data": self.prepared.hash}
 
 
 def embedded_tree(profile: Profile) -> Path:

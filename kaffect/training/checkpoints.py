@@ -8,6 +8,7 @@ checkpoint is refused before a single variable is touched.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from collections.abc import Mapping
@@ -27,7 +28,13 @@ from kaffect.files import (
 )
 
 SCHEMA = 1
+# BEST.json is read where earlier versions wrote it; now LAST.json states both.
 _LAST, _BEST = "LAST.json", "BEST.json"
+# Everything that decides the run's numbers, as it was when the run was started.
+IDENTITY = "identity.json"
+# What trainings leave beside their checkpoints; a run that starts over takes it away.
+_LEFT = ("run.json", "frames.json", "result.json", "predictions.csv",
+         "samples/step-*.png", "samples/training.gif")  # fmt: skip
 
 
 def describe_variables(objects: Mapping[str, Any]) -> list[list[Any]]:
@@ -61,6 +68,40 @@ class CheckpointFolder:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
+    def begin(
+        self, identity: Mapping[str, Any], *, resume: bool, free: tuple[str, ...] = ()
+    ) -> int | None:
+        """State what the run is, before its first checkpoint, or compare with what is stated.
+
+        Without `resume` the run starts over: checkpoints and results of an earlier one in
+        this folder are deleted. With it, an earlier run goes on if it is the same one; a
+        folder that states nothing (of an earlier version) is not compared.
+
+        Args:
+            identity: JSON-able, nested: all that decides the numbers. Empty: states nothing.
+            free: dotted names of what may change when a run goes on.
+
+        Returns:
+            The step to go on from; None where the run starts at its beginning.
+
+        Raises:
+            ArtifactError: the run in the folder is another one; names what differs.
+        """
+        identity, path = json.loads(json.dumps(identity)), self.root / IDENTITY
+        last = self.last()
+        if resume and last is not None:
+            if path.exists() and identity:
+                stated = read_json(path)
+                _require_same(self.root, stated, identity, free)
+                if stated != identity:
+                    write_json(path, identity)
+            return last
+        self._clear()
+        path.unlink(missing_ok=True)
+        if identity:
+            write_json(path, identity)
+        return None
+
     def save(
         self, step: int, objects: Mapping[str, Any], state: dict[str, Any], *, best: bool = False
     ) -> Path:
@@ -71,19 +112,22 @@ class CheckpointFolder:
             write_json(folder / "state.json", state)
             _checkpoint(objects).write(str(folder / "variables"))
             write_manifest(folder, {"schema": SCHEMA, "kind": "checkpoint", "step": step})
-        write_json(self.root / _LAST, {"step": step})
-        if best:
-            write_json(self.root / _BEST, {"step": step})
-        self._forget_old()
+        # One file for both: a kill between two would leave a best that `state` does not know.
+        write_json(self.root / _LAST, {"step": step, "best": step if best else self.best()})
+        (self.root / _BEST).unlink(missing_ok=True)
+        self._forget_old(step)
         return path
 
     def last(self) -> int | None:
         """The step of the newest complete checkpoint, or None."""
-        return self._pointed(_LAST)
+        return self._pointed(_LAST, "step")
 
     def best(self) -> int | None:
         """The step of the checkpoint that validation chose, or None."""
-        return self._pointed(_BEST)
+        path = self.root / _LAST
+        if path.exists() and "best" in read_json(path):
+            return self._pointed(_LAST, "best")
+        return self._pointed(_BEST, "step")
 
     def restore(
         self, step: int, objects: Mapping[str, Any], *, only: bool = False
@@ -117,25 +161,63 @@ class CheckpointFolder:
     def _path(self, step: int) -> Path:
         return self.root / f"step-{step:08d}"
 
-    def _pointed(self, pointer: str) -> int | None:
+    def _pointed(self, pointer: str, key: str) -> int | None:
         path = self.root / pointer
         if not path.exists():
             return None
-        step = read_json(path).get("step")
-        if not isinstance(step, int):
+        step = read_json(path).get(key)
+        if not isinstance(step, int) and (key == "step" or step is not None):
             raise ArtifactError(f"{path}: expected a step number. Received: {step!r}")
         return step
 
-    def _forget_old(self) -> None:
+    def _clear(self) -> None:
+        if self.last() is not None:
+            # The pointer first: without it nothing of the rest is taken for a run.
+            for name in (_LAST, _BEST):
+                (self.root / name).unlink(missing_ok=True)
+            for pattern in _LEFT:
+                for path in self.root.glob(pattern):
+                    path.unlink()
+        for folder in self.root.glob("step-*"):
+            shutil.rmtree(folder)
+
+    def _forget_old(self, step: int) -> None:
         remove_unfinished(self.root)
         folders = sorted(self.root.glob("step-*"))
-        kept = set(folders[-2:])
+        # One behind `step` is of a run that was killed before it pointed there.
+        kept = set([folder for folder in folders if folder <= self._path(step)][-2:])
         best = self.best()
         if best is not None:
             kept.add(self._path(best))
         for folder in folders:
             if folder not in kept:
                 shutil.rmtree(folder)
+
+
+def _require_same(
+    root: Path, stated: dict[str, Any], identity: dict[str, Any], free: tuple[str, ...]
+) -> None:
+    theirs, mine = _flat(stated), _flat(identity)
+    # A setting that only one of them knows is of another version: nothing to compare.
+    differing = [
+        f"{name}: expected {theirs[name]!r}, received {mine[name]!r}"
+        for name in mine
+        if name in theirs and name not in free and theirs[name] != mine[name]
+    ]
+    if differing:
+        raise ArtifactError(
+            f"{root}: the run there was started otherwise and cannot go on like this. "
+            f"{'; '.join(differing)}. Start another run with another --out or without --resume"
+        )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
+        found |= {f"{prefix}{key}": value} if inner is None else inner
+    return found
 
 
 def weights_hash(model: Any) -> str:

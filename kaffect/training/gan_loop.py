@@ -96,6 +96,7 @@ def train_gan(
     validate: Validate,
     checkpoints: CheckpointFolder,
     *,
+    data: str | None = None,
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_look: Callable[[dict[str, Any]], None] = lambda look: None,
@@ -109,7 +110,10 @@ def train_gan(
         dataset_from: (first step, number of steps) -> that many batches, one for each update.
         validate: current weights -> validation metrics, among them `score`.
         checkpoints: of this run.
-        resume: go on from the newest checkpoint where there is one.
+        data: hash of the prepared data.
+        resume: go on from the newest checkpoint where there is one, if settings and data are
+            those of its run; only `steps` (more) and `evaluate_every` may change. Without it the
+            run starts over, and what the folder has of an earlier run is deleted.
         callbacks: Keras callbacks; a batch is one round for them.
         on_look: receives each new entry of the history; may add to it.
         on_resume: receives the history up to the checkpoint that is resumed.
@@ -117,19 +121,17 @@ def train_gan(
 
     Raises:
         TrainingDiverged: a term was not finite; no checkpoint holds it.
-        ArtifactError: a checkpoint is damaged or of another configuration.
+        ArtifactError: a checkpoint is damaged, or of a run with other settings or data.
     """
     config, objects = trainer.config, trainer.checkpointed()
     progress = Progress()
-    last = checkpoints.last() if resume else None
+    total = config.in_rounds(config.steps)
+    every = config.in_rounds(config.evaluate_every)
+    last = _begin(config, data, checkpoints, resume)
     if last is not None:
         progress = from_dict(Progress, restore_gan(trainer, checkpoints, last), "checkpoint state")
         on_resume(progress.history)
-    else:
-        description = {"kind": "gan", "config": config.to_dict()}
-        write_json(checkpoints.root / DESCRIPTION, description)
-    total = config.in_rounds(config.steps)
-    every = config.in_rounds(config.evaluate_every)
+    write_json(checkpoints.root / DESCRIPTION, {"kind": "gan", "config": config.to_dict()})
     while progress.step < total:
         started = time.monotonic()
         steps = min(every, total - progress.step)
@@ -156,6 +158,21 @@ def train_gan(
     if restore_best and best is not None and best != progress.step:
         restore_gan(trainer, checkpoints, best)
     return progress
+
+
+def _begin(
+    config: GanConfig, data: str | None, checkpoints: CheckpointFolder, resume: bool
+) -> int | None:
+    last = checkpoints.last() if resume else None
+    if last is not None and last > config.in_rounds(config.steps):
+        accepted = f"{last} or more, which the run there has made"
+        raise ArtifactError(
+            f"{checkpoints.root}: {expected_received('gan.steps', accepted, config.steps)}"
+        )
+    identity: dict[str, Any] = {"gan": config.to_dict()}
+    if data is not None:
+        identity["prepared data"] = data
+    return checkpoints.begin(identity, resume=resume, free=("gan.steps", "gan.evaluate_every"))
 
 
 def restore_gan(trainer: GanTrainer, checkpoints: CheckpointFolder, step: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ needs beside the variables.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -60,6 +60,7 @@ def train(
     schedule: Schedule,
     checkpoints: CheckpointFolder,
     *,
+    identity: Mapping[str, Any] | None = None,
     score: str = "score",
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -72,18 +73,21 @@ def train(
         trainer: compiled and built, its optimiser built.
         dataset_from: (first step, number of steps) -> batches of exactly those steps.
         validate: current weights -> validation metrics, among them `score`, the larger the better.
-        resume: go on from the newest checkpoint where there is one.
+        identity: all that decides the run's numbers (settings, hash of the data); stated beside
+            the checkpoints, see `CheckpointFolder.begin`.
+        resume: go on from the newest checkpoint where there is one; without it the run starts
+            over, and what the folder has of an earlier run is deleted.
         callbacks: Keras callbacks for every interval (progress bars).
         on_look: receives each new entry of the history (TensorBoard).
         before: is called before each interval (a learning rate that depends on the history).
 
     Raises:
         TrainingDiverged: a term was not finite; no checkpoint holds it.
-        ArtifactError: a checkpoint is damaged or of another configuration.
+        ArtifactError: a checkpoint is damaged, or of a run with another `identity`.
     """
     objects = trainer.saved
     progress = Progress()
-    last = checkpoints.last() if resume else None
+    last = checkpoints.begin(identity or {}, resume=resume)
     if last is not None:
         progress = from_dict(Progress, checkpoints.restore(last, objects), "checkpoint state")
     while not progress.should_stop(schedule):

@@ -153,6 +153,13 @@ def test_a_gan_of_other_settings_is_not_gone_on_with(
     error = capsys.readouterr().err
     assert "a checkpoint of another GAN: va_loss" not in error, "a loss makes no other network"
     assert "action_units. Expected 8. Received: 0" in error
+    stated = read_json(other / "identity.json")
+    (other / "identity.json").write_text(
+        json.dumps({"gan": {**stated["gan"], "va_loss": "ccc"}, "prepared data": "ab12"})
+    )
+    assert run.main(command) == 2
+    error = capsys.readouterr().err
+    assert "gan.va_loss: expected 'ccc', received 'mse'; prepared data: expected 'ab12'" in error
     assert not (tmp_path / "out" / "table_ix.jsonl").exists()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.plans import chosen_rows, open_results, profile_name, require_data
-from experiments.results import finished_runs
+from experiments.results import finished_runs, results_folder
 from kaffect.errors import ConfigError, DatasetError
 
 
@@ -53,6 +53,19 @@ def test_results_folders_are_counted_and_held(
         with pytest.raises(DatasetError, match="is being written by process"):
             with open_results(again, "IX", "demo", None):
                 pass
+
+
+@pytest.mark.parametrize(
+    "name", ["table_x.jsonl", "checkpoints/row-01-seed-0/LAST.json", "gans/row-01/LAST.json"]
+)
+def test_an_earlier_run_is_not_overwritten(tmp_path: Path, name: str) -> None:
+    """Also where its first row was interrupted and it has no result yet."""
+    assert results_folder(tmp_path, "table", resume=False) == tmp_path
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigError, match="holds an earlier run .* add --resume .* another folder"):
+        results_folder(tmp_path, "table", resume=False)
+    assert results_folder(tmp_path, "table", resume=True) == tmp_path
 
 
 def test_a_run_is_finished_on_its_own_data_only(tmp_path: Path) -> None:

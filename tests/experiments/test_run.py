@@ -159,3 +159,9 @@ def test_resume_trains_nothing_twice_and_out_is_not_overwritten(
     assert "--resume" in capsys.readouterr().err
     assert run.main([*arguments, "--out", str(out), "--resume"]) == 0
     assert (out / "table_xi.jsonl").read_bytes() == before
+    capsys.readouterr()
+    other = [*arguments, "--out", str(out), "--resume", "--implementation", "cell"]
+    assert run.main(other) == 2, "its checkpoints are of a run with other settings"
+    error = capsys.readouterr().err
+    assert "model.implementation: expected 'fused', received 'cell'." in error
+    assert (out / "table_xi.jsonl").read_bytes() == before

@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 
 from kaffect.errors import ArtifactError, ConfigError, TrainingDiverged
-from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.checkpoints import IDENTITY, CheckpointFolder
 from kaffect.training.gan_config import GanConfig
-from kaffect.training.gan_loop import load_gan, train_gan
+from kaffect.training.gan_loop import load_gan, saved_config, train_gan
 
 from . import tiny_gan
 
@@ -70,8 +70,12 @@ def test_many_kills(tmp_path: Path, configuration: int, kills: int) -> None:
 
 
 def test_resume_in_one_process_and_loading(tmp_path: Path) -> None:
-    tiny_gan.run(tmp_path, dataclasses.replace(TINY, steps=4))
-    resumed, progress = tiny_gan.run(tmp_path, TINY)
+    tiny_gan.run(tmp_path, dataclasses.replace(TINY, steps=4), data="ab12")
+    with pytest.raises(ArtifactError, match="prepared data: expected 'ab12', received 'cd34'"):
+        tiny_gan.run(tmp_path, TINY, data="cd34")
+    assert saved_config(tmp_path)["steps"] == 4
+    resumed, progress = tiny_gan.run(tmp_path, TINY, data="ab12")
+    assert saved_config(tmp_path)["steps"] == 8
     whole, _ = tiny_gan.run(tmp_path / "whole", TINY)
     assert progress.step == 8 and [look["step"] for look in progress.history] == [4, 8]
     assert tiny_gan.fingerprint(resumed) == tiny_gan.fingerprint(whole)
@@ -79,6 +83,7 @@ def test_resume_in_one_process_and_loading(tmp_path: Path) -> None:
     moved = [a - b for a, b in zip(_adam(whole), _adam(tiny_gan.make_trainer(TINY)))]
     assert all(np.abs(m).max() > 0 for m in moved), "both optimisers had something to restore"
     _another_configuration_is_refused(tmp_path)
+    _another_network_is_refused_where_nothing_is_stated(tmp_path)
 
 
 def _adam(trainer: tiny_gan.GanTrainer) -> list[np.ndarray]:
@@ -87,6 +92,21 @@ def _adam(trainer: tiny_gan.GanTrainer) -> list[np.ndarray]:
 
 
 def _another_configuration_is_refused(folder: Path) -> None:
+    for change, text in (
+        ({"configuration": 2}, "gan.configuration: expected 1, received 2"),
+        ({"generator_rate": 1e-3}, "gan.generator_rate: expected 0.0001, received 0.001"),
+        ({"mirror": False}, "gan.mirror: expected True, received False"),
+        ({"steps": 4}, "gan.steps. Expected 8 or more, .* Received: 4"),
+    ):
+        with pytest.raises(ArtifactError, match=text):
+            tiny_gan.run(folder, dataclasses.replace(TINY, **change))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="'best', 'last'. Received: 'newest'"):
+        load_gan(folder, "newest")
+
+
+def _another_network_is_refused_where_nothing_is_stated(folder: Path) -> None:
+    """The folder of an earlier version: its gan.json still tells networks apart."""
+    (folder / IDENTITY).unlink()
     for change, text in (
         ({"configuration": 2}, "configuration. Expected 2. Received: 1"),
         (
@@ -98,8 +118,8 @@ def _another_configuration_is_refused(folder: Path) -> None:
     ):
         with pytest.raises(ArtifactError, match=text):
             tiny_gan.run(folder, dataclasses.replace(TINY, **change))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="'best', 'last'. Received: 'newest'"):
-        load_gan(folder, "newest")
+    # Nothing is left to train: what is not stated is not compared.
+    assert tiny_gan.run(folder, dataclasses.replace(TINY, clip=10.0))[1].step == 8
 
 
 def test_a_folder_without_a_gan_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.errors import TrainingDiverged
+from kaffect.errors import ArtifactError, TrainingDiverged
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.loop import Schedule, train
 
@@ -62,10 +62,20 @@ def test_many_kills(tmp_path: Path, kills: int) -> None:
 
 
 def test_without_resume_a_run_starts_over(tmp_path: Path) -> None:
-    first, _ = tiny_run.run(tmp_path, steps=tiny_run.LOOK)
+    tiny_run.run(tmp_path, steps=3 * tiny_run.LOOK)
+    first, _ = tiny_run.run(tmp_path / "alone", steps=tiny_run.LOOK)
     again, progress = tiny_run.run(tmp_path, steps=tiny_run.LOOK, resume=False)
     assert progress.step == tiny_run.LOOK and len(progress.history) == 1
     assert tiny_run.fingerprint(first) == tiny_run.fingerprint(again)
+    assert [p.name for p in tmp_path.glob("step-*")] == [f"step-{tiny_run.LOOK:08d}"]
+
+
+def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    """The variables are of the same shape: only what the folder states tells the two apart."""
+    tiny_run.run(tmp_path, steps=tiny_run.LOOK, identity={"rate": 0.01})
+    with pytest.raises(ArtifactError, match="rate: expected 0.01, received 0.02"):
+        tiny_run.run(tmp_path, identity={"rate": 0.02})
+    assert CheckpointFolder(tmp_path).last() == tiny_run.LOOK
 
 
 def _scripted(tmp_path: Path, scores: list[float], patience: int) -> tuple[list[int], int]:

@@ -53,7 +53,12 @@ def validation(trainer: MultiTaskTrainer) -> dict[str, float]:
 
 
 def run(
-    folder: Path, pause: float = 0.0, steps: int = STEPS, patience: int = 0, resume: bool = True
+    folder: Path,
+    pause: float = 0.0,
+    steps: int = STEPS,
+    patience: int = 0,
+    resume: bool = True,
+    identity: dict | None = None,
 ) -> tuple[MultiTaskTrainer, Progress]:
     trainer = make_trainer()
 
@@ -67,6 +72,7 @@ def run(
         lambda: validation(trainer),
         Schedule(steps, LOOK, patience),
         CheckpointFolder(folder),
+        identity=identity,
         resume=resume,
         callbacks=[Slow()],
     )
