@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from kaffect.errors import ConfigError, expected_received
 
@@ -42,6 +43,24 @@ FIGURES: dict[str, tuple[str, str]] = {
     "7": ("faces that the GAN of Table IX generates", "experiments.gan_figures:figure_7"),
 }
 
+_RUN = ("row", "data", "profile", "seeds", "out", "resume", "dry_run", "precision")
+_PICTURE = ("data", "profile", "out", "dry_run")
+_ALWAYS = ("table", "figure", "debug")
+# What each function reads of the command line; every other flag is refused, not ignored.
+FLAGS: dict[str, tuple[str, ...]] = {
+    "experiments.data_statistics:run_table": _PICTURE,
+    "experiments.data_statistics:run_figure": _PICTURE,
+    "experiments.gan_tables:print_layers": ("kernel",),
+    "experiments.gan:run_table_ix": (*_RUN, "set", "configuration", "kernel"),
+    "experiments.recognition:run_table": (*_RUN, "implementation", "cnn", "weights"),
+    "experiments.affwild2:run_table": (*_RUN, "set", "weights"),
+    "experiments.figures:figure_5": ("profile", "out", "dry_run", "implementation"),
+    "experiments.gan_figures:figure_6": _PICTURE,
+    "experiments.gan_figures:figure_7": (
+        *_PICTURE, "resume", "precision", "set", "configuration", "kernel",
+    ),
+}  # fmt: skip
+
 
 def summary() -> str:
     """The tables and figures, one a line."""
@@ -50,11 +69,15 @@ def summary() -> str:
     return "\n".join(f"  {flag:<13} {what}" for flag, what in entries)
 
 
-def command_for(options: argparse.Namespace) -> Command:
+def command_for(options: argparse.Namespace, unset: argparse.Namespace) -> Command:
     """The function that serves `options`.
 
+    Args:
+        options: of the command line.
+        unset: the same of a command line without flags.
+
     Raises:
-        ConfigError: no such table or figure; the message lists those that exist.
+        ConfigError: no such table or figure, or a flag that it does not use; lists what there is.
     """
     kind, entries = ("table", TABLES) if options.table is not None else ("figure", FIGURES)
     name = getattr(options, kind)
@@ -62,6 +85,21 @@ def command_for(options: argparse.Namespace) -> Command:
     if key not in entries:
         raise ConfigError(expected_received(f"--{kind}: unknown {kind}", tuple(entries), name))
     setattr(options, kind, key)
-    module, function = entries[key][1].split(":")
+    target = entries[key][1]
+    used = FLAGS[target]
+    for flag, value in vars(options).items():
+        if flag not in (*used, *_ALWAYS) and value != getattr(unset, flag):
+            known = ", ".join(_spelt(name) for name in used)
+            what = f"{_spelt(flag)}: {kind} {key} does not use it"
+            raise ConfigError(f"{what}. Expected some of {known}. Received: {_shown(value)}")
+    module, function = target.split(":")
     command: Command = getattr(import_module(module), function)
     return command
+
+
+def _spelt(flag: str) -> str:
+    return "--" + flag.replace("_", "-")
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

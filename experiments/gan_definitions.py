@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,21 +72,32 @@ class GanProfile:
     feature_steps: int | None = None
     notes: tuple[str, ...] = ()
 
-    def deviations(self, configuration: int) -> tuple[str, ...]:
-        """What stands above the table: notes, and every setting that is not the paper's."""
+    def deviations(self, configuration: int, without: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Notes, and every setting that is not the paper's, `without` those that do not hold."""
         paper = GanConfig(configuration=configuration)
-        changed = [
-            (
-                f"{name.replace('_', ' ')} {value:g} instead of {getattr(paper, name):g}"
-                if isinstance(value, (int, float))
-                else f"{name.replace('_', ' ')} {value!r} instead of {getattr(paper, name)!r}"
-            )
+        changed = {
+            name: value
             for name, value in self.changes[configuration].items()
-            if name not in _SIZES and value != getattr(paper, name)
-        ]
+            if name not in (*_SIZES, *without) and value != getattr(paper, name)
+        }
         if not changed:
             return self.notes
-        return (*self.notes, f"{self.name} profile: {', '.join(changed)}")
+        return (*self.notes, f"{self.name} profile: {', '.join(compared(changed, paper))}")
+
+
+def compared(settings: Mapping[str, Any], paper: GanConfig) -> list[str]:
+    """Each setting in words beside the paper's: "width 0.5 instead of 1"."""
+
+    def shown(value: Any) -> str:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return f"{value:g}" if number else repr(value)
+
+    words = []
+    for name, value in settings.items():
+        own = getattr(paper, name)
+        beside = "as in the paper" if value == own else f"instead of {shown(own)}"
+        words.append(f"{name.replace('_', ' ')} {shown(value)} {beside}")
+    return words
 
 
 SMOKE = GanProfile(

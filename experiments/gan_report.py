@@ -46,8 +46,12 @@ def report(plan: GanPlan, configuration: int, folder: Path, results: Path) -> No
 
 
 def _latest(records: Sequence[Record]) -> list[Record]:
-    """The newest record of each trained row and seed."""
-    found = {(r["row"], r["seed"]): r for r in records if isinstance(r["row"], int)}
+    """The newest record of each trained row and seed, of those with the newest one's settings."""
+    trained = [r for r in records if isinstance(r["row"], int)]
+    settings = {r["row"]: r.get("settings_hash") for r in trained}
+    found = {
+        (r["row"], r["seed"]): r for r in trained if r.get("settings_hash") == settings[r["row"]]
+    }
     return [found[key] for key in sorted(found)]
 
 

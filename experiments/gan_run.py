@@ -17,7 +17,7 @@ from experiments.reporting import baseline_records
 from experiments.results import append_record, commit, finished_runs, now, read_records
 from experiments.sources import Source, open_source
 from kaffect.evaluation.baselines import constant_baseline
-from kaffect.files import write_json
+from kaffect.files import stable_hash, write_json
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
 from kaffect.training.gan import GanTrainer
@@ -71,7 +71,7 @@ class GanTableRun:
         if (number, config.seed, config.hash()) in self.done:
             return
         make_deterministic(config.seed)
-        name = f"{config.name}-row-{number:02d}-seed-{config.seed}"
+        name = self.name_of(number, config)
         settings = {**row.settings, "configuration": config.configuration, "seed": config.seed}
         summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
         label = f"row {number}, configuration {config.configuration}, seed {config.seed}"
@@ -108,6 +108,12 @@ class GanTableRun:
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
         print(f"{label} ({row.label}): {shown}", flush=True)
 
+    def name_of(self, number: int, config: GanConfig) -> str:
+        """Folder of a GAN; settings of the command line have others than the profile's."""
+        name = f"{config.name}-row-{number:02d}-seed-{config.seed}"
+        overrides = self.plan.overrides
+        return f"{name}-set-{stable_hash(overrides)}" if overrides else name
+
     def _quality(self, trainer: GanTrainer) -> dict[str, Any]:
         """FID and its like of the trained generator, where the profile wants them."""
         count = self.plan.profile.quality_faces
@@ -131,7 +137,8 @@ class GanTableRun:
         for configuration in self.plan.configurations:
             for record in baselines:
                 if (record["row"], configuration) not in present:
-                    shared = self.shared(configuration)
+                    # Settings and filters, which the notes name, change no baseline.
+                    shared = {**self.shared(configuration), "notes": [*self.source.notes]}
                     append_record(self.results, {**shared, **record, "time": now()})
 
     def _every_unit(self) -> dict[str, Any]:
@@ -158,7 +165,7 @@ class GanTableRun:
             "commit": commit(),
             "notes": [
                 which_configuration(self.plan, configuration),
-                *self.plan.profile.deviations(configuration),
+                *self.plan.deviations(configuration),
                 *self.source.notes,
             ],
         }

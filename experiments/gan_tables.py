@@ -8,16 +8,27 @@ from itertools import zip_longest
 
 from experiments.tables.table_v_viii import TABLES, NetworkTable
 from kaffect import models
+from kaffect.errors import ConfigError
 from kaffect.models.layer_table import LayerRow
 
 _COLUMNS = ("layer", "filter", "stride", "padding", "units")
 
 
 def print_layers(options: argparse.Namespace) -> None:
-    """`--table V` ... `--table VIII`; `--kernel 7` builds configuration 2 with 7x7 filters."""
+    """`--table V` ... `--table VIII`; `--kernel 7` builds configuration 2 with 7x7 filters.
+
+    Raises:
+        ConfigError: another filter size for configuration 1.
+    """
     table = TABLES[options.table]
-    kernel = options.kernel if table.builder.startswith("dcgan") else 5
-    arguments = {"kernel_size": kernel} if table.builder.startswith("dcgan") else {}
+    chosen = table.builder.startswith("dcgan")
+    if options.kernel != 5 and not chosen:
+        raise ConfigError(
+            f"--kernel {options.kernel}: table {table.name} has no other filters; "
+            "--table VII and --table VIII have"
+        )
+    kernel = options.kernel if chosen else 5
+    arguments = {"kernel_size": kernel} if chosen else {}
     model = getattr(models, table.builder)(**arguments)
     print(f"Table {table.name}: {table.title}")
     print("\n".join(side_by_side(table, models.layer_table(model))))

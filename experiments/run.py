@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="tables A1-A5: a setting for every row, for example train.epochs=30",
+        help="tables IX and A1-A5: a setting for every row, as gan.steps=4000, train.epochs=30",
     )
     p.add_argument(
         "--profile",
@@ -87,13 +87,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; give the exit code (0 done, 2 a mistake, 130 interrupted)."""
-    options = parser().parse_args(arguments)
+    known = parser()
+    options = known.parse_args(arguments)
+    unset = argparse.Namespace(**{name: known.get_default(name) for name in vars(options)})
     # TensorFlow logs at error level what is no error; its real errors are exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if options.debug else "3")
     try:
         if options.seeds < 1:
             raise ConfigError(f"--seeds: expected 1 or more. Received: {options.seeds}")
-        catalogue.command_for(options)(options)
+        catalogue.command_for(options, unset)(options)
     except KaffectError as error:
         if options.debug:
             raise

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import run
+from experiments import catalogue, run
+from kaffect.files import read_json
+from kaffect.training.gan_config import GanConfig
 
 
 @pytest.fixture
@@ -62,3 +64,78 @@ def test_seven_by_seven_filters_and_rows_of_one_task(command: list[str], tmp_pat
     assert [cell != "—" for cell in ours[3]] == [False, False, True, True, True]
     accuracy = records[3]["metrics"]["au_accuracy"]
     assert ours[3][4] == f"{accuracy:.3f} (n=1)" and "ccc_valence" not in records[3]["metrics"]
+
+
+def test_a_setting_of_the_command_line_is_used_and_stated(
+    command: list[str], tmp_path: Path
+) -> None:
+    """Dropout and order of layers of the ancestor code, for one round instead of two."""
+    out = tmp_path / "out"
+    settings = ["gan.style=ssgan", "gan.steps=6", "gan.batch=8", "gan.mirror=yes"]
+    flags = [part for setting in settings for part in ("--set", setting)]
+    assert run.main([*command, "--row", "4", *flags, "--out", str(out)]) == 0
+    records = {record["row"]: record for record in _records(out)}
+    record = records[4]
+    assert record["steps"] == 6 and record["config"]["style"] == "ssgan"
+    assert record["config_hash"] == GanConfig.from_dict(record["config"]).hash()
+    variables = read_json(out / record["folder"] / "step-00000006" / "variables.json")
+    # The state of the dropout, which only this style has.
+    assert any("seed_generator" in str(variable) for variable in variables)
+    report = (out / "table_ix_configuration_1.md").read_text()
+    words = "style 'ssgan' instead of 'paper', steps 6 instead of 60000, batch 8 instead of 64"
+    assert f"set on the command line: {words}, mirror True as in the paper" in report
+    assert "batch 16" not in report and "smoke profile: width 0.1 instead of 1" in report
+    assert "command line" not in str(records["constant"]["notes"]), "it has no settings"
+
+
+def _dry_run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    assert run.main(["--table", "IX", "--row", "5", "--dry-run", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_setting_makes_another_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = _dry_run([], capsys)
+    changed = _dry_run(["--set", "gan.clip=5"], capsys)
+    assert "deviation, configuration 1: set on the command line: clip 5 instead of 20" in changed
+    assert plain[-1].rpartition("[")[0] == changed[-1].rpartition("[")[0]
+    assert plain[-1] != changed[-1], "the hash of the configuration holds it"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--table", "IX", "--set", "gan.stile=ssgan"], "Unknown setting. Expected"),
+        (["--table", "IX", "--set", "gan.steps=2.5"], "gan.steps. Expected a whole number"),
+        (["--table", "IX", "--set", "gan.seed=3"], "gan.seed: expected --seeds N"),
+        (["--table", "IX", "--set", "gan.va_loss=ccc"], "gan.va_loss: expected --row N"),
+        (
+            ["--table", "IX", "--configuration", "2", "--set", "gan.style=ssgan"],
+            "configuration 2: Invalid value for gan.style. Expected one of 'paper'",
+        ),
+        (["--table", "IX", "--kernel", "7"], "--kernel 7: configuration 1 has no other filters"),
+        (["--figure", "7", "--configuration", "1", "--kernel", "7"], "add --configuration 2"),
+        (["--table", "VI", "--kernel", "7"], "--kernel 7: table VI has no other filters"),
+        (["--table", "IX", "--weights", "F"], "--weights: table IX does not use it. Expected some"),
+        (["--table", "XI", "--set", "gan.steps=3"], "--set: table XI does not use it"),
+        (["--table", "xi", "--configuration", "1"], "--configuration: table XI does not use it"),
+        (["--table", "V", "--out", "here"], "--out: table V does not use it. Expected some of "),
+        (["--figure", "5", "--seeds", "2"], "--seeds: figure 5 does not use it"),
+        (["--table", "III", "--resume"], "--resume: table III does not use it"),
+    ],
+)
+def test_a_flag_that_changes_nothing_is_refused(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert run.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_table_and_figure_says_which_flags_it_uses() -> None:
+    targets = {target for _, target in {**catalogue.TABLES, **catalogue.FIGURES}.values()}
+    assert targets == set(catalogue.FLAGS)
+    known = set(vars(run.parser().parse_args(["--table", "IX"])))
+    assert all(set(flags) <= known for flags in catalogue.FLAGS.values())

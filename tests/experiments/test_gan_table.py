@@ -222,7 +222,7 @@ def _run(row: int, seed: int, fid: float, alarms: tuple[str, ...] = ()) -> dict:
 
 def test_quality_notes_average_over_seeds_and_take_the_newest_run() -> None:
     records = [_run(4, 0, 99.0), _run(4, 0, 10.0), _run(4, 1, 14.0), {"row": "constant", "seed": 0}]
-    header, line = gan_report.quality_notes(records)
+    header, line = gan_report.quality_notes([{**_run(4, 1, 7.0), "settings_hash": "a"}, *records])
     assert "NOT of Inception" in header and "100 generated" in header and "FID 1.00" in header
     # Mean 12, sample standard deviation 2.83.
     assert line.startswith("Generator of row 4 (n=2): FID 12.00 ± 2.83, KID 0.10 ± 0.00")
@@ -237,7 +237,7 @@ def test_alarms_stand_in_the_report() -> None:
 
 def _options(**changes: object) -> argparse.Namespace:
     names = ("profile", "data", "row", "configuration")
-    values = dict.fromkeys(names) | {"seeds": 1, "kernel": 5, "precision": "float32"}
+    values = dict.fromkeys(names) | {"seeds": 1, "kernel": 5, "precision": "float32", "set": []}
     return argparse.Namespace(**values | changes)
 
 
