@@ -34,9 +34,9 @@ class FaceGenerator:
         self._run = tf.function(lambda z: self.network(z, training=False), reduce_retracing=True)
         self.refresh()
 
-    def refresh(self) -> None:
-        """Take over the weights as they are now."""
-        if self.average:
+    def refresh(self, average: bool | None = None) -> None:
+        """Take over the weights as they are now; `average` chooses otherwise than at first."""
+        if self.average if average is None else average:
             self.trainer.average.copy_to(self.network)
         else:
             self.network.set_weights(self.trainer.generator.get_weights())
