@@ -6,12 +6,14 @@ frame by frame reads these without knowing.
 
 from __future__ import annotations
 
+import io
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from kaffect.data.examples import encode_example, encode_image
@@ -203,12 +205,25 @@ def _example(track: str, part: Stills, place: int, image: bytes) -> bytes:
 def _read(path: Path) -> np.ndarray:
     """A picture as RGB; refused where it is damaged or huge."""
     try:
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        data = path.read_bytes()
+        _check_size(path, data)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (OSError, cv2.error) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
     if image is None:
         raise DatasetError(f"{path}: not a picture that OpenCV can decode")
-    if image.shape[0] * image.shape[1] > MOST_PIXELS:
-        raise DatasetError(f"{path}: too large. Expected at most {MOST_PIXELS} pixels")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _check_size(path: Path, data: bytes) -> None:
+    """Refuse a huge picture by its header: its pixels are never in memory."""
+    most = f"{path}: too large. Expected at most {MOST_PIXELS} pixels"
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DatasetError(f"{most}. Received: more") from error
+    except Exception as error:  # pillow raises many kinds on damaged headers; all mean the same
+        raise DatasetError(f"{path}: not a picture: its header cannot be read") from error
+    if width * height > MOST_PIXELS:
+        raise DatasetError(f"{most}. Received: {width} x {height}")

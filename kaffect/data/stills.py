@@ -133,6 +133,8 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
                 found.append((reader.line_num, [field.strip() for field in fields]))
     except csv.Error as error:
         raise AnnotationError(path, reader.line_num, f"not comma-separated: {error}") from error
+    if not found:
+        raise AnnotationError(path, None, "expected a list of stills. Received: no text at all")
     (number, header), lines = found[0], found[1:]
     unknown = [n for n in header if n not in _OTHER_COLUMNS and n not in ACTION_UNIT_NAMES]
     if "path" not in header or unknown or len(set(header)) < len(header):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -142,8 +144,9 @@ def test_mistakes_are_told_with_their_line(folder, lines):
 
 
 @pytest.mark.parametrize(
-    "text", ["file,expression\n", "path,mood\nfaces/0.png,1\n", "path,valence\nfaces/0.png,1\n",
-             "path,path\n", "path\n", 'path,expression\n"faces/0.png,1\n'],
+    "text", ["", "\n\n", "\n\n  \n", "file,expression\n", "path,mood\nfaces/0.png,1\n",
+             "path,valence\nfaces/0.png,1\n", "path,path\n", "path\n",
+             'path,expression\n"faces/0.png,1\n'],
 )  # fmt: skip
 def test_wrong_headers_and_empty_lists(folder, text):
     with pytest.raises(AnnotationError, match="list.csv:"):
@@ -190,5 +193,26 @@ def test_prepared_again_only_where_something_changed(folder):
 def test_a_picture_that_is_none_stops_before_anything_is_written(folder):
     (folder / "faces" / "1.png").write_bytes(b"not a picture")
     with pytest.raises(DatasetError, match="1.png: not a picture"):
+        prepare_stills(write(folder, FULL), folder / "out", progress=False)
+    assert not (folder / "out").exists()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A grey PNG as far as its sizes; of its pixels there is nothing."""
+    parts = (b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"IDAT", b"IEND")
+    chunks = (struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(("width", "height"), [(8001, 8000), (9999, 9999), (60000, 60000)])
+def test_a_huge_picture_is_refused_by_its_header(folder, monkeypatch, width, height):
+    (folder / "faces" / "1.png").write_bytes(png_header(width, height))
+
+    def decode(data, kind):
+        assert len(data) != len(png_header(1, 1)), "the huge picture must not be decoded"
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr(cv2, "imdecode", decode)
+    with pytest.raises(DatasetError, match="1.png: too large. Expected at most 64000000 pixels"):
         prepare_stills(write(folder, FULL), folder / "out", progress=False)
     assert not (folder / "out").exists()
