@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
@@ -139,6 +140,16 @@ def _regression(name: str):  # type: ignore[no-untyped-def]
     return VA_LOSSES[name]
 
 
+def _require_width(name: str, labels: Tensor, width: int) -> None:
+    """Raises `ConfigError` unless `labels` have `width` columns, as far as that is known."""
+    shape = tf.TensorShape(labels.shape if hasattr(labels, "shape") else np.shape(labels))
+    found = shape[-1] if shape.rank else None
+    if found is not None and found != width:
+        raise ConfigError(
+            expected_received(f"Labels {name}: columns, as the discriminator's head", width, found)
+        )
+
+
 def real_loss(
     logits: Tensor, labels: Mapping[str, Tensor], heads: Heads = Heads(), va_loss: str = "mse"
 ) -> dict[str, tf.Tensor]:
@@ -156,8 +167,14 @@ def real_loss(
 
     Returns:
         Scalars `loss` and its terms `valence_arousal`, `action_units`, `fake`.
+
+    Raises:
+        ConfigError: outputs or labels of another width than the heads have.
     """
     parts = heads.split(logits)
+    for name in ("valence_arousal", "action_units"):
+        if name in parts:
+            _require_width(name, labels[name], parts[name].shape[-1])
     terms = {}
     if heads.valence_arousal:
         terms["valence_arousal"] = _regression(va_loss)(

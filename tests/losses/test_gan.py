@@ -121,6 +121,21 @@ def test_real_loss_is_the_sum_of_eq_3(va_loss: str) -> None:
     np.testing.assert_allclose(found["loss"], regression + classification + fake, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "width", "wanted"), [("action_units", 12, 8), ("valence_arousal", 3, 2)]
+)
+def test_labels_that_do_not_fit_the_heads(name: str, width: int, wanted: int) -> None:
+    """Expected and received are named, from Python and while a graph is built."""
+    logits, truth = tf.zeros((16, 11)), labels(16)
+    truth[name] = np.zeros((16, width), np.float32)
+    message = f"{name}.*Expected {wanted}. Received: {width}"
+    for loss in (real_loss, tf.function(real_loss)):
+        with pytest.raises(ConfigError, match=message):
+            loss(logits, truth)
+    other = Heads(valence_arousal=name == "action_units", action_units=8 * (wanted == 2))
+    real_loss(logits[:, : other.outputs], truth, other)  # labels without a head are not read
+
+
 def test_images_without_labels_train_the_fake_output_only() -> None:
     logits = tf.Variable(np.random.default_rng(2).normal(0, 1, (16, 11)))
     truth = labels(16, share=0.0)
