@@ -22,7 +22,9 @@ from experiments.sources import Source, open_source
 from kaffect.config import ModelConfig, PretrainConfig
 from kaffect.data.prepare_stills import prepare_stills
 from kaffect.data.records import PreparedData
+from kaffect.data.stills import StillSet, read_stills
 from kaffect.data.submissions import write_submission
+from kaffect.evaluation.still_predictions import write_still_predictions
 from kaffect.evaluation.submission import submissions
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.devices import choose_strategy
@@ -91,10 +93,14 @@ class FrameTableRun:
     resume: bool
     shared: dict[str, Any] = field(init=False)
     done: set[tuple[Any, Any, Any]] = field(init=False)
+    stills: StillSet | None = field(init=False)
     problems: list[Problem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        prepared = self.source.prepared
+        data, prepared = self.plan.data, self.source.prepared
+        listed = data is not None and data.suffix.lower() == STILLS_SUFFIX
+        # Now, because the list may change while the rows are trained.
+        self.stills = read_stills(data) if data is not None and listed else None
         self.done = finished_runs(self.results, prepared.hash)
         self.shared = {
             "schema": SCHEMA,
@@ -173,13 +179,16 @@ class FrameTableRun:
         return metrics
 
     def _submit(self, trained: FrameRun, name: str) -> None:
-        """Predictions in the challenges' format; a list of stills has no frames to count."""
-        if self.plan.data is not None and self.plan.data.suffix.lower() == STILLS_SUFFIX:
+        """Predictions: of stills in the columns of their list, else in the challenges' format."""
+        scored, tasks = trained.scored, trained.config.loss.tasks
+        if self.stills is not None:
+            write_still_predictions(
+                self.folder / "checkpoints" / name / "predictions.csv",
+                self.stills.names(self.source.scored_split),
+                scored.index, scored.answers, tasks, scored.thresholds,
+            )  # fmt: skip
             return
-        scored = trained.scored
-        found = submissions(
-            scored.index, scored.answers, trained.config.loss.tasks, scored.thresholds
-        )
+        found = submissions(scored.index, scored.answers, tasks, scored.thresholds)
         for task, submission in found.items():
             write_submission(self.folder / "submissions" / f"{name}-{task}.txt", submission)
 

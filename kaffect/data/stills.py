@@ -71,6 +71,11 @@ class StillSet:
     splits: dict[str, Stills]
     notes: tuple[str, ...]
 
+    def names(self, split: str) -> tuple[str, ...]:
+        """Of the pictures of one split, below `root`."""
+        root = self.root.resolve()
+        return tuple(path.relative_to(root).as_posix() for path in self.splits[split].paths)
+
 
 def read_stills(path: str | Path, root: str | Path | None = None, *, space: str = "") -> StillSet:
     """Read and check a list of labelled images; opens no image.

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from kaffect.data.annotation_lists import LIST_COLUMNS
 from kaffect.data.records import FrameIndex
 from kaffect.data.submissions import Submission
 from kaffect.evaluation.scoring import HALF, probabilities
-from kaffect.labels import LABEL_SPACES, VALENCE_AROUSAL
+from kaffect.labels import EXPRESSIONS_8, LABEL_SPACES, TASKS, VALENCE_AROUSAL
 from kaffect.training.prediction import Predictions
 
 
@@ -25,6 +26,8 @@ def submissions(
 ) -> dict[str, Submission]:
     """One submission for each of `tasks`, over every frame of every track that counts.
 
+    A network of all three tasks with the classes of Aff-Wild2 also gets the multi-task one, 'all'.
+
     Args:
         index: a split or part of it; answers: for its rows, in their order.
         thresholds: probability from which a unit counts as present.
@@ -33,21 +36,38 @@ def submissions(
         Task -> submission; without a task whose classes no challenge has.
     """
     space, places = index.data.label_space, _places(index)
-    found = {}
-    for task in tasks:
-        columns = {"va": VALENCE_AROUSAL, "expression": space.expressions, "au": space.action_units}
-        if not any(
+    columns = {"va": VALENCE_AROUSAL, "expression": space.expressions, "au": space.action_units}
+    values = {
+        task: decided(task, answers, thresholds)
+        for task in tasks
+        if any(
             columns[task] in (VALENCE_AROUSAL, s.expressions, s.action_units)
             for s in LABEL_SPACES.values()
-        ):
-            continue
-        values = _decided(task, answers, thresholds)
-        by_track = {name: values[chosen] for name, chosen in places.items()}
-        found[task] = Submission.of_tracks(task, columns[task], by_track)
-    return found
+        )
+    }
+    joint = (*VALENCE_AROUSAL, "expression", *space.action_units)
+    if (
+        set(values) == set(TASKS)
+        and space.expressions == EXPRESSIONS_8
+        and joint == LIST_COLUMNS[1:]
+    ):
+        columns["all"] = joint
+        values["all"] = np.column_stack([values[task] for task in TASKS])
+    return {
+        task: Submission.of_tracks(
+            task, columns[task], {name: found[chosen] for name, chosen in places.items()}
+        )
+        for task, found in values.items()
+    }
 
 
-def _decided(task: str, answers: Predictions, thresholds: float | np.ndarray) -> np.ndarray:
+def decided(task: str, answers: Predictions, thresholds: float | np.ndarray) -> np.ndarray:
+    """Outputs -> labels of one task.
+
+    Returns:
+        'va': [rows, 2] float64 in [-1, 1]; 'expression': [rows] class numbers; 'au': [rows,
+        units] 0 and 1.
+    """
     if task == "va":
         return np.clip(answers["valence_arousal"].astype(np.float64), -1.0, 1.0)
     if task == "expression":

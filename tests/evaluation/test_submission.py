@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 from kaffect.data.prepare import prepare_tree
 from kaffect.data.records import PreparedData
 from kaffect.data.submissions import read_submission, write_submission
+from kaffect.evaluation.still_predictions import write_still_predictions
 from kaffect.evaluation.submission import submissions
+from kaffect.labels import ACTION_UNITS_12, AFF_WILD2, EXPRESSIONS_8
 from tests.data.drawing import FACELESS, build_tree
 
 
@@ -73,3 +77,56 @@ def test_part_of_a_split(data):
     index = data.split("train").for_partition("au")
     found = submissions(index, answers(index), ("au",))["au"]
     assert set(found.tracks.tolist()) == {"b_left", "b_right"}
+
+
+def affwild2(index) -> tuple:
+    """The same data with the classes of Aff-Wild2, and answers of a joint network."""
+    index = replace(index, data=replace(index.data, label_space=AFF_WILD2))
+    shown = index.source_frame[index.rows]
+    return index, {
+        "valence_arousal": np.stack([shown / 100, np.full(len(shown), -7.0)], axis=1),
+        "expression_logits": np.eye(8)[shown % 8],
+        "action_unit_logits": np.tile(np.where(np.arange(12) % 3, -2.0, 2.0), (len(shown), 1)),
+    }
+
+
+def test_a_joint_network_gets_the_multi_task_format(data, tmp_path: Path):
+    index, given = affwild2(data.split("validation"))
+    found = submissions(index, given, ("expression", "au", "va"))
+    assert set(found) == {"va", "expression", "au", "all"}
+    write_submission(tmp_path / "all.txt", found["all"])
+    lines = (tmp_path / "all.txt").read_text().splitlines()
+    assert lines[0] == (
+        "image,valence,arousal,expression,AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26"
+    )
+    frames, values = found["va"].of_track("c")
+    first = values[0, 0]  # frame 1 takes the answer of the frame shown next to it
+    assert lines[1] == f"c/00001.jpg,{first:g},-1,{round(first * 100) % 8},1,0,0,1,0,0,1,0,0,1,0,0"
+    again = read_submission(tmp_path / "all.txt", "all", FRAMES["validation"])
+    np.testing.assert_array_equal(again.values, found["all"].values)
+    assert "all" not in submissions(index, given, ("va", "au")), "only of a joint network"
+
+
+def test_other_classes_have_no_multi_task_format(data):
+    index = data.split("validation")
+    assert "all" not in submissions(index, answers(index), ("va", "expression", "au"))
+
+
+def test_predictions_of_pictures_are_a_list_of_pictures(data, tmp_path: Path):
+    index, given = affwild2(data.split("validation").with_rows(np.array([1, 2])))
+    shown = index.source_frame[index.rows].tolist()
+    names = [f"a, {number}.png" for number in range(1, 63)]
+    path = tmp_path / "predictions.csv"
+    cut = np.full(12, 0.5)
+    cut[0] = 0.9  # sigmoid(2) = 0.88
+    write_still_predictions(path, names, index, given, ("va", "expression", "au"), cut)
+    with open(path, newline="") as handle:
+        header, *rows = csv.reader(handle)
+    assert header == ["path", "valence", "arousal", "expression", *ACTION_UNITS_12]
+    assert [row[0] for row in rows] == [f"a, {frame}.png" for frame in shown]
+    assert [float(row[1]) for row in rows] == pytest.approx([frame / 100 for frame in shown])
+    assert [row[2] for row in rows] == ["-1.000000"] * 2
+    assert [row[3] for row in rows] == [EXPRESSIONS_8[frame % 8] for frame in shown]
+    assert rows[0][4:] == list("000100100100")
+    write_still_predictions(path, names, index, given, ("expression",))
+    assert path.read_text().splitlines()[0] == "path,expression"

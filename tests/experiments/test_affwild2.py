@@ -170,6 +170,10 @@ def test_stills_go_through_the_same_command_and_are_learned(
     assert found["constant"]["metrics"]["accuracy"] < 0.7
     assert found["linear_probe"]["metrics"]["accuracy"] == 1.0
     assert any("train.steps=24" in note for note in record["notes"])
+    predicted = tmp_path / "out" / "checkpoints" / "row-03-seed-0" / "predictions.csv"
+    wanted = [line.rsplit(",", 1) for line in stills.read_text().splitlines()]
+    wanted = [text for text, split in wanted if split in ("split", "test")]
+    assert predicted.read_text().splitlines() == wanted  # all are right: accuracy 1
 
 
 @pytest.mark.parametrize(
