@@ -57,7 +57,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "experiments.figures:figure_5": ("profile", "out", "dry_run", "implementation"),
     "experiments.gan_figures:figure_6": _PICTURE,
     "experiments.gan_figures:figure_7": (
-        *_PICTURE, "resume", "precision", "set", "configuration", "kernel",
+        *_PICTURE, "resume", "precision", "set", "configuration", "kernel", "model",
     ),
 }  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from experiments.pictures import read_images
 from experiments.sources import Source
-from kaffect.data.pipeline import labelled_rows
+from kaffect.data.pipeline import evaluation_frames, labelled_rows
+from kaffect.data.records import FrameIndex
 from kaffect.errors import DatasetError
 from kaffect.training.gan_images import normalise, to_pixels
 
@@ -33,3 +36,17 @@ def real_faces(
     parts = np.array_split(rows, max(1, len(rows) // 512))
     pictures = [to_pixels(normalise(read_images(index, part), size)) for part in parts]
     return np.concatenate(pictures), rows
+
+
+def faces_in_parts(
+    index: FrameIndex, rows: np.ndarray, size: int, part: int = 256
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All faces of `rows` as the discriminator sees them, without holding more than a part.
+
+    Yields:
+        uint8 [n <= part, size, size, 3], and their rows in the split [n].
+    """
+    for batch in evaluation_frames(index, batch=part, rows=rows):
+        found = batch["row"].numpy()
+        real = found >= 0  # the last part is padded
+        yield to_pixels(normalise(batch["images"], size))[real], found[real]

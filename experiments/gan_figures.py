@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 
 from experiments.gan import GanPlan, make_plan
-from experiments.gan_faces import real_faces
+from experiments.gan_portraits import portraits
 from experiments.gan_row import run_gan_row
 from experiments.pictures import read_images
-from experiments.plans import data_name
+from experiments.plans import data_name, require_data
 from experiments.profiles import PROFILES
 from experiments.sources import Source, open_source
 from kaffect.data.records import FrameIndex
-from kaffect.evaluation.generation import FaceGenerator, interpolate, nearest_faces
+from kaffect.errors import ConfigError
 from kaffect.evaluation.pictures import image_grid, write_image
-from kaffect.files import read_json, write_json
+from kaffect.files import read_json
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import make_deterministic
-from kaffect.training.gan import latents
 from kaffect.training.gan_config import GanConfig
-from kaffect.training.gan_loop import load_gan
+from kaffect.training.gan_loop import RESULT, saved_config
 from kaffect.training.precision import precision_here
 from kaffect.training.summaries import RunSummaries
 
 ROW = 5  # VA + AU with MSE: the joint model
-COPIES = 4000  # training faces among which the nearest is looked for
 
 
 def figure_6(options: argparse.Namespace) -> None:
@@ -61,7 +58,13 @@ def subject_rows(index: FrameIndex) -> np.ndarray:
 
 
 def figure_7(options: argparse.Namespace) -> None:
-    """Generated faces of a GAN of Table IX (row 5): of a finished run, else trained here."""
+    """Generated faces of a GAN of Table IX (row 5): of a finished run, else trained here.
+
+    `--model DIR` takes the GAN of that folder instead.
+    """
+    if options.model is not None:
+        _draw_given(options)
+        return
     plan = make_plan(argparse.Namespace(**{**vars(options), "row": ROW, "table": "IX"}))
     configuration = plan.configurations[0]
     out = options.out or Path("runs") / f"figure-7-{plan.profile.name}-{configuration}"
@@ -77,8 +80,54 @@ def figure_7(options: argparse.Namespace) -> None:
         gan = out / "gan"
         _train(plan, config, source, gan, options.resume)
     print(f"figure 7: the GAN in {gan}, after {config.in_rounds(config.steps)} updates")
+    _draw(gan, source, out)
+
+
+def _draw(gan: Path, source: Source, out: Path) -> None:
     for path in portraits(gan, source, out):
         print(f"figure 7: {path}")
+    compared = read_json(out / "nearest.json")["compared"]
+    mirrored = ", each also mirrored" if compared["also_mirrored"] else ""
+    print(
+        f"nearest.png compares {compared['generated_faces']} generated faces with all "
+        f"{compared['training_faces']:,} training faces ({compared['labelled']:,} with labels, "
+        f"{compared['unlabelled']:,} without){mirrored}; distances in nearest.json"
+    )
+
+
+def _draw_given(options: argparse.Namespace) -> None:
+    """The pictures of the GAN in `--model`.
+
+    Raises:
+        ConfigError: a flag that its own settings decide, or other data than it was trained on.
+        ArtifactError: no GAN is there.
+    """
+    gan: Path = options.model
+    decided = [
+        ("--configuration", options.configuration is not None),
+        ("--kernel", options.kernel != GanConfig.kernel),
+        ("--precision", options.precision != "auto"),
+        ("--set", bool(options.set)),
+        ("--resume", options.resume),
+    ]
+    for flag, given in decided:
+        if given:
+            raise ConfigError(f"{flag} cannot be used with --model: that GAN is trained already")
+    saved_config(gan)
+    result = read_json(gan / RESULT) if (gan / RESULT).is_file() else {}
+    out = options.out or Path("runs") / f"figure-7-{gan.resolve().name}"
+    if options.dry_run:
+        print(f"would draw faces of the GAN in {gan} into {out}")
+        return
+    data = require_data(options.data)
+    profile = options.profile or result.get("profile", "demo")
+    source = open_source(data, PROFILES[profile], "au")
+    trained_on = result.get("data_hash", source.prepared.hash)
+    if trained_on != source.prepared.hash:
+        wanted = f"the data it was trained on, {result.get('data_name')!r} ({trained_on})"
+        received = f"{source.name!r} ({source.prepared.hash}); name its tree by --data"
+        raise ConfigError(f"--model {gan}: expected {wanted}. Received: {received}")
+    _draw(gan, source, out)
 
 
 def finished_gan(plan: GanPlan, config: GanConfig) -> Path | None:
@@ -100,50 +149,3 @@ def _train(plan: GanPlan, config: GanConfig, source: Source, gan: Path, resume: 
     policy = precision_here(plan.precision)
     run_gan_row(config, source, gan, summaries, policy, label="figure 7", resume=resume)
     summaries.close()
-
-
-def portraits(gan: Path, source: Source, out: Path, seed: int = 1) -> list[Path]:
-    """Write faces, their nearest training faces and an interpolation of the GAN in `gan`.
-
-    Returns:
-        `figure_7.png` (64 faces); `nearest.png` (odd rows generated, below each the training
-        face that is nearest); `interpolation.png`; `nearest.json` with the distances and, as a
-        measure, the distance of each training face to its nearest in another video.
-    """
-    trainer = load_gan(gan)
-    size = trainer.config.image_size
-    generator = FaceGenerator(trainer)
-    faces = generator(latents(seed, 0, 64))
-    real, rows = real_faces(source, size, COPIES)
-    index, distance = nearest_faces(faces[:32], real)
-    pairs = np.stack([faces[:32].reshape(4, 8, *faces.shape[1:]),
-                      real[index].reshape(4, 8, *faces.shape[1:])], axis=1)  # fmt: skip
-    path = interpolate(latents(seed, 1, 5).numpy(), 10)[:40]
-    write_image(out / "figure_7.png", image_grid(faces, columns=8))
-    write_image(out / "nearest.png", image_grid(pairs.reshape(-1, *faces.shape[1:]), columns=8))
-    write_image(out / "interpolation.png", image_grid(generator(path), columns=10))
-    tracks = source.split("train").track[rows]
-    report = {
-        "gan": dataclasses.asdict(trainer.config),
-        "updates": int(trainer.step.numpy()),
-        "generated_to_training": _summary(distance),
-        "training_to_other_videos": _summary(_between_videos(real, tracks)),
-        "unit": "root mean square difference in grey levels of 255",
-    }
-    write_json(out / "nearest.json", report)
-    return [out / name for name in ("figure_7.png", "nearest.png", "interpolation.png")]
-
-
-def _between_videos(real: np.ndarray, tracks: np.ndarray) -> np.ndarray:
-    """How near the nearest face of another video is, for one face of each video."""
-    found = []
-    for track in np.unique(tracks):
-        own = np.flatnonzero(tracks == track)
-        _, distance = nearest_faces(real[own[len(own) // 2]][None], real[tracks != track])
-        found.append(distance[0])
-    return np.array(found)
-
-
-def _summary(values: np.ndarray) -> dict[str, float]:
-    quantiles = np.quantile(values, (0.0, 0.5, 1.0))
-    return dict(zip(("smallest", "median", "largest"), map(float, quantiles)))

@@ -81,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         default=5,
         help="GAN tables: filter size of configuration 2",
     )
+    p.add_argument("--model", type=Path, metavar="DIR", help="figure 7: of this trained GAN")
     p.add_argument("--debug", action="store_true", help="show tracebacks")
     return p
 

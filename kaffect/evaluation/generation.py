@@ -70,36 +70,6 @@ def interpolate(anchors: np.ndarray, steps: int) -> np.ndarray:
     return np.concatenate([*lines, anchors[-1:]])
 
 
-def nearest_faces(
-    generated: np.ndarray, faces: np.ndarray, block: int = 1024
-) -> tuple[np.ndarray, np.ndarray]:
-    """For each generated face the nearest of `faces`: does the generator copy?
-
-    Args:
-        generated: uint8 [n, h, w, 3]; faces: uint8 [m, h, w, 3].
-        block: faces compared at a time.
-
-    Returns:
-        Index [n] into `faces`, and the root mean square difference [n] in grey levels of 255.
-    """
-    if generated.shape[1:] != faces.shape[1:]:
-        raise ConfigError(
-            expected_received("Size of the faces", generated.shape[1:], faces.shape[1:])
-        )
-    mine = generated.reshape(len(generated), -1).astype(np.float32)
-    best = np.full(len(mine), np.inf)
-    index = np.zeros(len(mine), np.int64)
-    for start in range(0, len(faces), block):
-        theirs = faces[start : start + block].reshape(-1, mine.shape[1]).astype(np.float32)
-        squares = (mine**2).sum(1)[:, None] + (theirs**2).sum(1)[None] - 2 * mine @ theirs.T
-        place = squares.argmin(axis=1)
-        # Once more without cancellation: squares of near copies are small differences.
-        exact = ((mine - theirs[place]) ** 2).mean(axis=1)
-        better = exact < best
-        index[better], best[better] = place[better] + start, exact[better]
-    return index, np.sqrt(best)
-
-
 @dataclass(frozen=True)
 class Wish:
     """What picked faces should show, as the discriminator judges it.

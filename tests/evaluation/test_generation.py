@@ -15,7 +15,6 @@ from kaffect.evaluation.generation import (
     Wish,
     generate_faces,
     interpolate,
-    nearest_faces,
 )
 from kaffect.evaluation.pictures import read_image
 from kaffect.labels import ACTION_UNITS_8
@@ -133,19 +132,3 @@ def test_interpolation_is_linear_and_ends_at_the_anchors() -> None:
     np.testing.assert_allclose(path, wanted)
     with pytest.raises(ConfigError, match="2 or more anchors"):
         interpolate(anchors[:1], 4)
-
-
-def test_nearest_faces_against_loops() -> None:
-    generator = np.random.default_rng(0)
-    faces = generator.integers(0, 256, (23, 4, 4, 3)).astype(np.uint8)
-    generated = generator.integers(0, 256, (5, 4, 4, 3)).astype(np.uint8)
-    generated[3] = faces[17]
-    generated[4] = np.clip(faces[9].astype(int) + 1, 0, 255)
-    index, distance = nearest_faces(generated, faces, block=7)
-    for i, picture in enumerate(generated.astype(float)):
-        all_distances = [np.sqrt(((picture - face) ** 2).mean()) for face in faces.astype(float)]
-        assert index[i] == int(np.argmin(all_distances))
-        assert distance[i] == pytest.approx(min(all_distances), rel=1e-5)
-    assert (index[3], distance[3]) == (17, 0.0) and index[4] == 9
-    with pytest.raises(ConfigError, match="Size of the faces"):
-        nearest_faces(generated, faces[:, :3])
