@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kaffect.errors import ArtifactError
+from kaffect.errors import ArtifactError, ConfigError
 from kaffect.files import (
     atomic_directory,
     read_json,
@@ -85,7 +85,7 @@ class CheckpointFolder:
             The step to go on from; None where the run starts at its beginning.
 
         Raises:
-            ArtifactError: the run in the folder is another one; names what differs.
+            ConfigError: the run in the folder is another one; names what differs.
         """
         identity, path = json.loads(json.dumps(identity)), self.root / IDENTITY
         last = self.last()
@@ -205,7 +205,7 @@ def _require_same(
         if name in theirs and name not in free and theirs[name] != mine[name]
     ]
     if differing:
-        raise ArtifactError(
+        raise ConfigError(
             f"{root}: the run there was started otherwise and cannot go on like this. "
             f"{'; '.join(differing)}. Start another run with another --out or without --resume"
         )

@@ -121,7 +121,8 @@ def train_gan(
 
     Raises:
         TrainingDiverged: a term was not finite; no checkpoint holds it.
-        ArtifactError: a checkpoint is damaged, or of a run with other settings or data.
+        ArtifactError: a checkpoint is damaged, or of another network.
+        ConfigError: the run to go on with has other settings or data, or more steps.
     """
     config, objects = trainer.config, trainer.checkpointed()
     progress = Progress()
@@ -166,7 +167,7 @@ def _begin(
     last = checkpoints.last() if resume else None
     if last is not None and last > config.in_rounds(config.steps):
         accepted = f"{last} or more, which the run there has made"
-        raise ArtifactError(
+        raise ConfigError(
             f"{checkpoints.root}: {expected_received('gan.steps', accepted, config.steps)}"
         )
     identity: dict[str, Any] = {"gan": config.to_dict()}

@@ -83,7 +83,8 @@ def train(
 
     Raises:
         TrainingDiverged: a term was not finite; no checkpoint holds it.
-        ArtifactError: a checkpoint is damaged, or of a run with another `identity`.
+        ArtifactError: a checkpoint is damaged, or of another network.
+        ConfigError: the run to go on with has another `identity`.
     """
     objects = trainer.saved
     progress = Progress()

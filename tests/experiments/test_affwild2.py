@@ -150,7 +150,9 @@ def test_a_row_is_not_trained_twice_and_a_weights_file_is_asked_for(
     capsys.readouterr()
     other = smoke("A4", 9, tree, out, "--resume", "--set", "data.rotation=3")
     assert run.main(other) == 2, "its checkpoints are of a run with other settings"
-    assert "data.rotation: expected 10.0, received 3." in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "data.rotation: expected 10.0, received 3." in told.err
+    assert "row  9" not in told.out, "a wrong --resume stops the command: no row is tried"
     assert (out / "table_a4.jsonl").read_bytes() == before
     assert run.main(smoke("A5", 1, tree, out.parent / "a5")) == 0
     assert "not run: no weights" in (out.parent / "a5" / "table_a5.md").read_text()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kaffect import files
-from kaffect.errors import ArtifactError
+from kaffect.errors import ArtifactError, ConfigError
 from kaffect.training.checkpoints import IDENTITY, CheckpointFolder
 
 
@@ -119,7 +119,7 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
 def test_another_run_does_not_go_on_and_says_what_differs(tmp_path: Path) -> None:
     folder = _started(tmp_path, RUN)
     other = {"train": {"epochs": 5, "rate": 1e-3}, "loss": {"tasks": ["au"]}, "prepared data": "c"}
-    with pytest.raises(ArtifactError) as error:
+    with pytest.raises(ConfigError) as error:
         folder.begin(other, resume=True)
     for text in (
         str(tmp_path),
@@ -153,7 +153,7 @@ def test_it_is_stated_before_the_first_checkpoint_and_binds_from_then_on(tmp_pat
     assert json.loads((tmp_path / IDENTITY).read_text())["prepared data"] == "ab12"
     assert folder.begin(other, resume=True) is None, "nothing is trained yet"
     folder.save(4, _objects(), {})
-    with pytest.raises(ArtifactError, match="'cd34', received 'ab12'"):
+    with pytest.raises(ConfigError, match="'cd34', received 'ab12'"):
         folder.begin(RUN, resume=True)
 
 

@@ -71,7 +71,7 @@ def test_many_kills(tmp_path: Path, configuration: int, kills: int) -> None:
 
 def test_resume_in_one_process_and_loading(tmp_path: Path) -> None:
     tiny_gan.run(tmp_path, dataclasses.replace(TINY, steps=4), data="ab12")
-    with pytest.raises(ArtifactError, match="prepared data: expected 'ab12', received 'cd34'"):
+    with pytest.raises(ConfigError, match="prepared data: expected 'ab12', received 'cd34'"):
         tiny_gan.run(tmp_path, TINY, data="cd34")
     assert saved_config(tmp_path)["steps"] == 4
     resumed, progress = tiny_gan.run(tmp_path, TINY, data="ab12")
@@ -98,7 +98,7 @@ def _another_configuration_is_refused(folder: Path) -> None:
         ({"mirror": False}, "gan.mirror: expected True, received False"),
         ({"steps": 4}, "gan.steps. Expected 8 or more, .* Received: 4"),
     ):
-        with pytest.raises(ArtifactError, match=text):
+        with pytest.raises(ConfigError, match=text):
             tiny_gan.run(folder, dataclasses.replace(TINY, **change))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="'best', 'last'. Received: 'newest'"):
         load_gan(folder, "newest")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.errors import ArtifactError, TrainingDiverged
+from kaffect.errors import ConfigError, TrainingDiverged
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.loop import Schedule, train
 
@@ -73,7 +73,7 @@ def test_without_resume_a_run_starts_over(tmp_path: Path) -> None:
 def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
     """The variables are of the same shape: only what the folder states tells the two apart."""
     tiny_run.run(tmp_path, steps=tiny_run.LOOK, identity={"rate": 0.01})
-    with pytest.raises(ArtifactError, match="rate: expected 0.01, received 0.02"):
+    with pytest.raises(ConfigError, match="rate: expected 0.01, received 0.02"):
         tiny_run.run(tmp_path, identity={"rate": 0.02})
     assert CheckpointFolder(tmp_path).last() == tiny_run.LOOK
 
