@@ -195,7 +195,7 @@ class CheckpointFolder:
 
 
 def _require_same(
-    root: Path, stated: dict[str, Any], identity: dict[str, Any], free: tuple[str, ...]
+    root: Path, stated: Mapping[str, Any], identity: Mapping[str, Any], free: tuple[str, ...]
 ) -> None:
     theirs, mine = _flat(stated), _flat(identity)
     # A setting that only one of them knows is of another version: nothing to compare.
