@@ -39,6 +39,7 @@ class FramePlan:
         data: a data tree, a list of stills (.csv), or None for the embedded data.
         overrides: settings of the command line, over every row.
         weights: a file of ResNet-18 weights for the rows that start from one.
+        criteria: whose formulas the table shows, a key of `CRITERIA`.
     """
 
     table: FrameTable
@@ -48,6 +49,7 @@ class FramePlan:
     seeds: tuple[int, ...]
     overrides: dict[str, Any]
     weights: str | None
+    criteria: str = "official"
 
     def configurations(self) -> Iterator[tuple[int, FrameRow, FrameConfig]]:
         """Number, row and configuration of every training, seed by seed."""
@@ -104,6 +106,7 @@ def make_plan(options: argparse.Namespace) -> FramePlan:
         seeds=tuple(range(options.seeds)),
         overrides=overrides,
         weights=require_weights(options.weights),
+        criteria=options.criteria,
     )
     list(plan.configurations())  # a wrong setting is told before anything is written
     return plan

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from experiments.affwild2 import FramePlan
+from experiments.affwild2_columns import legend, shown_metrics, with_columns, with_criteria
 from experiments.affwild2_problems import Problem, explain
 from experiments.reference import FOLDER
 from experiments.reporting import PROBE_FRAMES, baseline_pixels, part_of
@@ -21,16 +21,11 @@ from kaffect.evaluation.report import render_html, render_markdown, render_termi
 from kaffect.evaluation.report_notes import Wording
 from kaffect.evaluation.summary import ReferenceRow
 from kaffect.files import write_text
-from kaffect.metrics import p_mtl
 
 WORDING = Wording(
     publication="study",
     runs="The study reports single runs on Aff-Wild2's validation set, of an epoch not named.",
     criterion="P_VA + P_EXPR + P_AU",
-)
-LEGEND = (
-    "P_VA: mean CCC; P_EXPR: F1 averaged over all classes; P_AU: mean F1 of the units; P_MTL: "
-    "their sum. Epochs: until the validation score first had 95 % of its best value."
 )
 
 
@@ -63,14 +58,7 @@ def baselines(source: Source) -> Iterator[dict[str, Any]]:
 
 
 def _record(row: str, label: str, metrics: dict[str, float]) -> dict[str, Any]:
-    named = dict(metrics)
-    if "ccc_valence" in named:
-        named["p_va"] = float(np.mean([named["ccc_valence"], named["ccc_arousal"]]))
-    for name, criterion in (("f1_macro_all", "p_expr"), ("au_f1_macro", "p_au")):
-        if name in named:
-            named[criterion] = named[name]
-    if {"p_va", "p_expr", "p_au"} <= named.keys():
-        named["p_mtl"] = p_mtl(named["p_va"], named["p_expr"], named["p_au"])
+    named = with_criteria(metrics)
     return {"row": row, "label": label, "seed": 0, "metrics": named, "wall_time": 0.0}
 
 
@@ -95,27 +83,20 @@ def table_rows(
     return rows
 
 
-def shown_metrics(plan: FramePlan, runs: list[dict]) -> tuple[str, ...]:
-    """The table's metrics, without classes that neither the study nor the data have."""
-    measured = {name for run in runs for name in run["metrics"]}
-    printed = {name for row in study_figures(plan.table.name).values() for name in row}
-    return tuple(name for name in plan.table.metrics if name in measured | printed)
-
-
 def report(plan: FramePlan, folder: Path, results: Path, problems: Sequence[Problem] = ()) -> None:
     """Print the table beside the study's, and write it as Markdown and HTML into `folder`."""
-    runs = list(read_records(results))
-    for run in runs:
-        if "epochs_to_convergence" in run:
-            run["metrics"]["epochs"] = run["epochs_to_convergence"]
+    runs = [with_columns(run) for run in read_records(results)]
+    printed = {name for row in study_figures(plan.table.name).values() for name in row}
+    measured = {name for run in runs for name in run["metrics"]}
+    metrics = shown_metrics(plan.table.metrics, printed | measured, plan.criteria)
     summary = summarise(
         runs,
         table_rows(plan, {run["row"] for run in runs}, problems),
         table=plan.table.name,
         title=plan.table.title,
         paper_data="Aff-Wild2",
-        notes=[LEGEND, *explain(problems)],
-        metrics=shown_metrics(plan, runs),
+        notes=[*legend(metrics), *explain(problems)],
+        metrics=metrics,
         wording=WORDING,
     )
     stem = f"table_{plan.table.name.lower()}"

@@ -22,7 +22,7 @@ from kaffect.evaluation.framewise import labels_of, score_frames
 from kaffect.evaluation.scoring import HALF, thresholds_for
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
-from kaffect.training.frame_choice import training_rows, validation_rows
+from kaffect.training.frame_choice import next_rows, training_rows, validation_rows
 from kaffect.training.frame_runs import build_frame_network
 from kaffect.training.frames import FrameTrainer, label_weights, task_losses
 from kaffect.training.frames_config import FrameConfig
@@ -61,8 +61,11 @@ class FrameRun:
         config, space = self.config, self.source.prepared.label_space
         train_index = self.source.split("train")
         self.rows = training_rows(config, train_index)
-        index = self.source.split("validation")
-        self.validation = index.with_rows(validation_rows(config, index))
+        if config.data.scored == "next":
+            self.validation = train_index.with_rows(next_rows(config, train_index))
+        else:
+            index = self.source.split("validation")
+            self.validation = index.with_rows(validation_rows(config, index))
         try:
             network = build_frame_network(config, space)
         except ArtifactError as error:
@@ -165,15 +168,20 @@ def run_row(
     progress = _train(run, folder, summaries, label, resume)
     answers = run.answers(run.validation)
     thresholds = run.thresholds(answers)
-    index = source.split(source.scored_split)
+    split = source.scored_split
+    if config.data.scored == "next":
+        split, index = "train", run.validation
+    else:
+        index = source.split(split)
     run.scored = Scored(index, run.answers(index), thresholds)
     metrics = run.scores(index, run.scored.answers, thresholds)
-    summaries.scalars(progress.step, source.scored_split, metrics)
+    summaries.scalars(progress.step, split, metrics)
     best = next(look for look in progress.history if look["step"] == progress.best_step)
     look = run.schedule.evaluate_every
     images = progress.step * config.data.batch
     record = {
         "metrics": metrics,
+        "scored_split": split,
         "validation": best["validation"],
         "history": progress.history,
         "thresholds": np.broadcast_to(

@@ -45,10 +45,10 @@ def run(plan: FramePlan, folder: Path, resume: bool) -> None:
     """
     started = time.monotonic()
     source = open_frames(plan)
-    policy = precision_here(plan.configure(plan.rows[0][1], 0).train.precision)
-    keras.config.set_dtype_policy(policy)
-    print(f"precision {policy}; results in {folder}", flush=True)
-    table = FrameTableRun(plan, source, policy, folder, resume)
+    wanted = dict.fromkeys(config.train.precision for _, _, config in plan.configurations())
+    policies = dict.fromkeys(map(precision_here, wanted))
+    print(f"precision {', '.join(policies)}; results in {folder}", flush=True)
+    table = FrameTableRun(plan, source, folder, resume)
     with choose_strategy().scope():
         for number, row, config in plan.configurations():
             table.run(number, row, config)
@@ -88,7 +88,6 @@ class FrameTableRun:
 
     plan: FramePlan
     source: Source
-    policy: str
     folder: Path
     resume: bool
     shared: dict[str, Any] = field(init=False)
@@ -110,7 +109,6 @@ class FrameTableRun:
             "data_name": self.source.name,
             "data_hash": prepared.hash,
             "scored_split": self.source.scored_split,
-            "precision": self.policy,
             "commit": commit(),
             "notes": [*self.plan.notes, *self.source.notes, *self._overridden()],
         }
@@ -150,10 +148,12 @@ class FrameTableRun:
     ) -> dict[str, float]:
         """Train, draw and record one row; its scores."""
         seed = config.train.seed
+        policy = precision_here(config.train.precision)
+        keras.config.set_dtype_policy(policy)
         part, trained = run_row(
             config,
             self.source,
-            self.policy,
+            policy,
             self.folder / "checkpoints" / name,
             summaries,
             label=f"row {number}/{len(self.plan.table.rows)}, seed {seed}",
@@ -164,6 +164,8 @@ class FrameTableRun:
         record = {
             **self.shared,
             **part,
+            "precision": policy,
+            "notes": [*self.shared["notes"], *scored_note(number, config, part)],
             "row": number,
             "label": row.label,
             "short": row.short,
@@ -198,3 +200,12 @@ class FrameTableRun:
             return
         for record in baselines(self.source):
             append_record(self.results, {**self.shared, **record, "time": now()})
+
+
+def scored_note(number: int, config: FrameConfig, part: dict[str, Any]) -> list[str]:
+    """What the report says of a row that is scored on other frames than the rest."""
+    if config.data.scored == "all":
+        return []
+    frames = part["frames"]["validation"]
+    which = f"the {frames} training frames that follow those it was trained on"
+    return [f"row {number} is validated and scored on {which}"]

@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import catalogue  # noqa: E402
+from experiments.affwild2_columns import CRITERIA  # noqa: E402
 from kaffect.config import CNN_REGIMES, IMPLEMENTATIONS, PRECISIONS  # noqa: E402
 from kaffect.errors import ConfigError, KaffectError  # noqa: E402
 
@@ -72,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--weights", metavar="FILE", help="weights of the CNN: keras-vggface 'notop', ResNet-18"
+    )
+    p.add_argument(
+        "--criteria",
+        choices=CRITERIA,
+        default="official",
+        help="tables A1-A5: formulas of the newer challenges, or of the first (ABAW-1)",
     )
     p.add_argument("--configuration", type=int, choices=(1, 2), help="GAN tables: only this one")
     p.add_argument(

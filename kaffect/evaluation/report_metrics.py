@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaffect.labels import ACTION_UNITS_8, ACTION_UNITS_12, EXPRESSIONS_8
+from kaffect.labels import ACTION_UNIT_NAMES, EXPRESSIONS_8
 
 # metric -> (name in wide tables, name in narrow tables, task)
 METRICS = {
@@ -19,11 +19,13 @@ METRICS = {
     "p_au": ("P_AU", "P_AU", "au"),
     "p_mtl": ("P_MTL", "P_MTL", "all"),
     **{f"f1_{n.lower()}": (f"F1 {n}", n[:7], "expression") for n in EXPRESSIONS_8},
-    **{
-        f"f1_{n.lower()}": (f"F1 {n}", n, "au")
-        for n in dict.fromkeys(ACTION_UNITS_12 + ACTION_UNITS_8)
-    },
+    **{f"f1_{n.lower()}": (f"F1 {n}", n, "au") for n in ACTION_UNIT_NAMES},
+    "abaw1_expr": ("ABAW-1 EXPR", "AB-EXPR", "expression"),
+    "abaw1_au": ("ABAW-1 AU", "AB-AU", "au"),
+    "loss_va": ("Loss VA", "L-VA", "va"),
+    "loss_expr": ("Loss EXPR", "L-EXPR", "expression"),
+    "loss_au": ("Loss AU", "L-AU", "au"),
     "epochs": ("Epochs", "Epochs", "all"),
 }
 # Not between 0 and 1: no dot plot.
-NOT_PLOTTED = ("epochs",)
+NOT_PLOTTED = ("epochs", "loss_va", "loss_expr", "loss_au")

@@ -62,3 +62,13 @@ def validation_rows(config: FrameConfig, index: FrameIndex) -> np.ndarray:
     """The validation frames with a label of a trained task, or the study's subset of them."""
     found = np.unique(np.concatenate([labelled_rows(index, t) for t in config.loss.tasks]))
     return subset(found, config.data.validation_share, config.data.subset, "validation")
+
+
+def next_rows(config: FrameConfig, index: FrameIndex) -> np.ndarray:
+    """The training frames that follow the first ones: `validation_share` of all of them.
+
+    They come from the video that training stopped in, and look like its last frames.
+    """
+    rows = with_labels(config, index)
+    used = len(subset(rows, config.data.train_share, "first", "train"))
+    return rows[used : used + max(1, round(config.data.validation_share * len(rows)))]

@@ -23,6 +23,7 @@ BALANCE = ("none", "balanced")
 WEIGHTINGS = ("fixed", "uncertainty")
 LABELS = ("own", "any", "complete")
 SUBSETS = ("random", "first")
+SCORED = ("all", "next")
 MIXINGS = ("none", "mixup", "mixaugment")
 OPTIMIZERS = ("adam", "sgd", "adamw")
 SCHEDULES = ("constant", "plateau", "cosine")
@@ -103,6 +104,9 @@ class FrameData:
             table then sees the same pictures), or of all three tasks ('complete').
         train_share, validation_share: parts of the frames that are used (the study's subsets).
         subset: 'random' frames, or the 'first' of the list, which come from few videos.
+        scored: 'all' frames of the scored split; or the 'next' ones: the training list's own, that
+            follow the first ones trained on. They are `validation_share` of the list, and are
+            validated on as well (what the study's figures suggest).
         balanced: every batch has equal parts for each trained task.
         flip ... erase: of `kaffect.data.warp.Warp`.
         mixing, mixing_alpha: of `kaffect.data.mixing`.
@@ -123,14 +127,20 @@ class FrameData:
     erase: float = 0.0
     mixing: str = "none"
     mixing_alpha: float = 0.2
+    scored: str = "all"
 
     def __post_init__(self) -> None:
         require_one_of("data.labels", self.labels, LABELS)
         require_one_of("data.subset", self.subset, SUBSETS)
         require_one_of("data.mixing", self.mixing, MIXINGS)
+        require_one_of("data.scored", self.scored, SCORED)
         require_range("data.batch", self.batch, 1)
         require_range("data.rotation", self.rotation, 0, 180)
         require_range("data.mixing_alpha", self.mixing_alpha, 1e-3)
+        if self.scored == "next" and (self.subset != "first" or self.train_share >= 1):
+            what = "data.scored 'next'"
+            expected = "data.subset 'first' and data.train_share below 1"
+            raise ConfigError(expected_received(what, expected, (self.subset, self.train_share)))
         for name in ("zoom", "shift", "contrast", "erase"):
             require_range(f"data.{name}", getattr(self, name), 0, 1)
         for name in ("train_share", "validation_share"):
@@ -194,7 +204,10 @@ class FrameConfig:
 
     def hash(self) -> str:
         """A short name of this configuration, the same in every process."""
-        return stable_hash(self.to_dict())
+        values = self.to_dict()
+        if self.data.scored == "all":
+            del values["data"]["scored"]  # younger than results on record: they keep their name
+        return stable_hash(values)
 
     @classmethod
     def parts(cls) -> dict[str, type]:

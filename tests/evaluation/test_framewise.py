@@ -59,6 +59,39 @@ def test_criteria_over_the_labelled_frames(case):
     assert found["f1_au26"] >= 0 and "f1_au20" not in found
 
 
+def test_the_formulas_of_both_challenges_by_hand():
+    """Four frames, each with its own answer; two units, the rest never there and never said."""
+    logits = np.full((4, 8), -9.0)
+    logits[range(4), (0, 0, 4, 4)] = 9.0  # said: Neutral twice, Happiness twice
+    units = np.full((4, 12), -9.0)
+    units[:2, 0] = units[3, 1] = 9.0  # said: AU1 in frames 0 and 1, AU2 in frame 3
+    true = np.zeros((4, 12), "int8")
+    true[0, 0] = true[2, 1] = 1
+    scoring = Scoring(
+        row=np.arange(4),
+        track=np.zeros(4, np.int32),
+        source_frame=np.arange(1, 5, dtype=np.int32),
+        time=np.arange(4) / 30,
+        valence_arousal=np.zeros((4, 2), "float32"),
+        va_valid=np.zeros(4, bool),
+        expression=np.array([0, 1, 4, 4], "int32"),
+        expression_valid=np.ones(4, bool),
+        action_units=true,
+        au_valid=np.ones(4, bool),
+    )
+    answers = {"expression_logits": logits, "action_unit_logits": units}
+    found = score_frames(answers, np.arange(4), scoring, ("expression", "au"), AFF_WILD2)
+    # Neutral: one right, one too many, F1 2/3; Anger is missed, 0; Happiness 1; over eight classes.
+    assert found["p_expr"] == pytest.approx((2 / 3 + 0 + 1) / 8)
+    assert found["abaw1_expr"] == pytest.approx(0.67 * (5 / 24) + 0.33 * 3 / 4)
+    # AU1: one right, one too many, 2/3; AU2: one missed, one too many, 0; 3 of 48 entries wrong.
+    assert found["p_au"] == pytest.approx((2 / 3) / 12)
+    assert found["abaw1_au"] == pytest.approx(0.5 / 18 + 0.5 * 45 / 48)
+    assert (found["f1_au1"], found["f1_au2"]) == (pytest.approx(2 / 3), 0)
+    assert "p_va" not in found and "p_mtl" not in found
+    assert found["score"] == pytest.approx(5 / 24 + 1 / 18)
+
+
 def test_one_task_has_only_its_own_criteria(case):
     found = score_frames(*case, ("expression",), AFF_WILD2)
     assert found["score"] == found["p_expr"] and not {"p_va", "p_au", "p_mtl"} & found.keys()

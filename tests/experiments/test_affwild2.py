@@ -61,7 +61,7 @@ def test_rows_of_a4_change_one_thing_at_a_time() -> None:
         one, two = a.to_dict(), b.to_dict()
         return {f"{p}.{k}" for p in one for k in one[p] if one[p][k] != two[p][k]}
 
-    rows = [row("A4", n) for n in range(1, 16)]
+    rows = [row("A4", n) for n in range(1, 27)]
     assert changed(rows[0], rows[1]) == {"data.subset"}
     assert changed(rows[0], rows[2]) == {"data.subset", "data.train_share"}
     assert changed(rows[2], rows[3]) == {"data.labels"}
@@ -72,6 +72,36 @@ def test_rows_of_a4_change_one_thing_at_a_time() -> None:
                             (12, "data.mixing"), (13, "loss.tasks"), (14, "loss.tasks"),
                             (15, "loss.tasks")):  # fmt: skip
         assert changed(rows[7], rows[number - 1]) == {setting}, number
+    # The steps that rows 6 and 8 make together, one by one.
+    assert changed(rows[3], rows[15]) == {"loss.au"}
+    assert changed(rows[15], rows[5]) == {"loss.positive_weights"}
+    walk = [changed(rows[a - 1], rows[b - 1])
+            for a, b in ((7, 17), (17, 18), (18, 19), (19, 20), (20, 21), (21, 8))]  # fmt: skip
+    # Without decay AdamW is Adam; warm-up without cosine is nothing.
+    assert walk == [
+        {"train.optimizer", "train.weight_decay"}, {"train.learning_rate"}, {"train.schedule"},
+        {"train.warmup"}, {"data.zoom", "data.shift"}, {"data.brightness", "data.contrast"},
+    ]  # fmt: skip
+    assert set().union(*walk) == changed(rows[6], rows[7])
+    assert changed(rows[0], rows[21]) == {"data.validation_share", "data.scored"}
+    weights = {f"loss.{task}_weight" for task in ("va", "expression", "au")}
+    assert changed(rows[3], rows[22]) == weights - {"loss.expression_weight"}
+    assert changed(rows[7], rows[23]) == weights - {"loss.va_weight"}
+    assert changed(rows[7], rows[24]) == changed(rows[7], rows[25]) == {"train.precision"}
+
+
+def test_fixed_task_weights_make_equal_parts() -> None:
+    """Of what the network loses before it knows anything, by each row's own formulas."""
+    study, sound = row("A4", 23).loss, row("A4", 24).loss
+    quarter = np.mean((np.array([0.0, 1.0]) - 0.5) ** 2)
+    first = {"va": 0.0712, "expression": np.log(8), "au": quarter}
+    parts = [study.weight(task) * value for task, value in first.items()]
+    assert parts == pytest.approx([parts[0]] * 3, rel=0.01)
+    share = 0.01  # a rare unit: its positive frames weigh (1 - share) / share
+    weighted = (share * (1 - share) / share + (1 - share)) * np.log(2)
+    first = {"va": 1.0, "expression": np.log(8), "au": weighted}
+    parts = [sound.weight(task) * value for task, value in first.items()]
+    assert parts == pytest.approx([1.0] * 3, rel=0.02)
 
 
 def test_the_study_s_figures_add_up() -> None:
@@ -82,7 +112,10 @@ def test_the_study_s_figures_add_up() -> None:
         assert len(each) == count
         assert np.mean(each) == pytest.approx(figures[mean], abs=1e-4)
     assert va["p_va"] == pytest.approx((va["ccc_valence"] + va["ccc_arousal"]) / 2, abs=1e-4)
-    assert study_figures("A4")[1] == {"p_va": 0.0274, "p_expr": 0.2208, "p_au": 0.0865}
+    assert study_figures("A4")[1] == {
+        "p_va": 0.0274, "p_expr": 0.2208, "p_au": 0.0865,
+        "loss_va": 0.0046, "loss_expr": 0.0002, "loss_au": 0.0038,
+    }  # fmt: skip
     assert study_figures("A5") == {}
 
 

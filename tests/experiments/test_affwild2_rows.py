@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -21,6 +22,7 @@ from kaffect.errors import ArtifactError, ConfigError, DatasetError, KaffectErro
 from kaffect.models import affect_resnet18
 from kaffect.models.torchvision_weights import torchvision_weights
 from kaffect.training.frames_config import FrameConfig
+from kaffect.training.precision import precision_here
 
 
 def plan(table: str, weights: str | None, *rows: int, data: Path | None = None) -> FramePlan:
@@ -128,29 +130,40 @@ def test_problems_are_told_once_for_each_reason() -> None:
         raise_faults(found)
 
 
+Fake = Callable[[dict[str, Exception]], dict[str, str]]
+
+
 @pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Exception]], None]:
-    """Rows are not trained: those of some losses raise, the others score one half."""
+def faked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    """Rows are not trained: those of some settings raise, the others score one half.
+
+    The result gets each configuration's policy at the time of its row.
+    """
+    policies: dict[str, str] = {}
     for name in ("draw_run", "describe_frame_run", "write_submission"):
         monkeypatch.setattr(affwild2_run, name, lambda *a, **k: None)
 
-    def install(errors: dict[str, Exception]) -> None:
+    def install(errors: dict[str, Exception]) -> dict[str, str]:
         def run_row(config: FrameConfig, *a: Any, **k: Any) -> tuple[dict[str, Any], None]:
             key = f"{config.train.optimizer} {config.loss.class_weights} {config.data.mixing}"
             if key in errors:
                 raise errors[key]
-            return {"metrics": {"p_expr": 0.5}, "wall_time": 1.0}, None
+            policies[config.hash()] = keras.config.dtype_policy().name
+            part = {"metrics": {"p_expr": 0.5}, "wall_time": 1.0, "frames": {"validation": 37}}
+            return part, None
 
         monkeypatch.setattr(affwild2_run, "run_row", run_row)
+        return policies
 
-    return install
+    yield install
+    keras.config.set_dtype_policy("float32")
 
 
 def test_a_row_that_fails_leaves_the_others_their_turn(
     stills: Path,
     tmp_path: Path,
     home: None,
-    faked: Callable[[dict[str, Exception]], None],
+    faked: Fake,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     faked({
@@ -175,3 +188,20 @@ def test_a_row_that_fails_leaves_the_others_their_turn(
     lines = [json.loads(line) for line in (out / "table_a1.jsonl").read_text().splitlines()]
     assert sorted(r["row"] for r in lines if isinstance(r["row"], int)) == [1, 3, 4, 5]
     assert "- row 2: not run: no labels\n" in (out / "table_a1.md").read_text()
+
+
+def test_each_row_has_its_own_precision_and_says_on_what_it_is_scored(
+    stills: Path, tmp_path: Path, home: None, faked: Fake
+) -> None:
+    policies, out = faked({}), tmp_path / "out"
+    out.mkdir()
+    affwild2_run.run(plan("A4", None, 8, 22, 25, 26, data=stills), out, False)
+    lines = [json.loads(line) for line in (out / "table_a4.jsonl").read_text().splitlines()]
+    rows = {r["row"]: r for r in lines if isinstance(r["row"], int)}
+    wanted = {8: precision_here("auto"), 22: precision_here("auto"), 25: "float32"}
+    wanted |= {26: "mixed_bfloat16"}
+    assert {n: r["precision"] for n, r in rows.items()} == wanted
+    assert {n: policies[r["config_hash"]] for n, r in rows.items()} == wanted
+    note = "row 22 is validated and scored on the 37 training frames that follow those it was "
+    note += "trained on"
+    assert [n for n, r in rows.items() if note in r["notes"]] == [22]

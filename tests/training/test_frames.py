@@ -11,11 +11,13 @@ import pytest
 import tensorflow as tf
 from sklearn.utils.class_weight import compute_class_weight
 
+from kaffect.config import from_dict
 from kaffect.errors import ConfigError, DatasetError
+from kaffect.files import stable_hash
 from kaffect.labels import AFF_WILD2
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import make_deterministic
-from kaffect.training.frame_choice import subset, training_rows, validation_rows
+from kaffect.training.frame_choice import next_rows, subset, training_rows, validation_rows
 from kaffect.training.frames import FrameTrainer, label_weights
 from kaffect.training.frames_config import FrameConfig, FrameLosses, FrameTraining
 from kaffect.training.loop import Schedule, train
@@ -67,6 +69,7 @@ def test_settings_by_name():
         ("data.train_share", 0, "data.train_share"),
         ("data.erase", 1.5, "data.erase. Expected 0 to 1"),
         ("model.stem", "big", "model.stem"),
+        ("data.scored", "some", "data.scored. Expected one of 'all', 'next'"),
     ],
 )
 def test_settings_that_are_not_accepted(name, value, message):
@@ -85,6 +88,23 @@ def test_which_frames_are_trained_on():
     assert training_rows(anything, index()).tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]
     assert training_rows(config(data__labels="complete"), index()).tolist() == [0, 6]
     assert validation_rows(both, index()).tolist() == [0, 2, 4, 6, 8, 9, 10]
+
+
+def test_the_next_frames_follow_those_trained_on():
+    """And results on record keep the name of their configuration."""
+    few = config(data__labels="any", data__scored="next", data__subset="first",
+                 data__train_share=0.5, data__validation_share=0.3)  # fmt: skip
+    assert training_rows(few, index()).tolist() == [0, 1, 2, 4]
+    assert next_rows(few, index()).tolist() == [5, 6, 8]
+    assert next_rows(few.changed({"data.validation_share": 0.01}), index()).tolist() == [5]
+    assert next_rows(few.changed({"data.labels": "complete"}), index()).tolist() == [6]
+    before = FrameConfig().to_dict()
+    assert before["data"].pop("scored") == "all"
+    assert FrameConfig().hash() == stable_hash(before)
+    assert few.hash() != few.changed({"data.scored": "all"}).hash()
+    assert from_dict(FrameConfig, before) == FrameConfig()
+    with pytest.raises(ConfigError, match="'next'. Expected data.subset 'first' and data.train_sh"):
+        few.changed({"data.train_share": 1.0})
 
 
 def test_balanced_training_has_a_group_for_each_task():
