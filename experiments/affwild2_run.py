@@ -186,7 +186,7 @@ class FrameTableRun:
         if self.stills is not None:
             write_still_predictions(
                 self.folder / "checkpoints" / name / "predictions.csv",
-                self.stills.names(self.source.scored_split),
+                self.stills.names(scored.index.name),
                 scored.index, scored.answers, tasks, scored.thresholds,
             )  # fmt: skip
             return
