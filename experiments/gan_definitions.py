@@ -50,7 +50,7 @@ class GanTable:
 
 
 # Sizes of a run, which every report states anyway; all else that a profile changes deviates.
-_SIZES = ("steps", "evaluate_every")
+SIZES = ("steps", "evaluate_every")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class GanProfile:
         changed = {
             name: value
             for name, value in self.changes[configuration].items()
-            if name not in (*_SIZES, *without) and value != getattr(paper, name)
+            if name not in (*SIZES, *without) and value != getattr(paper, name)
         }
         if not changed:
             return self.notes

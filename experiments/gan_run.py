@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.gan import GanPlan
-from experiments.gan_definitions import GanRow
+from experiments.gan_definitions import SIZES, GanRow
 from experiments.gan_quality import QualityMeter, face_features
 from experiments.gan_report import report
 from experiments.gan_row import run_gan_row
@@ -71,7 +71,7 @@ class GanTableRun:
         if (number, config.seed, config.hash()) in self.done:
             return
         make_deterministic(config.seed)
-        name = self.name_of(number, config)
+        name = name_of(self.plan, number, config)
         settings = {**row.settings, "configuration": config.configuration, "seed": config.seed}
         summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
         label = f"row {number}, configuration {config.configuration}, seed {config.seed}"
@@ -107,12 +107,6 @@ class GanTableRun:
         append_record(self.results, record)
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
         print(f"{label} ({row.label}): {shown}", flush=True)
-
-    def name_of(self, number: int, config: GanConfig) -> str:
-        """Folder of a GAN; settings of the command line have others than the profile's."""
-        name = f"{config.name}-row-{number:02d}-seed-{config.seed}"
-        overrides = self.plan.overrides
-        return f"{name}-set-{stable_hash(overrides)}" if overrides else name
 
     def _quality(self, trainer: GanTrainer) -> dict[str, Any]:
         """FID and its like of the trained generator, where the profile wants them."""
@@ -180,3 +174,13 @@ def which_configuration(plan: GanPlan, configuration: int) -> str:
         f"{UNSAID}: this is {plan.base(configuration).title}; --configuration "
         f"{other.configuration} runs the other ({other.image_size}x{other.image_size})"
     )
+
+
+def name_of(plan: GanPlan, number: int, config: GanConfig) -> str:
+    """Folder of the GAN of a row; other settings of the command line have another one.
+
+    More steps are no other settings: with `--resume` the same GAN goes on.
+    """
+    name = f"{config.name}-row-{number:02d}-seed-{config.seed}"
+    changed = {k: v for k, v in plan.overrides.items() if k not in SIZES}
+    return f"{name}-set-{stable_hash(changed)}" if changed else name

@@ -40,7 +40,7 @@ def collapse_alarm(
     A generator that maps all latents to one face has a distance near 0; while it learns,
     the distance grows towards that of real faces. Too small is below half of the largest
     before it, and, from the first look on, below a quarter of the real faces' (the first
-    looks of sound runs on synthetic faces had 0.55 of it or more).
+    looks of sound runs on synthetic faces had 0.59 of it or more).
 
     Args:
         distances: of all looks so far.

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from experiments import catalogue, run
+from experiments.gan import make_plan
+from experiments.gan_run import name_of
 from kaffect.files import read_json
+from kaffect.labels import AFF_WILD
 from kaffect.training.gan_config import GanConfig
 
 
@@ -99,6 +102,18 @@ def test_a_setting_makes_another_configuration(capsys: pytest.CaptureFixture[str
     assert "deviation, configuration 1: set on the command line: clip 5 instead of 20" in changed
     assert plain[-1].rpartition("[")[0] == changed[-1].rpartition("[")[0]
     assert plain[-1] != changed[-1], "the hash of the configuration holds it"
+
+
+def test_settings_have_folders_of_their_own_and_more_steps_go_on() -> None:
+    def name(*settings: str) -> str:
+        flags = [part for setting in settings for part in ("--set", f"gan.{setting}")]
+        plan = make_plan(run.parser().parse_args(["--table", "IX", "--row", "5", *flags]))
+        ((number, _, config),) = plan.trainings(AFF_WILD)
+        return name_of(plan, number, config)
+
+    assert name() == name("steps=9000", "evaluate_every=30") == "configuration-1-row-05-seed-0"
+    changed = {name("clip=5"), name("clip=6"), name("clip=5", "mirror=no"), name()}
+    assert len(changed) == 4 and name("clip=5", "steps=9000") == name("clip=5")
 
 
 @pytest.mark.parametrize(
