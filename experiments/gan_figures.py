@@ -15,7 +15,7 @@ from experiments.plans import data_name, require_data
 from experiments.profiles import PROFILES
 from experiments.sources import Source, open_source
 from kaffect.data.records import FrameIndex
-from kaffect.errors import ConfigError
+from kaffect.errors import ConfigError, DatasetError
 from kaffect.evaluation.pictures import image_grid, write_image
 from kaffect.files import read_json
 from kaffect.training.checkpoints import CheckpointFolder
@@ -37,6 +37,8 @@ def figure_6(options: argparse.Namespace) -> None:
         return
     source = open_source(options.data, PROFILES[profile], "au")
     rows = subject_rows(source.split("train"))
+    if not len(rows):
+        raise DatasetError(f"{source.name}: no frame of the training set shows a face")
     write_image(path, image_grid(read_images(source.split("train"), rows)))
     print(f"figure 6: {path} ({len(rows)} subjects of {source.name})")
 
@@ -75,7 +77,7 @@ def figure_7(options: argparse.Namespace) -> None:
     config = plan.rows[0][1].configure(
         plan.base(configuration), source.prepared.label_space, plan.seeds[0]
     )
-    gan = finished_gan(plan, config)
+    gan = finished_gan(plan, config, source.prepared.hash, out / "gan")
     if gan is None:
         gan = out / "gan"
         _train(plan, config, source, gan, options.resume)
@@ -130,15 +132,19 @@ def _draw_given(options: argparse.Namespace) -> None:
     _draw(gan, source, out)
 
 
-def finished_gan(plan: GanPlan, config: GanConfig) -> Path | None:
-    """The newest run of Table IX below `runs/`, on the same data, that has trained `config`."""
-    pattern = (
-        f"table-{plan.table.name}-{plan.profile.name}-{data_name(plan.data)}-*/gans/*/gan.json"
-    )
-    total = config.in_rounds(config.steps)
-    for path in sorted(Path("runs").glob(pattern), reverse=True):
-        same = read_json(path).get("config") == config.to_dict()
-        if same and CheckpointFolder(path.parent).last() == total:
+def finished_gan(plan: GanPlan, config: GanConfig, data_hash: str, own: Path) -> Path | None:
+    """The newest GAN that has trained `config` on these very data.
+
+    Args:
+        data_hash: of the prepared data.
+        own: folder of this figure's own GAN; looked at after Table IX's runs below `runs/`.
+    """
+    name = data_name(plan.data)
+    pattern = f"table-{plan.table.name}-{plan.profile.name}-{name}-*/gans/*/{RESULT}"
+    for path in (*sorted(Path("runs").glob(pattern), reverse=True), own / RESULT):
+        result = read_json(path) if path.is_file() else {}
+        same = (result.get("config"), result.get("data_hash")) == (config.to_dict(), data_hash)
+        if same and CheckpointFolder(path.parent).last() == config.in_rounds(config.steps):
             return path.parent
     return None
 
@@ -147,5 +153,14 @@ def _train(plan: GanPlan, config: GanConfig, source: Source, gan: Path, resume: 
     make_deterministic(config.seed)
     summaries = RunSummaries(gan.parent / "tensorboard", {"configuration": config.configuration})
     policy = precision_here(plan.precision)
-    run_gan_row(config, source, gan, summaries, policy, label="figure 7", resume=resume)
+    _, part = run_gan_row(config, source, gan, summaries, policy, label="figure 7", resume=resume)
     summaries.close()
+    made_of = {
+        "config": config.to_dict(),
+        "data_name": source.name,
+        "data_kind": source.kind,
+        "data_hash": source.prepared.hash,
+        "scored_split": source.scored_split,
+        "crop_rule": source.prepared.crop_rule.to_dict(),
+    }
+    write_json(gan / RESULT, {**part, **made_of})

@@ -38,7 +38,7 @@ def run(plan: GanPlan, folder: Path, resume: bool) -> None:
     policy = precision_here(plan.precision)
     print(f"precision {policy}; results in {folder}", flush=True)
     table = GanTableRun(plan, source, policy, folder, resume)
-    with choose_strategy().scope():
+    with choose_strategy(most=1).scope():
         for number, row, config in plan.trainings(source.prepared.label_space):
             table.run_row(number, row, config)
     table.run_baselines()

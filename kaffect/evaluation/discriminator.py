@@ -81,7 +81,7 @@ def score_discriminator(
 ) -> Judgement:
     """CCC, F1 and accuracy of the tasks that the discriminator is trained for, on `index`.
 
-    Also `fake_rate`: the share of these real frames that it takes for generated ones.
+    Also `fake_rate`: the share of the real faces that it takes for generated ones.
 
     Args:
         thresholds: probability from which an Action Unit counts as present; one, or
@@ -95,5 +95,6 @@ def score_discriminator(
         chosen = config.thresholds == "validation"
         thresholds = thresholds_for(answers, index.rows, scoring) if chosen else HALF
     metrics = score(answers, index.rows, scoring, config.tasks, threshold=thresholds)
-    metrics["fake_rate"] = float((answers["fake_logits"] > 0).mean())
+    faces = index.has_face[index.rows]
+    metrics["fake_rate"] = float((answers["fake_logits"][faces] > 0).mean()) if faces.any() else 0.0
     return Judgement(metrics, thresholds)

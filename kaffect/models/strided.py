@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kaffect.errors import ConfigError, expected_received
 from kaffect.models.winograd import strided_conv2d, strided_conv2d_transpose
 
 # Measured with scripts/benchmark_gan.py: above these sizes the direct sums are as fast.
@@ -35,31 +36,54 @@ def tile_of(side: int, channels: int, kernel: int, dtype: str) -> int:
     return next((tile for tile in TILES if side % tile == 0), 0)
 
 
-@keras.saving.register_keras_serializable("kaffect")
-class StridedConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with stride 2, 'same' padding and bias; see the file's first lines."""
+class _Strided:
+    """What both layers share: they are what `keras.layers` makes of these arguments."""
 
-    def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
-        super().__init__(filters, kernel_size, strides=2, padding="same", **kwargs)
+    def __init__(
+        self, filters: int, kernel_size: Any, strides: Any = 2, padding: str = "same", **others: Any
+    ) -> None:
+        # Keras writes the stride as a pair, and reads its own description again.
+        if strides not in (2, (2, 2), [2, 2]) or padding != "same":
+            raise ConfigError(
+                expected_received("Stride and padding", "2 and 'same'", (strides, padding))
+            )
+        settings = {"strides": 2, "padding": "same", **others}
+        super().__init__(filters, kernel_size, **settings)  # type: ignore[call-arg]
+
+    def _tile(self, side: int, inputs: Any, training: bool | None) -> int:
+        layer: Any = self
+        plain = layer.activation is keras.activations.linear and layer.use_bias
+        if not training or not plain or len(set(layer.kernel_size)) > 1:
+            return 0
+        channels = min(inputs.shape[-1], layer.filters)
+        return tile_of(side, channels, layer.kernel_size[0], layer.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("kaffect")
+class StridedConv2D(_Strided, keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with stride 2 and 'same' padding; see the file's first lines.
+
+    Raises:
+        ConfigError: another stride or padding.
+    """
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        side, channels = inputs.shape[1] // 2, min(inputs.shape[-1], self.filters)
-        tile = tile_of(side, channels, self.kernel_size[0], self.compute_dtype)
-        if not training or not tile:
+        tile = self._tile(inputs.shape[1] // 2, inputs, training)
+        if not tile:
             return super().call(inputs)
         return strided_conv2d(inputs, tf.convert_to_tensor(self.kernel), tile) + self.bias
 
 
 @keras.saving.register_keras_serializable("kaffect")
-class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
-    """`keras.layers.Conv2DTranspose` with stride 2, 'same' padding and bias, likewise."""
+class StridedConv2DTranspose(_Strided, keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose` with stride 2 and 'same' padding, likewise.
 
-    def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
-        super().__init__(filters, kernel_size, strides=2, padding="same", **kwargs)
+    Raises:
+        ConfigError: another stride or padding.
+    """
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        side, channels = inputs.shape[1], min(inputs.shape[-1], self.filters)
-        tile = tile_of(side, channels, self.kernel_size[0], self.compute_dtype)
-        if not training or not tile:
+        tile = self._tile(inputs.shape[1], inputs, training)
+        if not tile:
             return super().call(inputs)
         return strided_conv2d_transpose(inputs, tf.convert_to_tensor(self.kernel), tile) + self.bias

@@ -172,15 +172,20 @@ def _export_gan(
         raise ConfigError(expected_received("--precision of a GAN's export", "float32", precision))
     trainer = load_gan(folder, which)
     facts = _gan_facts(folder, trainer.config, which, part)
-    if part == "discriminator":
-        return export_discriminator(
-            trainer.discriminator, trainer.config.heads, out, facts, extras=extras
-        )
-    generator, _ = build_networks(trainer.config, precision)
-    trainer.average.copy_to(generator)
-    note = "weights: their moving average over training"
-    facts = dataclasses.replace(facts, notes=(note, *facts.notes), metrics={})
-    return export_generator(generator, out, facts, extras=extras)
+    averaged = dataclasses.replace(
+        facts, notes=("weights: their moving average over training", *facts.notes)
+    )
+    generator, discriminator = build_networks(trainer.config, precision)
+    if part == "generator":
+        trainer.average.copy_to(generator)
+        facts = dataclasses.replace(averaged, metrics={})
+        return export_generator(generator, out, facts, extras=extras)
+    heads = trainer.config.heads
+    if trainer.discriminator_average is None:
+        return export_discriminator(trainer.discriminator, heads, out, facts, extras=extras)
+    # The average is what the scores and thresholds are of.
+    trainer.discriminator_average.copy_to(discriminator)
+    return export_discriminator(discriminator, heads, out, averaged, extras=extras)
 
 
 def _gan_facts(folder: Path, config: Any, which: str, part: str) -> Facts:

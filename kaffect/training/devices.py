@@ -12,10 +12,15 @@ def strategy_name(gpus: int) -> str:
     return "one_device" if gpus == 1 else "default"
 
 
-def choose_strategy(gpus: int | None = None) -> tf.distribute.Strategy:
-    """The strategy for the visible devices; the batch of a table is split over the GPUs."""
+def choose_strategy(gpus: int | None = None, most: int | None = None) -> tf.distribute.Strategy:
+    """The strategy for the visible devices; the batch of a table is split over the GPUs.
+
+    Args:
+        gpus: how many there are; None: those that TensorFlow sees.
+        most: of them that may be used; the GANs, whose batches come in rounds, take one.
+    """
     count = len(tf.config.list_physical_devices("GPU")) if gpus is None else gpus
-    name = strategy_name(count)
+    name = strategy_name(count if most is None else min(count, most))
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
     if name == "one_device":

@@ -141,10 +141,7 @@ class GanTrainer(keras.Model):
         return {name: tf.stack(values) for name, values in logs.items()}
 
     def _latents(self, images: tf.Tensor) -> tf.Tensor:
-        context = tf.distribute.get_replica_context()
-        replica = context.replica_id_in_sync_group if context is not None else 0
-        place = self.step.value + tf.cast(replica, tf.int64) * 2**40
-        return latents(self.config.seed, place, tf.shape(images)[0])
+        return latents(self.config.seed, self.step.value, tf.shape(images)[0])
 
     def _discriminator_update(self, images: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
         """Eq. 3: real and generated images pass separately, each with its own batch statistics."""

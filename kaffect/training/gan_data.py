@@ -23,9 +23,9 @@ KEYS = (
 )  # fmt: skip
 
 
-def unlabelled_rows(train: FrameIndex) -> np.ndarray:
-    """Rows with a face of the expression set's videos that are not in the Action Unit set too."""
-    expression, labelled = train.for_partition("expression"), train.for_partition("au")
+def unlabelled_rows(train: FrameIndex, partition: str = "au") -> np.ndarray:
+    """Rows with a face of the expression set's videos that are not in `partition` too."""
+    expression, labelled = train.for_partition("expression"), train.for_partition(partition)
     rows = np.setdiff1d(expression.rows, labelled.rows)
     return rows[train.has_face[rows]]
 
@@ -54,8 +54,9 @@ class GanBatches:
     ) -> None:
         self.index = train
         self.labelled = labelled_rows(train.for_partition(partition))
-        self.hidden = unlabelled_rows(train) if unlabelled else np.zeros(0, np.int64)
-        self.without = round(batch * unlabelled) if len(self.hidden) else 0
+        self.hidden = unlabelled_rows(train, partition) if unlabelled else np.zeros(0, np.int64)
+        # At least one frame with labels, whatever is rounded.
+        self.without = min(round(batch * unlabelled), batch - 1) if len(self.hidden) else 0
         self.batch, self.seed, self.augment = batch, seed, augment
 
     def __call__(self, first: int, steps: int) -> tf.data.Dataset:

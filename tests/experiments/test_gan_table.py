@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,17 @@ def test_figure_7_of_a_finished_run(
     report = read_json(folder / "nearest.json")
     assert report["updates"] == 12 and report["generated_to_training"]["median"] > 0
     assert "after 12 updates" in capsys.readouterr().out
+    record = _records(out)[5]
+    config = GanConfig.from_dict(record["config"])
+    plan = SimpleNamespace(
+        table=SimpleNamespace(name="IX"), profile=SimpleNamespace(name="smoke"), data=tree
+    )
+    found = gan_figures.finished_gan(plan, config, record["data_hash"], tmp_path)
+    assert found is not None and found.name == NAME
+    assert gan_figures.finished_gan(plan, config, "other data", tmp_path) is None
+    own = out / "gans" / NAME  # the figure's own GAN counts where no table has one
+    monkeypatch.chdir(folder)
+    assert gan_figures.finished_gan(plan, config, record["data_hash"], own) == own
 
 
 def test_figure_6_shows_every_person_once(

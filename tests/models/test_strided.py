@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kaffect.errors import ConfigError
 from kaffect.models import dcgan_discriminator, dcgan_generator, strided
 from kaffect.models.strided import StridedConv2D, StridedConv2DTranspose, tile_of
 
@@ -46,6 +47,30 @@ def test_against_keras(kind: type, plain: type, side: int, narrow: None) -> None
     found = np.asarray(layer(x, training=True))
     assert not np.array_equal(found, expected), "training did not go by tiles"
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", [StridedConv2D, StridedConv2DTranspose])
+def test_the_description_makes_the_same_layer_again(kind: type) -> None:
+    again = kind.from_config(kind(6, 7, name="a", use_bias=False).get_config())
+    assert (again.filters, again.kernel_size, again.strides) == (6, (7, 7), (2, 2))
+    assert (again.padding, again.use_bias, again.name) == ("same", False, "a")
+    with pytest.raises(ConfigError, match="2 and 'same'. Received: .1, 'same'"):
+        kind(6, 5, strides=1)
+
+
+def test_an_activation_or_no_bias_keeps_the_plain_sums(narrow: None) -> None:
+    x = np.random.default_rng(4).normal(size=(1, 12, 12, 4)).astype(np.float32)
+    for options in ({"activation": "relu"}, {"use_bias": False}):
+        layer = StridedConv2D(6, 5, **options)
+        np.testing.assert_array_equal(layer(x, training=True), layer(x, training=False))
+
+
+def test_a_network_of_both_is_cloned() -> None:
+    network = dcgan_generator(5, 1 / 64, seed=1)
+    again = keras.models.clone_model(network)
+    again.set_weights(network.get_weights())
+    latent = np.full((1, 100), 0.5, np.float32)
+    np.testing.assert_array_equal(again(latent), network(latent))
 
 
 def test_configuration_2_trains_as_with_plain_convolutions(narrow: None) -> None:

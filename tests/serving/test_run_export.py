@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kaffect.cli import main
 from kaffect.config import DataConfig, LossConfig, ModelConfig, RunConfig
@@ -19,8 +20,9 @@ from kaffect.serving.loading import load_export
 from kaffect.serving.mobile import check_tflite
 from kaffect.serving.run_export import export_run, find_run
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.gan import GanTrainer
+from kaffect.training.gan import GanTrainer, build_networks
 from kaffect.training.gan_config import GanConfig
+from kaffect.training.gan_images import normalise
 from kaffect.training.networks import build_encoder, build_network
 from kaffect.training.runs import RunDescription, load_run, save_encoder
 
@@ -105,3 +107,35 @@ def test_a_gan_is_exported(tmp_path: Path) -> None:
     }
     assert main(["export", "--run", str(tmp_path / "no"), "--out", str(tmp_path / "m" / "1")]) == 2
     assert main(["export"]) == 2
+
+
+def test_an_averaged_discriminator_is_exported_as_it_was_scored(tmp_path: Path) -> None:
+    """Its averaged weights, not the last ones, and the thresholds of its scores."""
+    config = GanConfig(width=1 / 32, discriminator_ema=0.9, thresholds="validation", seed=5)
+    trainer = GanTrainer(config, "float32")
+    rng = np.random.default_rng(0)
+    for average in trainer.discriminator_average.averages:
+        average.assign(np.abs(rng.normal(size=average.shape)).astype(np.float32))
+    folder = tmp_path / "gans" / "row-04-seed-5"
+    CheckpointFolder(folder).save(6, trainer.checkpointed(), {}, best=True)
+    (folder / "gan.json").write_text(json.dumps({"kind": "gan", "config": config.to_dict()}))
+    thresholds = [round(0.1 * n, 2) for n in range(1, 9)]
+    result = {
+        "thresholds": thresholds,
+        "validation": {"score": 0.1},
+        "metrics": {},
+        "scored_split": "test",
+    }
+    (folder / "result.json").write_text(json.dumps(result))
+    judge = load_export(export_run(tmp_path, tmp_path / "judge" / "1", part="discriminator"))
+    (card,) = (tmp_path / "judge" / "1").glob("*.md")
+    shown = ", ".join(f"{name} {cut:g}" for name, cut in zip(config.unit_names, thresholds))
+    assert f"count as active from these probabilities: {shown}." in card.read_text()
+    images = rng.integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    _, expected = build_networks(config)
+    trainer.discriminator_average.copy_to(expected)
+    logits = expected(normalise(tf.constant(images), 32), training=False)
+    found = judge.run("serving_default", images=images)["valence_arousal"]
+    np.testing.assert_allclose(found, config.heads.split(logits)["valence_arousal"], atol=1e-5)
+    last = trainer.discriminator(normalise(tf.constant(images), 32), training=False)
+    assert not np.allclose(found, config.heads.split(last)["valence_arousal"], atol=1e-3)
