@@ -17,7 +17,7 @@ from experiments.sources import Source, open_source
 from kaffect.data.records import FrameIndex
 from kaffect.errors import ConfigError, DatasetError
 from kaffect.evaluation.pictures import image_grid, write_image
-from kaffect.files import read_json
+from kaffect.files import read_json, write_json
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.gan_config import GanConfig
