@@ -25,7 +25,7 @@ from kaffect.training.determinism import derived_seed
 from kaffect.training.frame_choice import next_rows, training_rows, validation_rows
 from kaffect.training.frame_runs import build_frame_network
 from kaffect.training.frames import FrameTrainer, label_weights, task_losses
-from kaffect.training.frames_config import FrameConfig
+from kaffect.training.frames_config import FrameConfig, FrameData
 from kaffect.training.loop import Progress, Schedule, train
 from kaffect.training.prediction import Predictions, predict_rows, predictor
 from kaffect.training.progress import StepBar, progress_bar
@@ -33,6 +33,11 @@ from kaffect.training.schedules import make_optimizer, plateau_rate
 from kaffect.training.summaries import RunSummaries
 
 WARP_SETTINGS = ("flip", "rotation", "zoom", "shift", "brightness", "contrast", "erase")
+
+
+def warp_of(data: FrameData) -> Warp:
+    """The augmentation that `data` asks for."""
+    return Warp(**{name: getattr(data, name) for name in WARP_SETTINGS})
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class FrameRun:
             seed=derived_seed(self.config.train.seed, "frame order"),
             first_step=first,
             steps=steps,
-            augment=Warp(**{name: getattr(data, name) for name in WARP_SETTINGS}),
+            augment=warp_of(data),
             rows=self.rows,
             mixing=data.mixing,
             mixing_alpha=data.mixing_alpha,

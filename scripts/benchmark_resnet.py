@@ -1,7 +1,8 @@
 """Speed of the second study's training step (ResNet-18, 112x112, batch 64) against eager PyTorch.
 
 Pixels in, three losses, backward pass and Adam, in each library's precisions. What decoding and
-augmentation of a batch cost stands beside that. PyTorch is optional:
+the whole augmentation of the sound recipe (Table A4, row 8) cost a batch stands beside that.
+PyTorch is optional:
 
     pip install torch        # once, into the same environment
     python scripts/benchmark_resnet.py [--rounds 3] [--steps 2]
@@ -63,15 +64,23 @@ def torch_step(precision: str) -> Callable[[], float]:
     return TorchTrainer(_random_batch(), bfloat16=precision == "bfloat16").step
 
 
+def sound_augmentation() -> Any:
+    """Of the sound recipe: flip, rotation, zoom, shift, brightness and contrast."""
+    from experiments.affwild2_recipes import SOUND
+    from experiments.affwild2_row import warp_of
+    from kaffect.training.frames_config import FrameConfig
+
+    return warp_of(FrameConfig().changed(SOUND).data)
+
+
 def pipeline_step() -> Callable[[], float]:
-    """One batch of 112x112 JPEG pictures read, decoded, mirrored and rotated by `tf.data`."""
+    """One batch of 112x112 JPEG pictures read, decoded and augmented by `tf.data`."""
     import cv2
     import numpy as np
 
     from kaffect.data.pipeline import training_frames
     from kaffect.data.prepare_stills import prepare_stills
     from kaffect.data.records import PreparedData
-    from kaffect.data.warp import Warp
 
     folder = Path(tempfile.mkdtemp(prefix="benchmark-resnet-"))
     generator = np.random.default_rng(0)
@@ -84,7 +93,7 @@ def pipeline_step() -> Callable[[], float]:
     (folder / "list.csv").write_text("\n".join(lines) + "\n")
     out = prepare_stills(folder / "list.csv", folder / "out", image_size=SIZE, progress=False)
     index = PreparedData.open(out).split("train")
-    batches = iter(training_frames(index, batch=BATCH, augment=Warp(rotation=10.0)))
+    batches = iter(training_frames(index, batch=BATCH, augment=sound_augmentation()))
 
     def run() -> float:
         return float(next(batches)["images"][0, 0, 0, 0])

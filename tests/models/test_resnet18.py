@@ -32,7 +32,7 @@ def test_features_and_logits_are_those_of_pytorch(torchvision_recipe):
     features = model(golden["inputs"]).numpy()
     np.testing.assert_allclose(features, golden["features"], rtol=1e-4, atol=1e-4)
     logits = features @ weights["fc.weight"].T + weights["fc.bias"]
-    np.testing.assert_allclose(logits, golden["logits"], rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(logits, golden["logits"], rtol=1e-4, atol=1e-4)
     # With the classifier: as many as torchvision states.
     assert trainable(model) + 512 * 1000 + 1000 == 11_689_512
 
