@@ -69,7 +69,13 @@ def figure_7(options: argparse.Namespace) -> None:
         return
     plan = make_plan(argparse.Namespace(**{**vars(options), "row": ROW, "table": "IX"}))
     configuration = plan.configurations[0]
-    out = options.out or Path("runs") / f"figure-7-{plan.profile.name}-{configuration}"
+    if options.kernel != GanConfig.kernel and configuration == 1:
+        raise ConfigError(
+            f"--kernel {options.kernel}: this is configuration 1, which has no other filters; "
+            "add --configuration 2"
+        )
+    name = plan.base(configuration).name.removeprefix("configuration-")
+    out = options.out or Path("runs") / f"figure-7-{plan.profile.name}-{name}"
     if options.dry_run:
         print(f"would draw faces of configuration {configuration} into {out}, and train it first")
         return
@@ -105,6 +111,31 @@ def _draw_given(options: argparse.Namespace) -> None:
         ArtifactError: no GAN is there.
     """
     gan: Path = options.model
+    _require_nothing_decided(options)
+    saved_config(gan)
+    result = read_json(gan / RESULT) if (gan / RESULT).is_file() else {}
+    out = options.out or Path("runs") / f"figure-7-{gan.resolve().name}"
+    if options.dry_run:
+        print(f"would draw faces of the GAN in {gan} into {out}")
+        return
+    data = require_data(options.data)
+    if data is None and result.get("data_kind") == "real":
+        raise ConfigError(
+            f"--model {gan}: expected --data DIR, the data it was trained on, "
+            f"{result.get('data_name')!r}. Received: none"
+        )
+    profile = options.profile or result.get("profile", "demo")
+    source = open_source(data, PROFILES[profile], "au")
+    trained_on = result.get("data_hash", source.prepared.hash)
+    if trained_on != source.prepared.hash:
+        wanted = f"the data it was trained on, {result.get('data_name')!r} ({trained_on})"
+        received = f"{source.name!r} ({source.prepared.hash}); name its tree by --data"
+        raise ConfigError(f"--model {gan}: expected {wanted}. Received: {received}")
+    _draw(gan, source, out)
+
+
+def _require_nothing_decided(options: argparse.Namespace) -> None:
+    """Raises `ConfigError` for a flag that a trained GAN leaves no choice of."""
     decided = [
         ("--configuration", options.configuration is not None),
         ("--kernel", options.kernel != GanConfig.kernel),
@@ -115,21 +146,6 @@ def _draw_given(options: argparse.Namespace) -> None:
     for flag, given in decided:
         if given:
             raise ConfigError(f"{flag} cannot be used with --model: that GAN is trained already")
-    saved_config(gan)
-    result = read_json(gan / RESULT) if (gan / RESULT).is_file() else {}
-    out = options.out or Path("runs") / f"figure-7-{gan.resolve().name}"
-    if options.dry_run:
-        print(f"would draw faces of the GAN in {gan} into {out}")
-        return
-    data = require_data(options.data)
-    profile = options.profile or result.get("profile", "demo")
-    source = open_source(data, PROFILES[profile], "au")
-    trained_on = result.get("data_hash", source.prepared.hash)
-    if trained_on != source.prepared.hash:
-        wanted = f"the data it was trained on, {result.get('data_name')!r} ({trained_on})"
-        received = f"{source.name!r} ({source.prepared.hash}); name its tree by --data"
-        raise ConfigError(f"--model {gan}: expected {wanted}. Received: {received}")
-    _draw(gan, source, out)
 
 
 def finished_gan(plan: GanPlan, config: GanConfig, data_hash: str, own: Path) -> Path | None:

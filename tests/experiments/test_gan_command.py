@@ -47,6 +47,7 @@ def test_seven_by_seven_filters_and_rows_of_one_task(command: list[str], tmp_pat
     other.parent.mkdir()
     other.write_text("five by five")
     command += ["--configuration", "2", "--kernel", "7", "--out", str(out)]
+    command += ["--set", "gan.steps=3"]  # one round
     assert run.main([*command, "--row", "2"]) == 0
     _add_a_run_of_five_by_five_filters(out)
     assert run.main([*command, "--row", "3", "--resume"]) == 0
@@ -129,6 +130,7 @@ def test_settings_have_folders_of_their_own_and_more_steps_go_on() -> None:
         ),
         (["--table", "IX", "--kernel", "7"], "--kernel 7: configuration 1 has no other filters"),
         (["--figure", "7", "--configuration", "1", "--kernel", "7"], "add --configuration 2"),
+        (["--figure", "7", "--profile", "paper", "--kernel", "7"], "this is configuration 1"),
         (["--table", "VI", "--kernel", "7"], "--kernel 7: table VI has no other filters"),
         (["--table", "IX", "--weights", "F"], "--weights: table IX does not use it. Expected some"),
         (["--table", "XI", "--set", "gan.steps=3"], "--set: table XI does not use it"),

@@ -94,6 +94,7 @@ def test_faces_that_a_gan_is_not_shown_are_left_out(finished: tuple[Path, Path])
         (["--set", "gan.steps=3"], "--set cannot be used with --model"),
         (["--kernel", "7"], "--kernel cannot be used with --model"),
         (["--configuration", "1"], "--configuration cannot be used with --model"),
+        ([], "expected --data DIR, the data it was trained on, 'tree'. Received: none"),
         (["--data", "nowhere"], "--data nowhere: expected a folder"),
         (["--model", "nowhere"], "nowhere: expected the folder of one trained GAN"),
     ],
