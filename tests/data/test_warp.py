@@ -51,6 +51,15 @@ def test_rotations_reach_to_both_sides_and_keep_the_middle(images):
     assert not (changed == 0).all(axis=-1).any(), "no black corners"
 
 
+@pytest.mark.parametrize("warp", [Warp(**{**STILL, "rotation": 10.0}), Warp(**STILL, zoom=0.1),
+                                  Warp(**STILL, shift=0.05)])  # fmt: skip
+def test_training_pictures_are_as_bright_as_those_of_evaluation(images, warp):
+    """A picture and its negative, moved alike, still add up to 240: fractions are rounded."""
+    first, second = (warp.apply(p, seed()).numpy().astype(float) for p in (images, 240 - images))
+    assert abs((first + second).mean() - 240) < 0.02
+    assert np.abs(first + second - 240).max() <= 1
+
+
 def test_zoom_and_shift(images):
     near = Warp(**STILL, zoom=0.3).apply(images, seed()).numpy().astype(float)
     slopes = np.array([np.gradient(p[8:25, 8:25, 0])[1].mean() for p in near])
