@@ -20,5 +20,5 @@ TABLE = GanTable(
         GanRow("VA + AU: MSE + cross entropy", True, True, va_loss="mse"),
     ),
     expected="CCC 0.484 / 0.384 (VA only, MSE); F1 0.404 / 0.40, accuracy 0.824 (AU only)",
-    cost="smoke: 1 minute; demo: about 23 processor minutes (configuration 2: 50 a row); paper: a GPU",
+    cost="smoke: 1 minute; demo: 23 processor minutes (configuration 2: 50 a row); paper: GPU",
 )
