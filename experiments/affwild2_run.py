@@ -17,7 +17,7 @@ from experiments.affwild2_problems import OF_ONE_ROW, Problem, raise_faults
 from experiments.affwild2_report import baselines, report
 from experiments.affwild2_row import FrameRun, run_row
 from experiments.profiles import Profile
-from experiments.results import append_record, commit, finished_runs, now
+from experiments.results import append_record, finished_runs, now, record_head
 from experiments.sources import Source, open_source
 from kaffect.config import ModelConfig, PretrainConfig
 from kaffect.data.prepare_stills import prepare_stills
@@ -33,7 +33,6 @@ from kaffect.training.frames_config import FrameConfig
 from kaffect.training.precision import precision_here
 from kaffect.training.summaries import RunSummaries
 
-SCHEMA = 1
 SHOWN = ("p_va", "p_expr", "p_au", "p_mtl", "accuracy")
 
 
@@ -101,17 +100,10 @@ class FrameTableRun:
         # Now, because the list may change while the rows are trained.
         self.stills = read_stills(data) if data is not None and listed else None
         self.done = finished_runs(self.results, prepared.hash)
-        self.shared = {
-            "schema": SCHEMA,
-            "table": self.plan.table.name,
-            "profile": self.plan.profile.name,
-            "data_kind": self.source.kind,
-            "data_name": self.source.name,
-            "data_hash": prepared.hash,
-            "scored_split": self.source.scored_split,
-            "commit": commit(),
-            "notes": [*self.plan.notes, *self.source.notes, *self._overridden()],
-        }
+        self.shared = record_head(
+            self.plan.table.name, self.plan.profile.name, self.source, self.plan.notes
+        )
+        self.shared["notes"] += self._overridden()
 
     def _overridden(self) -> list[str]:
         given = ", ".join(f"{k}={v}" for k, v in self.plan.overrides.items())

@@ -14,7 +14,7 @@ from experiments.gan_report import report
 from experiments.gan_row import run_gan_row
 from experiments.profiles import PROFILES
 from experiments.reporting import baseline_records
-from experiments.results import append_record, commit, finished_runs, now, read_records
+from experiments.results import append_record, finished_runs, now, read_records, record_head
 from experiments.sources import Source, open_source
 from kaffect.evaluation.baselines import constant_baseline
 from kaffect.files import stable_hash, write_json
@@ -26,7 +26,6 @@ from kaffect.training.gan_loop import RESULT
 from kaffect.training.precision import precision_here
 from kaffect.training.summaries import RunSummaries
 
-SCHEMA = 1
 SHOWN = ("ccc_valence", "ccc_arousal", "au_f1_weighted", "au_f1_macro", "au_accuracy")
 UNSAID = "the paper does not say which configuration its Table IX is of"
 
@@ -146,23 +145,9 @@ class GanTableRun:
 
     def shared(self, configuration: int) -> dict[str, Any]:
         """What every record of one configuration has in common."""
-        return {
-            "schema": SCHEMA,
-            "table": self.plan.table.name,
-            "configuration": configuration,
-            "profile": self.plan.profile.name,
-            "data_kind": self.source.kind,
-            "data_name": self.source.name,
-            "data_hash": self.source.prepared.hash,
-            "scored_split": self.source.scored_split,
-            "precision": self.policy,
-            "commit": commit(),
-            "notes": [
-                which_configuration(self.plan, configuration),
-                *self.plan.deviations(configuration),
-                *self.source.notes,
-            ],
-        }
+        notes = which_configuration(self.plan, configuration), *self.plan.deviations(configuration)
+        head = record_head(self.plan.table.name, self.plan.profile.name, self.source, notes)
+        return {**head, "configuration": configuration, "precision": self.policy}
 
 
 def which_configuration(plan: GanPlan, configuration: int) -> str:

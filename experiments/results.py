@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaffect.errors import ArtifactError, ConfigError
 from kaffect.files import append_line
+
+if TYPE_CHECKING:
+    from experiments.sources import Source
+
+# Of a record; raised when a field changes its meaning.
+SCHEMA = 1
 
 ROOT = Path(__file__).resolve().parent.parent
 # Results, and checkpoints of a row that was interrupted before it had any.
@@ -55,6 +61,27 @@ def results_folder(out: Path | None, name: str, resume: bool) -> Path:
         return earlier[-1]
     number = int(earlier[-1].name[-3:]) + 1 if earlier else 1
     return Path("runs") / f"{name}-{number:03d}"
+
+
+def record_head(
+    table: str, profile: str, source: Source, notes: Iterable[str] = ()
+) -> dict[str, Any]:
+    """What every record of one table on one data set has in common.
+
+    Args:
+        table, profile: their names; source: the data; notes: stand above those of the data.
+    """
+    return {
+        "schema": SCHEMA,
+        "table": table,
+        "profile": profile,
+        "data_kind": source.kind,
+        "data_name": source.name,
+        "data_hash": source.prepared.hash,
+        "scored_split": source.scored_split,
+        "commit": commit(),
+        "notes": [*notes, *source.notes],
+    }
 
 
 def append_record(path: Path, record: dict[str, Any]) -> None:

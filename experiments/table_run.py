@@ -16,7 +16,7 @@ from experiments.encoding import Encoder, features_of, fixed_encoder
 from experiments.profiles import Profile
 from experiments.recognition import Plan
 from experiments.reporting import baseline_records, report
-from experiments.results import append_record, commit, finished_runs, now
+from experiments.results import append_record, finished_runs, now, record_head
 from experiments.rows import run_row
 from experiments.sources import Source, open_source
 from experiments.workbench import Workbench
@@ -28,7 +28,6 @@ from kaffect.training.precision import precision_here
 from kaffect.training.runs import describe, save_encoder
 from kaffect.training.summaries import RunSummaries
 
-SCHEMA = 1
 SHOWN = ("ccc_valence", "ccc_arousal", "accuracy", "f1_weighted", "f1_macro")
 
 
@@ -63,7 +62,9 @@ class TableRun:
     done: set[tuple[Any, Any, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.shared = self._shared()
+        profile = self.plan.profile
+        head = record_head(self.plan.table.name, profile.name, self.source, profile.deviations)
+        self.shared = {**head, "precision": self.policy}
         self.bench = Workbench(self.source.prepared.label_space, self.policy)
         self.done = finished_runs(self.results, self.source.prepared.hash)
 
@@ -158,21 +159,6 @@ class TableRun:
             return
         for record in baseline_records(self.source):
             append_record(self.results, {**self.shared, **record, "time": now()})
-
-    def _shared(self) -> dict[str, Any]:
-        """What every record of this run has in common."""
-        return {
-            "schema": SCHEMA,
-            "table": self.plan.table.name,
-            "profile": self.plan.profile.name,
-            "data_kind": self.source.kind,
-            "data_name": self.source.name,
-            "data_hash": self.source.prepared.hash,
-            "scored_split": self.source.scored_split,
-            "precision": self.policy,
-            "commit": commit(),
-            "notes": [*self.plan.profile.deviations, *self.source.notes],
-        }
 
 
 def scaled_to_data(base: RunConfig, profile: Profile, source: Any) -> RunConfig:

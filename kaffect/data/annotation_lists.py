@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kaffect.data.image_names import IMAGE, split_image_name, split_image_names
+from kaffect.data.label_columns import LabelColumns
 from kaffect.data.number_text import (
     MAX_LINES,
     check_fields,
@@ -39,28 +40,19 @@ _ACCEPTED = ("in [-1, 1], or -5", "in [-1, 1], or -5", "in 0 to 7, or -1", "0, 1
 
 
 @dataclass(frozen=True, eq=False)
-class AnnotationList:
+class AnnotationList(LabelColumns):
     """The labels of many tracks, sorted by track name and frame number; each frame once.
 
-    Attributes:
+    Attributes, beside the labels (of 12 units; valence and arousal are float64 here):
         images: the names as written.
         tracks: [rows] str, the folder of each image.
         frames: [rows] int64, 1-based frame numbers.
-        valence_arousal: [rows, 2] float64; va_valid: [rows] bool.
-        expression: [rows] int32; expression_valid: [rows] bool.
-        action_units: [rows, 12] int8; au_valid: [rows] bool.
         duplicates: how many repeated rows were merged.
     """
 
     images: tuple[str, ...]
     tracks: np.ndarray
     frames: np.ndarray
-    valence_arousal: np.ndarray
-    va_valid: np.ndarray
-    expression: np.ndarray
-    expression_valid: np.ndarray
-    action_units: np.ndarray
-    au_valid: np.ndarray
     duplicates: int
     path: Path
 
