@@ -86,7 +86,9 @@ class Engine:
         code = "OK"
         label = model if model in self.models.names else ""
         try:
-            async with asyncio.timeout(min(deadline or 1e9, self.limits.deadline)):
+            # A client's 0 is a deadline that has passed, not none.
+            own = self.limits.deadline
+            async with asyncio.timeout(own if deadline is None else min(deadline, own)):
                 return await work
         except RequestError as error:
             code = error.code

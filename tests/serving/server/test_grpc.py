@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -19,6 +21,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from kaffect.serving.server.engine import Engine
+from kaffect.serving.server.limits import RequestError
+from kaffect.serving.server.servable import Models
 from tests.serving.server import served
 
 
@@ -210,7 +215,20 @@ def test_methods_that_are_not_offered(stub: Any) -> None:
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_a_deadline_is_kept(stub: Any, faces: np.ndarray) -> None:
+def test_a_deadline_that_has_passed_is_told(stub: Any, faces: np.ndarray) -> None:
     with pytest.raises(grpc.RpcError) as raised:
-        stub.Predict(predict(images=faces), timeout=1e-6)
+        stub.Predict(predict(images=faces), timeout=-1)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize("deadline", [0.01, 0.0])
+def test_a_deadline_ends_work_that_never_ends(deadline: float) -> None:
+    """Zero seconds left are a deadline too."""
+    engine = Engine(Models([]), replace(served.LIMITS, deadline=600.0))
+
+    async def wait() -> None:
+        await engine.in_time(asyncio.Event().wait(), "tiny", "grpc", deadline)
+
+    with pytest.raises(RequestError) as raised:
+        asyncio.run(asyncio.wait_for(wait(), 60))
+    assert raised.value.code == "DEADLINE_EXCEEDED"
