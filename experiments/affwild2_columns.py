@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-# --criteria -> criterion of the newer challenges -> what stands in its place; None: no column.
-CRITERIA: dict[str, dict[str, str | None]] = {
-    "official": {},
-    "abaw1": {"p_expr": "abaw1_expr", "p_au": "abaw1_au", "p_mtl": None},
-}
+from experiments.affwild2_definitions import CRITERIA
+from kaffect.metrics import abaw1_au_of, abaw1_expression_of, p_mtl
+
 # Term of the loss -> column.
 LOSSES = {"valence_arousal": "loss_va", "expression": "loss_expr", "action_units": "loss_au"}
 _LEGENDS = {
@@ -72,12 +70,12 @@ def with_criteria(metrics: Mapping[str, float]) -> dict[str, float]:
         found["p_va"] = (found["ccc_valence"] + found["ccc_arousal"]) / 2
     if "f1_macro_all" in found:
         found["p_expr"] = found["f1_macro_all"]
-        found["abaw1_expr"] = 0.67 * found["f1_macro_all"] + 0.33 * found["accuracy"]
+        found["abaw1_expr"] = abaw1_expression_of(found["f1_macro_all"], found["accuracy"])
     if "au_f1_macro" in found:
         found["p_au"] = found["au_f1_macro"]
-        found["abaw1_au"] = 0.5 * found["au_f1_macro"] + 0.5 * found["au_accuracy"]
+        found["abaw1_au"] = abaw1_au_of(found["au_f1_macro"], found["au_accuracy"])
     if {"p_va", "p_expr", "p_au"} <= found.keys():
-        found["p_mtl"] = found["p_va"] + found["p_expr"] + found["p_au"]
+        found["p_mtl"] = p_mtl(found["p_va"], found["p_expr"], found["p_au"])
     return found
 
 

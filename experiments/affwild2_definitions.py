@@ -15,6 +15,11 @@ from kaffect.training.frames_config import FrameConfig
 
 Changes = Mapping[str, Any]
 STARTS = ("given", "needed", "none")
+# --criteria -> criterion of the newer challenges -> what stands in its place; None: no column.
+CRITERIA: dict[str, dict[str, str | None]] = {
+    "official": {},
+    "abaw1": {"p_expr": "abaw1_expr", "p_au": "abaw1_au", "p_mtl": None},
+}
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ class TrainingFaces:
 
     def __init__(self, source: Source, config: GanConfig) -> None:
         self.index: FrameIndex = source.prepared.split("train")
-        self.data_hash, self.size, self.mirror = source.prepared.hash, config.image_size, False
+        self.data_hash, self.size = source.prepared.hash, config.image_size
+        self.mirror = config.mirror
         batches = GanBatches(
             self.index,
             partition=source.partition,
@@ -89,7 +90,6 @@ class TrainingFaces:
         self.labelled, self.rows = batches.labelled, np.union1d(batches.labelled, hidden)
         if not len(self.labelled):
             raise DatasetError(f"{source.name}: no annotated frame of the train set shows a face")
-        self.mirror = config.mirror
         self.compared = {
             "training_faces": len(self.rows),
             "labelled": len(self.labelled),

@@ -11,9 +11,8 @@ import numpy as np
 from experiments.gan_faces import real_faces
 from experiments.sources import Source
 from kaffect.data.records import FrameIndex
-from kaffect.evaluation.discriminator import Judge, score_discriminator
+from kaffect.evaluation.discriminator import Judge, score_answers, score_discriminator
 from kaffect.evaluation.gan_watch import GanWatch
-from kaffect.evaluation.scoring import HALF
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.gan import GanTrainer
@@ -113,10 +112,11 @@ def _best_scores(
     if best is not None and best != last:
         restore_gan(trainer, checkpoints, best)
     thresholds = score_discriminator(judge, validation).thresholds
-    found: dict[str, Any] = {"metrics": score_discriminator(judge, scored, thresholds).metrics}
+    result = score_discriminator(judge, scored, thresholds)
+    found: dict[str, Any] = {"metrics": result.metrics}
     if np.ndim(thresholds):
         found["thresholds"] = np.round(thresholds, 6).tolist()
-        found["metrics_at_half"] = score_discriminator(judge, scored, HALF).metrics
+        found["metrics_at_half"] = score_answers(result.answers, scored, trainer.config.tasks)
     if best is not None and best != last:
         restore_gan(trainer, checkpoints, last)
     return found

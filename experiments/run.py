@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import catalogue  # noqa: E402
-from experiments.affwild2_columns import CRITERIA  # noqa: E402
+from experiments.affwild2_definitions import CRITERIA  # noqa: E402
 from kaffect.config import CNN_REGIMES, IMPLEMENTATIONS, PRECISIONS  # noqa: E402
 from kaffect.errors import ConfigError, KaffectError  # noqa: E402
 

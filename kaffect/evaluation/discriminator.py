@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -70,8 +71,14 @@ def judge_pixels(judge: Judge, images: np.ndarray, batch: int = 256) -> Predicti
 
 
 class Judgement(NamedTuple):
-    """Metrics of the discriminator, and the probabilities from which Action Units counted."""
+    """The discriminator on one split.
 
+    Attributes:
+        answers: for its rows; metrics: of them.
+        thresholds: probabilities from which Action Units counted as present.
+    """
+
+    answers: Predictions
     metrics: dict[str, float]
     thresholds: float | np.ndarray
 
@@ -79,9 +86,7 @@ class Judgement(NamedTuple):
 def score_discriminator(
     judge: Judge, index: FrameIndex, thresholds: float | np.ndarray | None = None
 ) -> Judgement:
-    """CCC, F1 and accuracy of the tasks that the discriminator is trained for, on `index`.
-
-    Also `fake_rate`: the share of the real faces that it takes for generated ones.
+    """Its answers for `index` and what `score_answers` says of them.
 
     Args:
         thresholds: probability from which an Action Unit counts as present; one, or
@@ -89,12 +94,26 @@ def score_discriminator(
             `index`, which must then hold the validation frames.
     """
     judge.refresh()
-    config, scoring = judge.trainer.config, index.scoring()
+    config = judge.trainer.config
     answers = judge_frames(judge, index)
     if thresholds is None:
         chosen = config.thresholds == "validation"
-        thresholds = thresholds_for(answers, index.rows, scoring) if chosen else HALF
-    metrics = score(answers, index.rows, scoring, config.tasks, threshold=thresholds)
+        thresholds = thresholds_for(answers, index.rows, index.scoring()) if chosen else HALF
+    metrics = score_answers(answers, index, config.tasks, thresholds)
+    return Judgement(answers, metrics, thresholds)
+
+
+def score_answers(
+    answers: Predictions,
+    index: FrameIndex,
+    tasks: Iterable[str],
+    thresholds: float | np.ndarray = HALF,
+) -> dict[str, float]:
+    """CCC, F1 and accuracy of the tasks that the discriminator is trained for.
+
+    Also `fake_rate`: the share of the real faces that it takes for generated ones.
+    """
+    metrics = score(answers, index.rows, index.scoring(), tasks, threshold=thresholds)
     faces = index.has_face[index.rows]
     metrics["fake_rate"] = float((answers["fake_logits"][faces] > 0).mean()) if faces.any() else 0.0
-    return Judgement(metrics, thresholds)
+    return metrics

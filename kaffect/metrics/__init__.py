@@ -18,7 +18,16 @@ from kaffect.metrics.classification import (
     f1_per_class,
 )
 from kaffect.metrics.concordance import ccc, ccc_per_video
-from kaffect.metrics.official import abaw1_au, abaw1_expression, p_au, p_expr, p_mtl, p_va
+from kaffect.metrics.official import (
+    abaw1_au,
+    abaw1_au_of,
+    abaw1_expression,
+    abaw1_expression_of,
+    p_au,
+    p_expr,
+    p_mtl,
+    p_va,
+)
 from kaffect.metrics.scores import (
     AU_KEYS,
     EXPRESSION_KEYS,
@@ -38,7 +47,9 @@ __all__ = [
     "VA_KEYS",
     "ConcordanceCorrelation",
     "abaw1_au",
+    "abaw1_au_of",
     "abaw1_expression",
+    "abaw1_expression_of",
     "accuracy",
     "au_accuracy",
     "au_exact_match",

@@ -35,9 +35,19 @@ def p_mtl(va: float, expression: float, au: float) -> float:
 
 def abaw1_expression(y_true: ArrayLike, y_pred: ArrayLike, classes: int = 7) -> float:
     """ABAW-1 and 2: 0.67 F1 (macro) + 0.33 accuracy, of class numbers [n]."""
-    return 0.67 * f1(y_true, y_pred, "macro", classes) + 0.33 * accuracy(y_true, y_pred)
+    return abaw1_expression_of(f1(y_true, y_pred, "macro", classes), accuracy(y_true, y_pred))
+
+
+def abaw1_expression_of(macro_f1: float, right: float) -> float:
+    """The same from the F1 and the share that is right, where both are known already."""
+    return 0.67 * macro_f1 + 0.33 * right
 
 
 def abaw1_au(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """ABAW-1 and 2: half mean F1 over the units, half accuracy over all entries [n, units]."""
-    return 0.5 * au_f1_macro(y_true, y_pred) + 0.5 * au_accuracy(y_true, y_pred)
+    return abaw1_au_of(au_f1_macro(y_true, y_pred), au_accuracy(y_true, y_pred))
+
+
+def abaw1_au_of(macro_f1: float, right: float) -> float:
+    """The same from the F1 and the share that is right, where both are known already."""
+    return 0.5 * macro_f1 + 0.5 * right
