@@ -1,8 +1,9 @@
 """Multi-task list files: one row an image, all three tasks in it (ABAW-3 and later, s-Aff-Wild2).
 
-Header `image,valence,arousal,expression,AU1,...,AU26`, then rows such as
-`video/00001.jpg,-0.2,0.4,4,0,0,...`. Rows may stand in any order and be repeated.
-Missing labels are -5 / -1 / -1, as in the one-task files.
+Header `image,valence,arousal,expression,aus` (or with the names of the 12 units in the
+place of `aus`), then rows such as `video/00001.jpg,-0.2,0.4,4,0,0,...` with 12 values after
+the expression. Rows may stand in any order and be repeated. Missing labels are
+-5 / -1 / -1, as in the one-task files.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from kaffect.labels import (
 )
 
 LIST_COLUMNS = ("image", *VALENCE_AROUSAL, "expression", *ACTION_UNITS_12)
+# The header as the challenges' lists and submissions have it; it names no unit.
+LIST_HEADER = ",".join((*LIST_COLUMNS[:4], "aus"))
+LIST_HEADERS = (LIST_HEADER, ",".join(LIST_COLUMNS))
 _LABELS = (False, False) + (True,) * (1 + len(ACTION_UNITS_12))
 _ACCEPTED = ("in [-1, 1], or -5", "in [-1, 1], or -5", "in 0 to 7, or -1", "0, 1, or -1")
 
@@ -71,9 +75,9 @@ def read_annotation_list(path: str | Path) -> AnnotationList:
     path = Path(path)
     data = read_text(path)
     header, _, body = data.partition(b"\n")
-    expected = ",".join(LIST_COLUMNS)
-    if header != expected.encode():
-        problem = f"wrong header. Expected: {expected}. Received: {shown(header)}"
+    if header not in map(str.encode, LIST_HEADERS):
+        accepted = "; ".join(LIST_HEADERS)
+        problem = f"wrong header. Expected one of: {accepted}. Received: {shown(header)}"
         raise AnnotationError(path, 1, problem, kind="header")
     if not body:
         raise AnnotationError(path, 2, "a header, but no line for any image", kind="empty")
@@ -107,7 +111,7 @@ def write_annotation_list(path: str | Path, rows: AnnotationList) -> None:
         f"{name},{','.join(map(write_number, row))}"
         for name, row in zip(rows.images, _complete_marks(values).tolist())
     ]
-    write_text(path, "\n".join([",".join(LIST_COLUMNS), *lines]) + "\n")
+    write_text(path, "\n".join([LIST_HEADER, *lines]) + "\n")
 
 
 def _parse(lines: list[bytes]) -> np.ndarray | None:

@@ -3,9 +3,10 @@
     image_location,valence,arousal                  video/00001.jpg,0.25,-0.5
     image_location,Neutral,Anger,...,Other          video/00001.jpg,4
     image_location,AU1,AU2,...,AU26                 video/00001.jpg,0,1,...,0
-    image,valence,arousal,expression,AU1,...,AU26   video/00001.jpg,0.25,-0.5,4,0,1,...,0
+    image,valence,arousal,expression,aus            video/00001.jpg,0.25,-0.5,4,0,1,...,0
 
-The last one is the multi-task layout. Frames are counted from 1. A frame without a
+The last one is the multi-task layout; names of the 12 units in the place of `aus` are
+read as well. Frames are counted from 1. A frame without a
 face has a row as well, so -5 and -1 are refused: a submission holds no gaps. What is
 written is read back as the same numbers, bit for bit.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaffect.data.annotation_lists import LIST_COLUMNS
+from kaffect.data.annotation_lists import LIST_COLUMNS, LIST_HEADER, LIST_HEADERS
 from kaffect.data.image_names import image_name, split_image_names
 from kaffect.data.number_text import MAX_LINES, check_fields, parse_rows, read_text, shown
 from kaffect.data.number_text import write_number as number
@@ -119,7 +120,7 @@ def _width(task: str, columns: tuple[str, ...]) -> int:
 
 
 def _header(task: str, columns: tuple[str, ...]) -> str:
-    return ",".join(("image" if task == "all" else "image_location", *columns))
+    return LIST_HEADER if task == "all" else ",".join(("image_location", *columns))
 
 
 def write_submission(path: str | Path, submission: Submission) -> None:
@@ -183,10 +184,12 @@ def read_submission(
 
 
 def _read_header(path: Path, header: bytes) -> tuple[str, tuple[str, ...]]:
-    for columns, task in _COLUMNS.items():
-        if header == _header(task, columns).encode():
-            return task, columns
-    accepted = "; ".join(_header(task, columns) for columns, task in _COLUMNS.items())
+    known = {_header(task, columns): (task, columns) for columns, task in _COLUMNS.items()}
+    known |= {text: ("all", LIST_COLUMNS[1:]) for text in LIST_HEADERS}
+    for text, found in known.items():
+        if header == text.encode():
+            return found
+    accepted = "; ".join(known)
     raise AnnotationError(
         path, 1, f"wrong header. Expected one of: {accepted}. Received: {shown(header)}"
     )

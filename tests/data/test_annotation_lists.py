@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data import annotation_lists, read_annotation_list
+from kaffect.data import annotation_lists, read_annotation_list, write_annotation_list
 from kaffect.errors import AnnotationError
 from kaffect.labels import ACTION_UNITS_12
 
@@ -107,6 +107,31 @@ def test_header(tmp_path: Path) -> None:
         with pytest.raises(AnnotationError, match="wrong header") as caught:
             read_annotation_list(put(tmp_path, GOOD, header=header))
         assert caught.value.line == 1
+
+
+# As several public code bases of the challenges write it, by hand here.
+RELEASED = """image,valence,arousal,expression,aus
+video49/00001.jpg,0.25,-0.5,4,0,1,0,1,0,0,1,0,0,0,1,0
+13-30-1920x1080/00218.jpg,-5,-5,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1
+"""
+
+
+def test_the_header_of_the_releases_is_read_and_written(tmp_path: Path) -> None:
+    path = tmp_path / "training_set_annotations.txt"
+    path.write_text(RELEASED)
+    read = read_annotation_list(path)
+    assert read.tracks.tolist() == ["13-30-1920x1080", "video49"]
+    assert read.frames.tolist() == [218, 1]
+    assert read.valence_arousal[1].tolist() == [0.25, -0.5]
+    assert read.expression.tolist() == [-1, 4]
+    assert read.action_units[1].tolist() == [0, 1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0]
+    assert read.au_valid.tolist() == [False, True]
+    write_annotation_list(path, read)
+    lines = RELEASED.splitlines()
+    assert path.read_text().splitlines() == [lines[0], lines[2], lines[1]]
+    path.write_text(RELEASED.replace("aus", ",".join(ACTION_UNITS_12)))
+    named = read_annotation_list(path)
+    assert named.action_units.tolist() == read.action_units.tolist()
 
 
 def test_good_text_is_read_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,17 @@ def test_known_text(tmp_path: Path) -> None:
     )
 
 
+def test_multi_task_text_as_the_challenges_have_it(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.txt"
+    rows = "v/00001.jpg,0.5,-0.25,7,1,0,0,0,0,0,0,0,0,0,0,1\n"
+    for units in ("aus", ",".join(ACTION_UNITS_12)):
+        path.write_text(f"image,valence,arousal,expression,{units}\n{rows}")
+        read = read_submission(path, "all")
+        assert read.values.tolist() == [[0.5, -0.25, 7, 1, *[0] * 10, 1]]
+    write_submission(path, read)
+    assert path.read_text() == f"image,valence,arousal,expression,aus\n{rows}"
+
+
 finite = st.floats(-1, 1, width=64)
 
 
