@@ -9,8 +9,12 @@ Three streams, as the experiments use them, each timed beside the training step 
 The share is the time of a batch, made with nothing else to do, over the time of a step on a batch
 that is already there: the most that the pipeline can cost, since it works ahead of the step.
 
+Then, with op determinism on as in every table, a read and a step that take 30 ms each: the time
+of both with TensorFlow's default for a NumPy function (stateful), and as the project has it.
+
     python scripts/benchmark_pipeline.py                      # renders a small data set first
     python scripts/benchmark_pipeline.py --prepared FOLDER    # a folder of `kaffect data prepare`
+    python scripts/benchmark_pipeline.py --only overlap       # the last comparison alone
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -50,6 +55,7 @@ from kaffect.training.multitask import (  # noqa: E402
 from kaffect.training.pretraining import frame_trainer  # noqa: E402
 
 TARGET_FRAMES, TARGET_SHARE = 3000, 0.05
+PAUSE = 0.03  # seconds of a read and of a step in the comparison of overlap
 
 
 def parse() -> argparse.Namespace:
@@ -60,6 +66,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--width", type=float, default=0.25, help="of the CNN; 1 is the paper's")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds of each stream")
     parser.add_argument("--end-to-end", action="store_true", help="time the whole network's step")
+    parser.add_argument("--only", choices=MEASUREMENTS, help="only this one")
     return parser.parse_args()
 
 
@@ -137,6 +144,56 @@ def feature_stream(index: FrameIndex, options: argparse.Namespace) -> None:
         report("features", 800, batch_seconds(stream, 10, options.repeats), step)
 
 
+class SlowFeatures(np.ndarray):
+    """An array whose every look-up takes `PAUSE`, as from a slow disk."""
+
+    def __getitem__(self, key: Any) -> Any:
+        time.sleep(PAUSE)
+        return super().__getitem__(key)
+
+
+def read_and_step_seconds(index: FrameIndex, batches: int) -> tuple[float, list[list[int]]]:
+    """Median time from one batch to the next with a step of `PAUSE` between, and their rows."""
+    features = np.zeros((len(index.track), 8), np.float32).view(SlowFeatures)
+    source = iter(training_sequences(index, make_windows(index), features=features))
+    for _ in range(4):
+        next(source)
+    times, rows = [], []
+    for _ in range(batches):
+        start = time.perf_counter()
+        rows.append(next(source)["row"].numpy().ravel().tolist())
+        time.sleep(PAUSE)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), rows
+
+
+def overlap(index: FrameIndex, options: argparse.Namespace) -> None:
+    # There is no way back from this switch, so this measurement comes last.
+    tf.config.experimental.enable_op_determinism()
+    numpy_function = tf.numpy_function
+
+    def stateful(function: Any, inputs: Any, types: Any, **_: Any) -> Any:
+        return numpy_function(function, inputs, types)
+
+    batches = 8 * options.repeats
+    with mock.patch.object(tf, "numpy_function", stateful):
+        before, first_rows = read_and_step_seconds(index, batches)
+    after, rows = read_and_step_seconds(index, batches)
+    print(
+        f"overlap    read {PAUSE * 1e3:.0f} ms, step {PAUSE * 1e3:.0f} ms, op determinism: "
+        f"both {before * 1e3:.1f} ms with a stateful NumPy function, {after * 1e3:.1f} ms as here "
+        f"(medians of {batches}); {'same' if rows == first_rows else 'ANOTHER'} order"
+    )
+
+
+MEASUREMENTS: dict[str, Callable[[FrameIndex, argparse.Namespace], None]] = {
+    "frames": frame_stream,
+    "sequences": sequence_stream,
+    "features": feature_stream,
+    "overlap": overlap,
+}
+
+
 def main() -> None:
     options = parse()
     print(f"targets: at least {TARGET_FRAMES} frames/s, at most {TARGET_SHARE:.0%} of a step")
@@ -144,8 +201,9 @@ def main() -> None:
         data = PreparedData.open(options.prepared or small_data(Path(folder)))
         index = data.split("train")
         print(f"{len(index)} frames of {data.crop_rule.image_size} pixels, {data.encoding}")
-        for measure in (frame_stream, sequence_stream, feature_stream):
-            measure(index, options)
+        for name, measure in MEASUREMENTS.items():
+            if options.only in (None, name):
+                measure(index, options)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ use `FrameIndex.scoring` and the prediction of that row.)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -220,6 +220,16 @@ def _batches(
     )
 
 
+def _of_rows(function: Callable[[np.ndarray], Any], rows: tf.Tensor, types: Any) -> Any:
+    """`function` of the row numbers, in NumPy, within the graph of the pipeline.
+
+    `stateful=False`: the files never change while they are open, so the result depends on the
+    row numbers alone. TensorFlow takes a NumPy function as stateful unless told otherwise, and
+    with op determinism on it then calls it in order and never ahead of the training step.
+    """
+    return tf.numpy_function(function, [rows], types, stateful=False)
+
+
 class _Loader:
     """Row numbers of any shape -> the element of `_batches`."""
 
@@ -235,8 +245,8 @@ class _Loader:
 
     def __call__(self, rows: tf.Tensor) -> Batch:
         flat = tf.reshape(rows, [-1])
-        va, va_mask, expression, expression_mask, units, units_mask = tf.numpy_function(
-            self._labels, [flat], [tf.float32, tf.bool, tf.int32, tf.bool, tf.float32, tf.bool]
+        va, va_mask, expression, expression_mask, units, units_mask = _of_rows(
+            self._labels, flat, [tf.float32, tf.bool, tf.int32, tf.bool, tf.float32, tf.bool]
         )
         element = {
             "valence_arousal": (va, (2,)),
@@ -248,11 +258,11 @@ class _Loader:
             "row": (flat, ()),
         }
         if self._features is not None:
-            gathered = tf.numpy_function(self._gather, [flat], tf.as_dtype(self._features.dtype))
+            gathered = _of_rows(self._gather, flat, tf.as_dtype(self._features.dtype))
             element["features"] = (gathered, self._features.shape[1:])
         else:
             data, size = self._index.data, self._index.data.crop_rule.image_size
-            records = tf.numpy_function(self._read, [flat], tf.string)
+            records = _of_rows(self._read, flat, tf.string)
             records.set_shape([flat.shape[0]])
             images = parse_images(records, data.encoding, size)
             element["images"] = (images, (size, size, 3))
