@@ -6,7 +6,7 @@ Every function reduces to a scalar, computes in float32 under mixed precision
 
 from kaffect.losses.au import mse_of_probabilities, sigmoid_cross_entropy
 from kaffect.losses.expressions import cross_entropy, mse_after_softmax, mse_before_softmax
-from kaffect.losses.framewise import framewise_losses, uncertainty_weighted
+from kaffect.losses.framewise import framewise_losses, tasks_with_labels, uncertainty_weighted
 from kaffect.losses.gan import (
     Heads,
     class_target,
@@ -39,5 +39,6 @@ __all__ = [
     "real_loss",
     "reconstruction_weight",
     "sigmoid_cross_entropy",
+    "tasks_with_labels",
     "uncertainty_weighted",
 ]

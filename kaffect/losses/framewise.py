@@ -101,13 +101,32 @@ def _mixed(
     return 0.5 * (loss(y_true, y_pred[:count], mask) + mixed)
 
 
-def uncertainty_weighted(terms: Sequence[tf.Tensor], log_variances: tf.Tensor) -> tf.Tensor:
+def tasks_with_labels(
+    labels: Mapping[str, Tensor], tasks: Sequence[str], masked: bool = True
+) -> tf.Tensor:
+    """Whether anything in the batch is labelled for each task, [tasks] booleans.
+
+    Args:
+        labels, tasks, masked: as in `framewise_losses`.
+    """
+    masks = [labels.get(f"{TASK_NAMES[task][0]}_mask") if masked else None for task in tasks]
+    return tf.stack(
+        [tf.constant(True) if m is None else tf.reduce_any(tf.cast(m, tf.bool)) for m in masks]
+    )
+
+
+def uncertainty_weighted(
+    terms: Sequence[tf.Tensor], log_variances: tf.Tensor, labelled: Tensor | None = None
+) -> tf.Tensor:
     """Sum of exp(-s_k) L_k + s_k / 2 over the tasks, with s_k learned (Kendall et al. 2018).
 
     s_k is the logarithm of the variance of task k; the best one for a fixed loss is log(2 L_k).
+    A task without a label in the batch is left out: its loss of 0 says nothing of its variance.
 
     Args:
         terms: one scalar per task; log_variances: [tasks].
+        labelled: [tasks] booleans, which tasks count; `None`: all.
     """
     losses = tf.stack(list(terms))
-    return tf.reduce_sum(tf.exp(-log_variances) * losses + 0.5 * log_variances)
+    each = tf.exp(-log_variances) * losses + 0.5 * log_variances
+    return tf.reduce_sum(each if labelled is None else tf.where(labelled, each, 0.0))

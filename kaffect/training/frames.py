@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kaffect.data.records import FrameIndex
-from kaffect.losses import framewise_losses, uncertainty_weighted
+from kaffect.losses import framewise_losses, tasks_with_labels, uncertainty_weighted
 from kaffect.losses.framewise import TASK_NAMES
 from kaffect.training.frames_config import FrameLosses
 from kaffect.training.multitask import Batch, LossFunction, MultiTaskTrainer
@@ -64,7 +64,8 @@ class FrameTrainer(MultiTaskTrainer):
         names = [TASK_NAMES[task][0] for task in self.config.tasks]
         if self.uncertainty is not None:
             learned = tf.convert_to_tensor(self.uncertainty.log_variances)
-            total = uncertainty_weighted([terms[name] for name in names], learned)
+            labelled = tasks_with_labels(batch, self.config.tasks, self.config.masked)
+            total = uncertainty_weighted([terms[name] for name in names], learned, labelled)
             shown = {f"weight_{n}": tf.exp(-learned[i]) for i, n in enumerate(names)}
             return {"loss": total, **terms, **shown}
         total = tf.add_n(

@@ -13,7 +13,7 @@ from kaffect.config import PRECISIONS, THRESHOLDS, from_dict
 from kaffect.errors import ConfigError, expected_received
 from kaffect.files import stable_hash
 from kaffect.labels import TASKS
-from kaffect.settings import require_one_of, require_range, types_of
+from kaffect.settings import require_one_of, require_positive, require_range, types_of
 
 STEMS = ("imagenet", "no_pool", "small")
 PREPROCESSINGS = ("paper", "imagenet")
@@ -157,6 +157,7 @@ class FrameTraining:
         schedule: 'constant', 'plateau' (a tenth after `plateau_patience` looks without a smaller
             validation loss) or 'cosine' (to 0 at the end, after `warmup` rising steps).
         momentum: of SGD; weight_decay: of SGD and AdamW, on kernels only.
+        adam_epsilon: of Adam and AdamW; 1e-8 as in PyTorch (Keras would take 1e-7).
         thresholds: of Action Units: probability 'half', or those of the best F1 on 'validation'.
         patience: stop after so many looks without a better score; 0 never stops early.
     """
@@ -165,6 +166,7 @@ class FrameTraining:
     learning_rate: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 0.0
+    adam_epsilon: float = 1e-8
     schedule: str = "constant"
     warmup: int = 0
     plateau_factor: float = 0.1
@@ -182,6 +184,7 @@ class FrameTraining:
         require_one_of("train.thresholds", self.thresholds, THRESHOLDS)
         require_one_of("train.precision", self.precision, PRECISIONS)
         require_range("train.learning_rate", self.learning_rate, 1e-12)
+        require_positive("train.adam_epsilon", self.adam_epsilon)
         require_range("train.momentum", self.momentum, 0, 1)
         require_range("train.plateau_factor", self.plateau_factor, 0, 1)
         require_range("train.epochs", self.epochs, 1)
@@ -207,6 +210,9 @@ class FrameConfig:
         values = self.to_dict()
         if self.data.scored == "all":
             del values["data"]["scored"]  # younger than results on record: they keep their name
+        train = self.train
+        if train.optimizer == "sgd" and not (train.schedule == "cosine" and train.warmup):
+            del values["train"]["adam_epsilon"]  # also younger, and of no effect here
         return stable_hash(values)
 
     @classmethod

@@ -17,6 +17,7 @@ import tensorflow as tf
 from kaffect.config import PretrainConfig, TrainConfig
 from kaffect.losses import multitask_loss
 from kaffect.training.multitask import Batch, MultiTaskTrainer, adam, compiled
+from kaffect.training.schedules import warm_cosine
 
 
 def frame_losses(batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -30,16 +31,5 @@ def frame_trainer(
     """The single-frame network, compiled and built for `loop.train`."""
     optimizer = adam(replace(train, learning_rate=config.learning_rate), policy)
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    inner.learning_rate = warm_cosine(config)
+    inner.learning_rate = warm_cosine(config.learning_rate, config.steps, config.warmup)
     return compiled(MultiTaskTrainer(network, frame_losses, inputs="images"), optimizer)
-
-
-def warm_cosine(config: PretrainConfig) -> keras.optimizers.schedules.LearningRateSchedule:
-    """From 0 up to the learning rate in `warmup` steps, then half a cosine down to 0."""
-    warmup = min(config.warmup, config.steps // 4)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=max(1, config.steps - warmup),
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup,
-    )

@@ -1,4 +1,4 @@
-"""Optimisers and learning rates of the second study (SGD, Adam, AdamW; plateau and cosine)."""
+"""Optimisers and learning rates of the second study; the warm-up that both studies share."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ def make_optimizer(
     if config.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=decay)
     elif config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+        optimizer = keras.optimizers.AdamW(
+            rate, weight_decay=config.weight_decay, epsilon=config.adam_epsilon
+        )
     else:
-        optimizer = keras.optimizers.Adam(rate)
+        optimizer = keras.optimizers.Adam(rate, epsilon=config.adam_epsilon)
     if config.optimizer != "adam":
         flat = [v for v in variables if len(v.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=flat)
@@ -38,12 +40,19 @@ def make_optimizer(
 def warm_cosine(
     rate: float, steps: int, warmup: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """From 0 up to `rate` in `warmup` steps, then half a cosine down to 0 at `steps`."""
+    """Rises in `warmup` updates to `rate`, then falls along half a cosine to 0 at `steps`.
+
+    With w = min(warmup, steps // 4), update t (from 0) has rate (t + 1) / (w + 1) for t < w, and
+    update w the full rate; no update has rate 0. Under loss scaling, skipped updates do not count.
+
+    >>> [round(float(warm_cosine(1.0, 8, 1)(t)), 3) for t in (0, 1, 8)]
+    [0.5, 1.0, 0.0]
+    """
     warmup = min(warmup, steps // 4)
     if not warmup:
         return keras.optimizers.schedules.CosineDecay(rate, decay_steps=max(1, steps))
     return keras.optimizers.schedules.CosineDecay(
-        0.0, decay_steps=max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
+        rate / (warmup + 1), steps - warmup, warmup_target=rate, warmup_steps=warmup
     )
 
 

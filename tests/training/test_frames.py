@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from sklearn.utils.class_weight import compute_class_weight
 
-from kaffect.config import from_dict
+from kaffect.config import PretrainConfig, TrainConfig, from_dict
 from kaffect.errors import ConfigError, DatasetError
 from kaffect.files import stable_hash
 from kaffect.labels import AFF_WILD2
@@ -21,6 +21,7 @@ from kaffect.training.frame_choice import next_rows, subset, training_rows, vali
 from kaffect.training.frames import FrameTrainer, label_weights
 from kaffect.training.frames_config import FrameConfig, FrameLosses, FrameTraining
 from kaffect.training.loop import Schedule, train
+from kaffect.training.pretraining import frame_trainer
 from kaffect.training.schedules import make_optimizer, plateau_rate, warm_cosine
 
 
@@ -60,6 +61,7 @@ def test_settings_by_name():
         ("epochs", 3, "Unknown setting"),
         ("train.optimizer", "rmsprop", "one of 'adam', 'adamw', 'sgd'. Received: 'rmsprop'"),
         ("train.learning_rate", -1, "train.learning_rate"),
+        ("train.adam_epsilon", 0, "train.adam_epsilon. Expected a positive number. Received: 0"),
         ("train.epochs", "many", "train.epochs. Expected a whole number. Received: 'many'"),
         ("train.epochs", 0, "train.epochs. Expected 1 or more. Received: 0"),
         ("loss.masked", "False", "loss.masked. Expected true or false. Received: 'False'"),
@@ -164,9 +166,43 @@ def test_plateau_is_pytorchs():
 
 def test_cosine_rises_and_falls():
     rate = warm_cosine(0.1, 100, 10)
-    values = [float(rate(step)) for step in (0, 5, 10, 55, 100)]
-    np.testing.assert_allclose(values, [0.0, 0.05, 0.1, 0.05, 0.0], atol=1e-7)
+    values = [float(rate(step)) for step in (0, 4, 9, 10, 55, 99, 100)]
+    last = 0.05 * (1 + np.cos(np.pi * 89 / 90))
+    expected = [0.1 / 11, 0.5 / 11, 1.0 / 11, 0.1, 0.05, last, 0.0]
+    np.testing.assert_allclose(values, expected, rtol=2e-4, atol=1e-7)
     assert float(warm_cosine(0.1, 100, 0)(0)) == pytest.approx(0.1)
+    # A warm-up takes a quarter of the updates at most.
+    assert [float(warm_cosine(0.1, 4, 50)(step)) for step in (0, 1)] == pytest.approx([0.05, 0.1])
+
+
+def test_the_first_update_of_a_warm_up_is_an_update():
+    """Of both studies: SGD's first step with gradient 1 is the rate."""
+    settings = FrameTraining(
+        optimizer="sgd", momentum=0.0, learning_rate=0.5, schedule="cosine", warmup=4
+    )
+    single = frame_trainer(
+        keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]),
+        PretrainConfig(steps=100, learning_rate=0.5, warmup=4), TrainConfig(), "float32",
+    )  # fmt: skip
+    assert float(single.optimizer.learning_rate) == pytest.approx(0.1)
+    weight = keras.Variable(np.ones(1))
+    make_optimizer(settings, 100, "float32", [weight]).apply([tf.ones(1)], [weight])
+    np.testing.assert_allclose(weight, [0.9])
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_epsilon_is_pytorchs(name):
+    """Its first update is rate * h / (h + epsilon) with h = sqrt(1 - beta_2) g: half at epsilon."""
+    weight = keras.Variable(np.zeros(1))
+    settings = FrameTraining(optimizer=name, learning_rate=1.0)
+    make_optimizer(settings, 10, "float32", [weight]).apply(
+        [tf.constant([1e-8 / np.sqrt(0.001)])], [weight]
+    )
+    np.testing.assert_allclose(weight, [-0.5], rtol=1e-3)
+    study, other = (config(train__optimizer=name, train__adam_epsilon=e) for e in (1e-8, 1e-7))
+    assert study.hash() != other.hash() and study == config(train__optimizer=name)
+    plain = config(train__optimizer="sgd")
+    assert plain.hash() == plain.changed({"train.adam_epsilon": 1.0}).hash()
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
@@ -249,3 +285,17 @@ def test_fixed_weights_multiply_their_tasks():
     expected = 3.0 * float(terms["valence_arousal"]) + float(terms["expression"])
     assert float(terms["loss"]) == pytest.approx(expected, rel=1e-6)
     assert trainer.uncertainty is None and len(trainer.trained_variables) == 4
+
+
+def test_a_task_without_a_label_keeps_its_learned_weight():
+    """SGD's step is the gradient: exp(-s) L - 1/2 at s = 0 is L - 1/2, and 0 without labels."""
+    for missing in (None, "valence_arousal", "expression"):
+        trainer = make_trainer()
+        trainer.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=False)
+        masks = {f"{missing}_mask": tf.zeros(8, tf.bool)} if missing else {}
+        terms = trainer.train_step({**next(iter(batches(0, 1))), **masks})
+        expected = [
+            0.0 if name == missing else float(terms[name]) - 0.5
+            for name in ("valence_arousal", "expression")
+        ]
+        np.testing.assert_allclose(trainer.uncertainty.log_variances, expected, rtol=1e-5)
