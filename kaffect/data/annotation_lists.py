@@ -19,6 +19,7 @@ from kaffect.data.label_columns import LabelColumns
 from kaffect.data.number_text import (
     MAX_LINES,
     check_fields,
+    header_of,
     parse_rows,
     read_text,
     shown,
@@ -39,7 +40,6 @@ LIST_COLUMNS = ("image", *VALENCE_AROUSAL, "expression", *ACTION_UNITS_12)
 # The header as the challenges' lists and submissions have it; it names no unit.
 LIST_HEADER = ",".join((*LIST_COLUMNS[:4], "aus"))
 LIST_HEADERS = (LIST_HEADER, ",".join(LIST_COLUMNS))
-_LABELS = (False, False) + (True,) * (1 + len(ACTION_UNITS_12))
 _ACCEPTED = ("in [-1, 1], or -5", "in [-1, 1], or -5", "in 0 to 7, or -1", "0, 1, or -1")
 
 
@@ -52,12 +52,15 @@ class AnnotationList(LabelColumns):
         tracks: [rows] str, the folder of each image.
         frames: [rows] int64, 1-based frame numbers.
         duplicates: how many repeated rows were merged.
+        mixed: 1-based lines with a mark in one column of a task and a label in another; the
+            frame has no label of that task.
     """
 
     images: tuple[str, ...]
     tracks: np.ndarray
     frames: np.ndarray
     duplicates: int
+    mixed: np.ndarray
     path: Path
 
     def __len__(self) -> int:
@@ -75,7 +78,7 @@ def read_annotation_list(path: str | Path) -> AnnotationList:
     path = Path(path)
     data = read_text(path)
     header, _, body = data.partition(b"\n")
-    if header not in map(str.encode, LIST_HEADERS):
+    if header_of(header) not in map(str.encode, LIST_HEADERS):
         accepted = "; ".join(LIST_HEADERS)
         problem = f"wrong header. Expected one of: {accepted}. Received: {shown(header)}"
         raise AnnotationError(path, 1, problem, kind="header")
@@ -132,7 +135,8 @@ def _wrong(values: np.ndarray) -> np.ndarray:
     va, expression, units = values[:, :2], values[:, 2:3], values[:, 3:]
     wrong_va = ~((np.abs(va) <= 1) | (va == MISSING_VALENCE_AROUSAL))
     wrong_expression = ~((expression >= MISSING_EXPRESSION) & (expression < len(EXPRESSIONS_8)))
-    wrong_units = ~((units >= MISSING_ACTION_UNIT) & (units <= 1))
+    wrong_expression |= expression != np.floor(expression)
+    wrong_units = ~np.isin(units, (MISSING_ACTION_UNIT, 0, 1))
     return np.concatenate([wrong_va, wrong_expression, wrong_units], axis=1)
 
 
@@ -154,7 +158,7 @@ def list_faults(path: str | Path) -> Iterator[AnnotationError]:
 def _read_row(path: Path, number: int, text: bytes) -> list[float]:
     """One row read slowly; what this accepts is right."""
     name, *fields = text.split(b",")
-    row = check_fields(path, number, fields, LIST_COLUMNS[1:], _LABELS)
+    row = check_fields(path, number, fields, LIST_COLUMNS[1:])
     split_image_name(path, number, name)
     wrong = np.flatnonzero(_wrong(np.asarray([row]))[0])
     if wrong.size:
@@ -175,7 +179,7 @@ def _merge(
     frames: np.ndarray,
     values: np.ndarray,
 ) -> AnnotationList:
-    values = _complete_marks(values)
+    written, values = values, _complete_marks(values)
     order = np.lexsort((np.arange(len(frames)), frames, tracks))
     same = (tracks[order][1:] == tracks[order][:-1]) & (frames[order][1:] == frames[order][:-1])
     differs = same & (values[order][1:] != values[order][:-1]).any(axis=1)
@@ -199,6 +203,7 @@ def _merge(
         action_units=units.astype(np.int8),
         au_valid=units[:, 0] != MISSING_ACTION_UNIT,
         duplicates=len(lines) - len(keep),
+        mixed=np.flatnonzero((written != values).any(axis=1)) + 2,
         path=path,
     )
 

@@ -10,8 +10,8 @@ Line i after the header (0-based) belongs to frame i + 1 of the video. Formats:
 
 A mark in one field makes the whole frame invalid, and its other fields take the
 mark as well: a valence whose arousal is missing cannot enter a CCC of both.
-CRLF line ends and a UTF-8 byte order mark are accepted, a blank line is not: it
-would shift every label behind it.
+CRLF line ends, a UTF-8 byte order mark, spaces around a number and blank lines at the
+end are accepted; a blank line before the end is not: it would shift every label behind it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from kaffect.data.number_text import (
     MAX_LINES,
     check_fields,
+    header_of,
     parse_rows,
     read_text,
     shown,
@@ -111,11 +112,10 @@ class LabelText:
     def faults(self) -> Iterator[AnnotationError]:
         """Every line that is wrong, read slowly; what passes here is what "right" means."""
         names = self.fields
-        labels = [self.task in _DTYPES] * len(names)
         for line, text in enumerate(self.body.removesuffix(b"\n").split(b"\n"), self.first_line):
             fields = text.split(b",")
             try:
-                row = check_fields(self.path, line, fields, names, labels)
+                row = check_fields(self.path, line, fields, names)
             except AnnotationError as error:
                 yield error
                 continue
@@ -162,7 +162,7 @@ def open_text(path: Path, task: str | None = None) -> LabelText:
 def _split_header(path: Path, data: bytes) -> tuple[str, tuple[str, ...], bytes, int]:
     """(task, columns, text of the frames, 1-based line of the first frame)."""
     end = data.index(b"\n")
-    header = data[:end]
+    header = header_of(data[:end])
     columns = _HEADER_LINES.get(header)
     if columns is not None:
         return HEADERS[columns], columns, data[end + 1 :], 2
@@ -228,10 +228,10 @@ def _mark(task: str) -> float:
 
 
 def _in_label_space(task: str, columns: tuple[str, ...], values: np.ndarray) -> bool:
-    if task == "expression":
-        return bool((values < len(columns)).all() and (values >= MISSING_EXPRESSION).all())
-    if task == "au":
-        return bool((values <= 1).all() and (values >= MISSING_ACTION_UNIT).all())
+    if task in _DTYPES:
+        mark, classes = _mark(task), len(columns) if task == "expression" else 2
+        whole = values == np.floor(values)
+        return bool((whole & (values >= mark) & (values < classes)).all())
     low, high = VALENCE_AROUSAL_RANGE
     inside = (values >= low) & (values <= high)
     return bool((inside | (values == MISSING_VALENCE_AROUSAL)).all())

@@ -60,16 +60,13 @@ def check_label_file(file: LabelFile, findings: Findings) -> FileSummary:
 
 
 def _check_values(text: LabelText, values: np.ndarray, findings: Findings) -> bool:
-    """Whether the labels change at all; notes frames with half a mark, and flat lines."""
+    """Whether the labels change at all; counts frames with half a mark, notes flat lines."""
     marked = values == text.mark
     missing = marked[:, 0]
     if values.shape[1] > 1:
         missing = marked.any(axis=1)
-        for row in np.flatnonzero(missing & ~marked.all(axis=1)).tolist():
-            findings.add(
-                "mixed-mark", text.path, text.first_line + row,
-                f"{text.mark:g} in one field, a label in another: the frame counts as unlabelled",
-            )  # fmt: skip
+        mixed = np.flatnonzero(missing & ~marked.all(axis=1)) + text.first_line
+        _tell_mixed(text.path, mixed, f"{text.mark:g}", findings)
     labelled = values[~missing] if missing.any() else values
     if not len(labelled):
         message = f"none of {len(values)} frames has a label"
@@ -84,6 +81,13 @@ def _check_values(text: LabelText, values: np.ndarray, findings: Findings) -> bo
     return not steady.all()
 
 
+def _tell_mixed(path: Path, lines: np.ndarray, mark: str, findings: Findings) -> None:
+    """Count the rows (their 1-based lines) in which a label stands beside a mark."""
+    if len(lines):
+        message = f"{len(lines)} frames with {mark} in one field and a label in another"
+        findings.add("mixed-mark", path, int(lines[0]), f"{message}: they count as unlabelled")
+
+
 def check_list_file(file: LabelFile, findings: Findings) -> dict[str, FileSummary]:
     """Note what is wrong in a multi-task list file; a summary for each of its tracks."""
     try:
@@ -96,6 +100,7 @@ def check_list_file(file: LabelFile, findings: Findings) -> dict[str, FileSummar
     if rows.duplicates:
         message = f"{rows.duplicates} rows repeat another one; they were merged"
         findings.add("repeated", file.path, None, message)
+    _tell_mixed(file.path, rows.mixed, "-5 or -1", findings)
     return {
         name: FileSummary(file.task, file.split, file.path, int(frames.max()), len(frames))
         for name in labelled_tracks(rows)

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kaffect.data.number_text import NUMBER, read_text, shown
+from kaffect.data.number_text import MAX_LINES, NUMBER, header_of, read_text, shown
 from kaffect.errors import AnnotationError, ConfigError, VideoError, expected_received
 
 BOX_COLUMNS = ("frame", "left", "top", "right", "bottom")
@@ -157,7 +157,7 @@ def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
     """
     path = Path(path)
     header, *lines = read_text(path).removesuffix(b"\n").split(b"\n")
-    if header != ",".join(BOX_COLUMNS).encode():
+    if header_of(header) != ",".join(BOX_COLUMNS).encode():
         raise AnnotationError(
             path, 1, f"wrong header. Expected: {','.join(BOX_COLUMNS)}. Received: {shown(header)}"
         )
@@ -171,18 +171,19 @@ def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
 
 
 def _box(path: Path, line: int, text: bytes) -> tuple[int, np.ndarray]:
-    fields = text.decode("ascii", "replace").split(",")
+    fields = [field.strip() for field in text.decode("ascii", "replace").split(",")]
     if len(fields) != len(BOX_COLUMNS):
         raise AnnotationError(
             path, line, f"wrong number of fields. Expected {','.join(BOX_COLUMNS)}. "
             f"Received: {shown(text)}"
         )  # fmt: skip
     for name, value in zip(BOX_COLUMNS, fields):
-        if len(value) > 20 or not NUMBER.fullmatch(value):
+        if not NUMBER.fullmatch(value) or not np.isfinite(float(value)):
             raise AnnotationError(
                 path, line, f"{name}: not a number. Received: {shown(value.encode())}"
             )
-    if not fields[0].isdigit() or int(fields[0]) < 1:
+    frame = float(fields[0])
+    if not (1 <= frame <= MAX_LINES and frame.is_integer()):
         raise AnnotationError(
             path, line, f"frame must be a whole number from 1. Received: {shown(text)}"
         )
@@ -192,4 +193,4 @@ def _box(path: Path, line: int, text: bytes) -> tuple[int, np.ndarray]:
             path, line, f"an empty box. Expected left < right and top < bottom. "
             f"Received: {shown(text)}"
         )  # fmt: skip
-    return int(fields[0]), box
+    return int(frame), box

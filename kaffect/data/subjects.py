@@ -39,7 +39,7 @@ def read_subjects(path: str | Path) -> dict[str, Subject]:
         header, *rows = [line.decode("utf-8") for line in lines]
     except UnicodeDecodeError as error:
         raise AnnotationError(path, None, f"not UTF-8 text: {error.reason}") from error
-    columns = tuple(header.split(","))
+    columns = tuple(name.strip() for name in header.split(","))
     if columns not in _HEADERS:
         accepted = {",".join(names) for names in _HEADERS}
         raise AnnotationError(path, 1, expected_received("wrong header", accepted, header))

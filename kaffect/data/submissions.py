@@ -21,7 +21,14 @@ import numpy as np
 
 from kaffect.data.annotation_lists import LIST_COLUMNS, LIST_HEADER, LIST_HEADERS
 from kaffect.data.image_names import image_name, split_image_names
-from kaffect.data.number_text import MAX_LINES, check_fields, parse_rows, read_text, shown
+from kaffect.data.number_text import (
+    MAX_LINES,
+    check_fields,
+    header_of,
+    parse_rows,
+    read_text,
+    shown,
+)
 from kaffect.data.number_text import write_number as number
 from kaffect.errors import AnnotationError, expected_received
 from kaffect.files import atomic_write
@@ -187,7 +194,7 @@ def _read_header(path: Path, header: bytes) -> tuple[str, tuple[str, ...]]:
     known = {_header(task, columns): (task, columns) for columns, task in _COLUMNS.items()}
     known |= {text: ("all", LIST_COLUMNS[1:]) for text in LIST_HEADERS}
     for text, found in known.items():
-        if header == text.encode():
+        if header_of(header) == text.encode():
             return found
     accepted = "; ".join(known)
     raise AnnotationError(
@@ -197,14 +204,12 @@ def _read_header(path: Path, header: bytes) -> tuple[str, tuple[str, ...]]:
 
 def _parse(path: Path, task: str, columns: tuple[str, ...], fields: list[bytes]) -> np.ndarray:
     width = _width(task, columns)
-    labels = [False] * 2 + [True] * (width - 2) if task == "all" else [task != "va"] * width
-    if task != "all":
-        values = parse_rows(b"\n".join(fields) + b"\n", width, labels[0]) if all(fields) else None
-        if values is not None:
-            return values
+    values = parse_rows(b"\n".join(fields) + b"\n", width, labels=task in ("expression", "au"))
+    if values is not None:
+        return values
     names = ("expression",) if task == "expression" else columns
     rows = [
-        check_fields(path, line, text.split(b","), names, labels)
+        check_fields(path, line, text.split(b",") if text else [], names)
         for line, text in enumerate(fields, 2)
     ]
     return np.array(rows)

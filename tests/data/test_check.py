@@ -168,6 +168,8 @@ PLANTED: list[tuple[str, str, int, Plant]] = [
     ("no-labels", VA_A, 1, lambda r: put(r, VA_A, [HEADERS["VA"], *["-5,-5"] * FRAMES])),
     ("constant", VA_A, 2, lambda r: put(
         r, VA_A, [HEADERS["VA"], *(f"{n / 200},0.25" for n in range(FRAMES))])),
+    ("mixed-mark", LIST, 3, lambda r: list_tree(
+        r, row("a", 1), row("b", 1).replace("0.5,0", "0.5,-5"))),
     ("image-name", LIST, 3, lambda r: list_tree(r, row("a", 1), row("../b", 1))),
     ("range", LIST, 4, lambda r: list_tree(r, row("a", 1), row("b", 1), row("c", 1, 8))),
     ("repeated", LIST, 1, lambda r: list_tree(r, row("a", 1), row("b", 1), row("a", 1))),
@@ -303,9 +305,10 @@ def test_command(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(tree)]) == 0
     assert "no anomalies in 12 files" in capsys.readouterr().out
     edit(tree, VA_A, 5, "-5,0.5")
+    edit(tree, VA_A, 9, "0.5,-5")
     assert main(["data", "check", str(tree)]) == 1
     first, last = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{VA_A}:5: mixed-mark: -5 in one field")
+    assert first.startswith(f"{VA_A}:5: mixed-mark: 2 frames with -5 in one field")
     assert last == "1 anomalies in 12 files, 4 tracks, 4 videos, 1436 lines"
     assert main(["data", "check", str(tree), "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)

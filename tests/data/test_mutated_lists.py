@@ -22,7 +22,7 @@ LIST = ",".join(LIST_COLUMNS) + "\n" + "".join(
 VA = "image_location,valence,arousal\n" + "".join(f"v/{n:05d}.jpg,0.{n},-1\n" for n in range(1, 6))
 AU = "image_location,AU1,AU2,AU4,AU6,AU12,AU15,AU20,AU25\n" + "v/00001.jpg,0,1,0,1,0,1,0,1\n" * 1
 PLAIN = "0.5\n-5\n-0.25\n1\n"
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+NUMBER = re.compile(r" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *", re.ASCII)
 
 
 def check_list(path: Path) -> None:
@@ -46,7 +46,7 @@ def check_submission(path: Path) -> None:
 
 def check_plain(path: Path) -> None:
     read = read_annotations(path)
-    text = path.read_bytes().decode("ascii").replace("\r\n", "\n").removesuffix("\n")
+    text = path.read_bytes().decode("ascii").replace("\r\n", "\n").rstrip(" \n")
     fields = text.split("\n")
     assert all(NUMBER.fullmatch(field) for field in fields)
     assert read.values[:, 0].tolist() == [float(field) for field in fields]

@@ -133,7 +133,7 @@ REFUSED = [
     ("v/00002.jpg,nan,0", 3, "not a number"),
     ("v/00002.jpg,0", 3, "wrong number of fields"),
     ("v/00002.jpg", 3, "wrong number of fields"),
-    ("", 3, "wrong number of fields"),
+    ("\nv/00002.jpg,0,0", 3, "wrong number of fields"),
     ("v/00000.jpg,0,0", 3, "counted from 1"),
     ("../v/00002.jpg,0,0", 3, "not an image name"),
     ("/v/2.jpg,0,0", 3, "not an image name"),
@@ -201,7 +201,9 @@ def test_names_of_test_videos(tmp_path: Path) -> None:
     path = tmp_path / "VA_test_set_release.txt"
     path.write_text("105\n1-30-1280x720\nx_left \n")
     assert read_track_names(path) == ("105", "1-30-1280x720", "x_left")
-    for text, line in (("a\n../b\n", 2), ("a\nb\na\n", 3), ("a\n\n", 2)):
+    path.write_text("a\nb\n\n")
+    assert read_track_names(path) == ("a", "b")
+    for text, line in (("a\n../b\n", 2), ("a\nb\na\n", 3), ("a\n\nb\n", 2)):
         path.write_text(text)
         with pytest.raises(AnnotationError) as caught:
             read_track_names(path)
