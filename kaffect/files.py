@@ -7,13 +7,14 @@ half-written file under a final name and destroys nothing that was there.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,16 +91,49 @@ def read_json(path: str | Path) -> Any:
 
 def append_line(path: str | Path, line: str) -> None:
     """Append one line in one write and force it to disk (JSON lines of results)."""
-    if "\n" in line:
-        raise ValueError("append_line takes a single line")
+    append_lines(path, [line])
+
+
+def append_lines(path: str | Path, lines: Sequence[str]) -> None:
+    """Append lines in one write and force them to disk; after a failure none of them is there.
+
+    Raises:
+        ArtifactError: the disk is full or the file cannot be written.
+    """
+    if any("\n" in line for line in lines):
+        raise ValueError("append_lines takes single lines")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, line.encode("utf-8") + b"\n")
-        os.fsync(descriptor)
+        start = os.fstat(descriptor).st_size
+        try:
+            written = os.write(descriptor, data)
+            if written < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, start)
+            raise ArtifactError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         os.close(descriptor)
+    if new:
+        fsync_directory(path.parent)
+
+
+def cut_file(path: str | Path, count: int, keep: str | Path) -> None:
+    """Take the last `count` bytes off a file, and append them to the file `keep` first."""
+    with open(path, "r+b") as handle:
+        handle.seek(-count, os.SEEK_END)
+        place = handle.tell()
+        with open(keep, "ab") as kept:
+            kept.write(handle.read() + b"\n")
+            kept.flush()
+            os.fsync(kept.fileno())
+        handle.truncate(place)
+        os.fsync(handle.fileno())
 
 
 @contextlib.contextmanager
@@ -149,8 +183,11 @@ def remove_unfinished(folder: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def writer_lock(path: str | Path, what: str) -> Iterator[None]:
+def writer_lock(path: str | Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold `path`.lock for the block, so that two runs never write into one folder.
+
+    Args:
+        wait: wait for another process that holds it, instead of raising.
 
     Raises:
         DatasetError: another process holds it; the message names that process.
@@ -159,7 +196,7 @@ def writer_lock(path: str | Path, what: str) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "a+", encoding="utf-8") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 from kaffect import __version__
-from kaffect.cli import data, evaluate, export, generate, import_, predict, serve, train
+from kaffect.cli import annotate, data, evaluate, export, generate, import_, predict, serve, train
 from kaffect.errors import KaffectError
 
-GROUPS = (data, train, evaluate, generate, import_, export, predict, serve)
+GROUPS = (data, annotate, train, evaluate, generate, import_, export, predict, serve)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -26,6 +26,8 @@ class Mp4Writer:
     Args:
         target: a path, or a file open for writing in binary mode.
         preset, crf: libx264's speed preset and quality.
+        keyframes: a keyframe every so many frames and no frame that depends on a later one,
+            so that a player seeks fast and time stamps start at 0; None leaves it to libx264.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Mp4Writer:
         fps: Fraction | int,
         preset: str = "veryfast",
         crf: int = 18,
+        keyframes: int | None = None,
     ) -> None:
         self._fps = Fraction(fps)
         file = str(target) if isinstance(target, (str, Path)) else target
@@ -41,11 +44,10 @@ class Mp4Writer:
         self._stream = self._container.add_stream("libx264", rate=self._fps)
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.thread_count = 1
-        self._stream.options = {
-            "preset": preset,
-            "crf": str(crf),
-            "x264-params": "threads=1:lookahead-threads=1:mbtree=0",
-        }
+        parameters = "threads=1:lookahead-threads=1:mbtree=0"
+        if keyframes is not None:
+            parameters += f":keyint={keyframes}:min-keyint={keyframes}:scenecut=0:bframes=0"
+        self._stream.options = {"preset": preset, "crf": str(crf), "x264-params": parameters}
         self.frames = 0
         self._size: tuple[int, int] | None = None
 

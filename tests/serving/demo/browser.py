@@ -114,14 +114,14 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def tab(clip: Path) -> AsyncIterator[Page]:
+async def tab(clip: Path | None = None) -> AsyncIterator[Page]:
     """A browser with one tab; `clip` is what its camera shows."""
     program = find()
     assert program is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
             program, *_FLAGS, f"--user-data-dir={profile}",
-            f"--use-file-for-fake-video-capture={clip}", "about:blank",
+            *([f"--use-file-for-fake-video-capture={clip}"] if clip else []), "about:blank",
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         try:

@@ -1,0 +1,124 @@
+"""`kaffect annotate`: the annotation tool (paper Section III-B to III-D) in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaffect.errors import ConfigError
+from kaffect.labels import LABEL_SPACES, TASKS
+
+if TYPE_CHECKING:
+    from kaffect.annotation.project import Project
+    from kaffect.annotation.server import Site
+
+
+def register(commands: Any) -> None:
+    """Add the command to the command line."""
+    annotate = commands.add_parser(
+        "annotate",
+        help="annotate videos in the browser: valence/arousal, Action Units, expressions",
+        description="Start a local server with a page on which one person annotates videos. All "
+        "that they do is appended to their log in the project folder at once; label files are "
+        "made from the logs with --export.",
+    )
+    annotate.add_argument(
+        "videos", type=Path, nargs="?", metavar="VIDEOS",
+        help="folder of videos, or one video; may be left out for a project that exists",
+    )  # fmt: skip
+    annotate.add_argument("--annotator", metavar="NAME", help="who annotates")
+    annotate.add_argument(
+        "--project", type=Path, metavar="FOLDER",
+        help="where copies and logs are kept (default: VIDEOS-annotation beside VIDEOS)",
+    )  # fmt: skip
+    annotate.add_argument(
+        "--tasks", default=",".join(TASKS), help="of va, expression, au; default: all"
+    )
+    annotate.add_argument(
+        "--label-space", choices=tuple(LABEL_SPACES), help="of a new project; default: aff-wild"
+    )
+    annotate.add_argument("--port", type=int, default=0, help="default: a free one")
+    annotate.add_argument("--no-browser", action="store_true", help="open no browser")
+    annotate.set_defaults(run=annotate_videos)
+
+
+def annotate_videos(options: argparse.Namespace) -> int:
+    """`kaffect annotate`."""
+    _require_packages()
+    from kaffect.annotation.project import annotator_name, parse_tasks
+
+    if not 0 <= options.port <= 65535:
+        raise ConfigError(f"--port: expected 0 to 65535. Received: {options.port}")
+    tasks = parse_tasks(options.tasks)
+    if options.annotator is None:
+        raise ConfigError("--annotator NAME is needed: each person has a log of their own")
+    annotator_name(options.annotator)
+    project = _open_project(options)
+    with _annotation_site(project, options.annotator, tasks) as site:
+        _serve(site, options)
+    return 0
+
+
+def _open_project(options: argparse.Namespace) -> Project:
+    from kaffect.annotation.copies import make_copies
+    from kaffect.annotation.project import open_project
+
+    videos, root = options.videos, options.project
+    if root is None:
+        if videos is None:
+            raise ConfigError("name a folder of VIDEOS, or a --project that exists")
+        root = videos.resolve().with_name(f"{videos.resolve().stem}-annotation")
+    project = open_project(root, videos, options.label_space)
+    make_copies(project, lambda text: print(text, flush=True))
+    return project
+
+
+@contextlib.contextmanager
+def _annotation_site(project: Project, annotator: str, tasks: tuple[str, ...]) -> Iterator[Site]:
+    from kaffect.annotation.log import open_log
+    from kaffect.annotation.server import AnnotationSite
+    from kaffect.annotation.session import Session
+
+    with open_log(project.folder_of(annotator), project.id, annotator) as log:
+        for text in log.text.damaged:
+            print(f"note: {text}", flush=True)
+        yield AnnotationSite(Session(project, log, annotator, tasks))
+
+
+def _serve(site: Site, options: argparse.Namespace) -> None:
+    import asyncio
+
+    from kaffect.annotation.server import Listening
+
+    asyncio.run(_until_signal(Listening(site, options.port), not options.no_browser))
+
+
+async def _until_signal(server: Any, browser: bool) -> None:
+    """Listen, print the address on a line of its own, and run until SIGTERM or Ctrl-C."""
+    import asyncio
+    import signal
+    import webbrowser
+
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await server.start()
+    print("annotation page (Ctrl-C ends it):", flush=True)
+    print(server.address, flush=True)
+    if browser:
+        await asyncio.to_thread(webbrowser.open, server.address)
+    await stopped.wait()
+    await server.stop()
+
+
+def _require_packages() -> None:
+    try:
+        import aiohttp  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"'kaffect annotate' needs the package {error.name}. "
+            "Install it with: pip install 'kaffect[annotate]'"
+        ) from error
