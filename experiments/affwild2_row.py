@@ -28,7 +28,7 @@ from kaffect.training.frames import FrameTrainer, label_weights, task_losses
 from kaffect.training.frames_config import FrameConfig, FrameData
 from kaffect.training.loop import Progress, Schedule, train
 from kaffect.training.prediction import Predictions, predict_rows, predictor
-from kaffect.training.progress import StepBar, progress_bar
+from kaffect.training.progress import training_progress
 from kaffect.training.schedules import make_optimizer, plateau_rate
 from kaffect.training.summaries import RunSummaries
 
@@ -233,10 +233,11 @@ def _train(
         rate = float(np.asarray(optimizer.learning_rate))
         summaries.scalars(look["step"], "speed", {"images_per_second": meter.rate()})
         summaries.scalars(look["step"], "optimizer", {"learning_rate": rate})
+        shown.look(look)
 
     done = (checkpoints.last() or 0) if resume else 0
     meter = Meter(run.config.data.batch * schedule.evaluate_every)
-    with progress_bar(schedule.steps, label, "step", initial=done) as bar:
+    with training_progress(schedule.steps, label, initial=done) as shown:
         return train(
             run.trainer,
             run.batches,
@@ -245,7 +246,7 @@ def _train(
             checkpoints,
             identity=run.source.identity(run.config.to_dict()),
             resume=resume,
-            callbacks=[StepBar(bar, run.config.data.batch)],
+            callbacks=[shown],
             on_look=on_look,
             before=set_rate,
         )

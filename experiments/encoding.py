@@ -29,7 +29,7 @@ from kaffect.training.loop import Progress, Schedule, train
 from kaffect.training.networks import build_encoder
 from kaffect.training.prediction import Predictions, predict_rows, predictor
 from kaffect.training.pretraining import frame_trainer
-from kaffect.training.progress import StepBar, progress_bar
+from kaffect.training.progress import training_progress
 
 FRAME_TASKS = ("va", "expression", "au")
 
@@ -119,7 +119,7 @@ def _train_frames(
         return score(answers, validation.rows, validation.scoring(), FRAME_TASKS[:2])
 
     done = checkpoints.last() or 0
-    with progress_bar(settings.steps, "CNN on single frames", "step", initial=done) as bar:
+    with training_progress(settings.steps, "CNN on single frames", initial=done) as shown:
         # Interrupted training of the CNN always goes on: its key names all that it depends on.
         return train(
             trainer,
@@ -128,15 +128,9 @@ def _train_frames(
             Schedule(settings.steps, settings.evaluate_every, settings.patience),
             checkpoints,
             resume=True,
-            callbacks=[StepBar(bar, settings.batch)],
-            on_look=lambda look: print(_look_line(look), flush=True),
+            callbacks=[shown],
+            on_look=shown.look,
         )
-
-
-def _look_line(look: dict) -> str:
-    shown = ("ccc_valence", "ccc_arousal", "accuracy", "f1_macro")
-    parts = [f"{k} {look['validation'][k]:.3f}" for k in shown if k in look["validation"]]
-    return f"  step {look['step']}: validation {', '.join(parts)}"
 
 
 def predict_frames(predict: Callable[..., dict], index: FrameIndex) -> Predictions:

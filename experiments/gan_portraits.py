@@ -17,12 +17,12 @@ from kaffect.evaluation.generation import FaceGenerator, interpolate
 from kaffect.evaluation.nearest import NearestFaces
 from kaffect.evaluation.pictures import captioned, image_grid, write_image
 from kaffect.files import write_json
+from kaffect.progress import ProgressDisplay
 from kaffect.training.gan import latents
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_data import GanBatches
 from kaffect.training.gan_images import normalise, to_pixels
 from kaffect.training.gan_loop import load_gan
-from kaffect.training.progress import progress_bar
 
 FACES, COLUMNS = 64, 8
 VIDEOS = 64  # whose faces measure how near faces of other videos are
@@ -110,11 +110,11 @@ class TrainingFaces:
         tracks = self.index.track
         found = NearestFaces(faces)
         between = NearestFaces(self._read(middles), tracks[middles])
-        with progress_bar(len(self.rows), "nearest faces", "face") as bar:
+        with ProgressDisplay(len(self.rows), "nearest faces", "face") as shown:
             for part, rows in faces_in_parts(self.index, self.rows, self.size):
                 for search in (found, between):
                     search.look(part, rows, groups=tracks[rows], mirror=self.mirror)
-                bar.update(len(rows))
+                shown.update(len(rows))
         return found, between
 
     def show(self, found: NearestFaces) -> np.ndarray:

@@ -19,7 +19,7 @@ from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_data import MIRROR, GanBatches
 from kaffect.training.gan_loop import restore_gan, train_gan
-from kaffect.training.progress import StepBar, progress_bar
+from kaffect.training.progress import training_progress
 from kaffect.training.summaries import RunSummaries
 
 REAL_FACES = 256  # whose pairwise distance stands beside the generated ones'
@@ -40,7 +40,7 @@ def run_gan_row(
     Args:
         config: all settings, the seed among them.
         folder: of its checkpoints and pictures.
-        label: of the progress bar.
+        label: what the progress is of.
 
     Returns:
         The trainer as at the end of training (the last weights, not the best), and the
@@ -64,7 +64,13 @@ def run_gan_row(
     watch = GanWatch(trainer, folder, summaries, real)
     validation, scored = source.split("validation"), source.split(source.scored_split)
     total = config.in_rounds(config.steps)
-    with progress_bar(total // len(config.updates), label, "round") as bar:
+    done = (checkpoints.last() or 0) if resume else 0
+
+    def on_look(look: dict[str, Any]) -> None:
+        watch(look)
+        shown.look(look)
+
+    with training_progress(total, label, initial=done, updates=len(config.updates)) as shown:
         progress = train_gan(
             trainer,
             batches,
@@ -72,8 +78,8 @@ def run_gan_row(
             checkpoints,
             data=source.prepared.hash,
             resume=resume,
-            callbacks=[StepBar(bar, config.batch)],
-            on_look=watch,
+            callbacks=[shown],
+            on_look=on_look,
             on_resume=watch.resume,
             restore_best=False,
         )

@@ -24,7 +24,7 @@ from kaffect.training.determinism import derived_seed
 from kaffect.training.loop import Progress, Schedule, train
 from kaffect.training.multitask import MultiTaskTrainer
 from kaffect.training.prediction import Predictions, predict_rows
-from kaffect.training.progress import StepBar, progress_bar
+from kaffect.training.progress import training_progress
 from kaffect.training.summaries import RunSummaries
 
 Features = Mapping[str, np.ndarray] | None
@@ -131,11 +131,12 @@ def _train(
         rate = float(row.trainer.optimizer.learning_rate.numpy())
         summaries.scalars(look["step"], "speed", {"frames_per_second": meter.rate()})
         summaries.scalars(look["step"], "optimizer", {"learning_rate": rate})
+        shown.look(look)
 
     done = (checkpoints.last() or 0) if resume else 0
     batch_frames = row.config.data.sequences * row.config.data.sequence_length
     meter = Meter(batch_frames * settings.evaluate_every)
-    with progress_bar(settings.steps, label, "step", initial=done) as bar:
+    with training_progress(settings.steps, label, initial=done) as shown:
         return train(
             row.trainer,
             row.training,
@@ -144,7 +145,7 @@ def _train(
             checkpoints,
             identity=row.source.identity(row.config.to_dict()),
             resume=resume,
-            callbacks=[StepBar(bar, batch_frames)],
+            callbacks=[shown],
             on_look=on_look,
         )
 

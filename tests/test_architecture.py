@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("kaffect/**/*.py"), *ROOT.glob("experiments/**/*.py")])
 NO_TENSORFLOW = ("kaffect", "kaffect.labels", "kaffect.errors", "kaffect.config", "kaffect.files",
-                 "kaffect.data.annotations", "kaffect.metrics", "kaffect.cli",
+                 "kaffect.progress", "kaffect.data.annotations", "kaffect.metrics", "kaffect.cli",
                  "kaffect.cli.annotate", "kaffect.annotation.server",
                  "experiments.recognition", "experiments.results")  # fmt: skip
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
-from tqdm import tqdm
 
 from kaffect.data.pipeline import evaluation_frames
 from kaffect.data.records import FrameIndex
@@ -28,6 +27,7 @@ from kaffect.files import (
     write_manifest,
     writer_lock,
 )
+from kaffect.progress import ProgressDisplay
 
 Encode = Callable[[Any], Any]
 _VALUES = "features.npy"
@@ -52,7 +52,7 @@ class FeatureStore:
         *,
         batch: int = 64,
         dtype: str = "float32",
-        progress: bool | None = None,
+        progress: bool = True,
     ) -> np.ndarray:
         """Features of the rows that count in `index`, from disk where they are there.
 
@@ -62,7 +62,7 @@ class FeatureStore:
                 full batches only.
             key: JSON-able: a hash of the weights and every setting of `encode`.
             dtype: of the file, 'float32' or 'float16'.
-            progress: True for a bar with ETA, False for none, None for one on a terminal.
+            progress: whether to show it, with the time that is left.
 
         Returns:
             [rows of the split, F] memory map, read-only; rows that do not count are 0.
@@ -106,12 +106,11 @@ class FeatureStore:
         encode: Encode,
         batch: int,
         dtype: str,
-        progress: bool | None,
+        progress: bool,
     ) -> None:
         total, rows = len(index.track), index.rows
         out: np.memmap | None = None
-        disable = None if progress is None else not progress
-        with tqdm(total=len(rows), desc="CNN features", unit="frame", disable=disable) as bar:
+        with ProgressDisplay(len(rows), "CNN features", "frame", show=progress) as shown:
             for element in evaluation_frames(index, batch=batch, rows=rows):
                 places = element["row"].numpy()
                 places = places[places >= 0]
@@ -124,7 +123,7 @@ class FeatureStore:
                 if out is None:
                     out = self._open(folder, (total, values.shape[1]), dtype)
                 out[places] = values
-                bar.update(len(places))
+                shown.update(len(places))
         if out is not None:
             out.flush()
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from tqdm import tqdm
 
 from kaffect.data.annotations import Annotation
 from kaffect.data.prepare_settings import PrepareSettings
@@ -26,6 +25,7 @@ from kaffect.data.video_job import VideoJob, video_jobs
 from kaffect.errors import AnnotationError, DatasetError, KaffectError, VideoError
 from kaffect.files import atomic_directory, stable_hash
 from kaffect.labels import ACTION_UNITS_8, EXPRESSIONS_7, LABEL_SPACES, LabelSpace
+from kaffect.progress import ProgressDisplay
 
 # Bytes of one 96x96 crop, generously; for the check of free space before work starts.
 _BYTES_PER_PIXEL = {"jpeg": 0.7, "png": 2.8, "raw": 3.0}
@@ -40,12 +40,12 @@ class RunnerOptions:
 
     Attributes:
         workers: videos at a time.
-        disable_bar: True for silence, False for a bar, None for a bar on a terminal.
+        progress: whether to show it.
         keep_going: whether a bad video is noted and the others are done.
     """
 
     workers: int
-    disable_bar: bool | None
+    progress: bool
     keep_going: bool
 
 
@@ -62,13 +62,12 @@ class Preparation:
         settings: PrepareSettings,
         out: Path,
         workers: int,
-        progress: bool | None,
+        progress: bool,
         keep_going: bool,
         runner: Runner,
     ) -> None:
         self._tree, self._settings, self._out = tree, settings, out
-        disable = None if progress is None else not progress
-        self._options = RunnerOptions(max(1, workers), disable, keep_going)
+        self._options = RunnerOptions(max(1, workers), progress, keep_going)
         self._runner = runner
         self._parts = out.with_name(out.name + ".parts")
         self._described = settings.to_dict()
@@ -182,17 +181,15 @@ def run_in_threads(
     # Long videos first, so that no thread waits for the last one.
     todo = sorted((v for v in videos if v.passes), key=lambda v: -v.lines * v.passes)
     stop, failures = threading.Event(), Failures()
-    bar = tqdm(
-        total=sum(video.lines * video.passes for video in todo),
-        desc="preparing frames",
-        unit="frame",
-        disable=options.disable_bar if todo else True,
+    total = sum(video.lines * video.passes for video in todo)
+    shown = ProgressDisplay(
+        total, "preparing frames", "frame", show=options.progress and bool(todo)
     )
 
     def report(frames: int) -> None:
         if stop.is_set():
             raise _Stopped
-        bar.update(frames)
+        shown.update(frames)
 
     def work(video: VideoJob) -> None:
         try:
@@ -205,7 +202,7 @@ def run_in_threads(
     cv2_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with bar, ThreadPoolExecutor(options.workers) as pool:
+        with shown, ThreadPoolExecutor(options.workers) as pool:
             futures = [pool.submit(work, video) for video in todo]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)

@@ -38,7 +38,7 @@ def prepare_tree(
     workers: int = 2,
     shard_frames: int = 16384,
     length_tolerance: int = 1,
-    progress: bool | None = None,
+    progress: bool = True,
     runner: Runner = run_in_threads,
 ) -> Path:
     """Prepare a data tree, or give the folder where that has been done already.
@@ -57,7 +57,7 @@ def prepare_tree(
         keep_going: leave out videos that cannot be prepared; the manifest lists them.
         workers: videos that are decoded at a time (threads; OpenCV and the decoders
             release the interpreter lock).
-        progress: True for a bar with ETA, False for silence, None for a bar on a terminal.
+        progress: whether to show it, with the time that is left.
         runner: does the videos; `kaffect.data.beam.beam_runner()` for many machines.
 
     Returns:

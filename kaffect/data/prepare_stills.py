@@ -14,7 +14,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from kaffect.data.examples import encode_example, encode_image
 from kaffect.data.faces import CropRule
@@ -34,6 +33,7 @@ from kaffect.files import (
     stable_hash,
     writer_lock,
 )
+from kaffect.progress import ProgressDisplay
 
 # Far more than a face needs.
 MOST_PIXELS = 64_000_000
@@ -48,7 +48,7 @@ def prepare_stills(
     encoding: str = "jpeg",
     workers: int = 2,
     shard_frames: int = 16384,
-    progress: bool | None = None,
+    progress: bool = True,
 ) -> Path:
     """Prepare a list of labelled images, or give the folder where that has been done already.
 
@@ -60,7 +60,7 @@ def prepare_stills(
             of the list, its pictures and the settings.
         image_size, encoding, shard_frames: as in `prepare_tree`.
         workers: pictures that are decoded at a time.
-        progress: True for a bar, False for silence, None for a bar on a terminal.
+        progress: whether to show it, with the time that is left.
 
     Returns:
         The folder; open it with `kaffect.data.records.PreparedData.open`.
@@ -113,14 +113,13 @@ def _write(
     digest: str,
     out: Path,
     workers: int,
-    progress: bool | None,
+    progress: bool,
 ) -> None:
     parts = out.with_name(out.name + ".parts")
     parts.mkdir(parents=True, exist_ok=True)
     total = sum(len(part) for part in stills.splits.values())
-    disable = None if progress is None else not progress
     jobs = []
-    with tqdm(total=total, desc="preparing stills", unit="picture", disable=disable) as bar:
+    with ProgressDisplay(total, "preparing stills", "picture", show=progress) as shown:
         for split, part in stills.splits.items():
             track = Track(
                 name=f"stills-{split}",
@@ -130,7 +129,7 @@ def _write(
                 boxes=None,
             )
             job = TrackJob(track, {}, len(stills.space.action_units), parts / split)
-            _write_part(job, part, settings, workers, bar)
+            _write_part(job, part, settings, workers, shown)
             jobs.append(job)
     described = {
         "kind": KIND,
@@ -151,7 +150,7 @@ def _write(
 
 
 def _write_part(
-    job: TrackJob, part: Stills, settings: PrepareSettings, workers: int, bar: tqdm
+    job: TrackJob, part: Stills, settings: PrepareSettings, workers: int, shown: ProgressDisplay
 ) -> None:
     """The records and columns of one split, as `prepare_video` leaves those of a track."""
     lengths = np.zeros(len(part), np.int32)
@@ -164,7 +163,7 @@ def _write_part(
             record = _example(job.track.name, part, place, image)
             out.write(record)
             lengths[place] = len(record)
-            bar.update(1)
+            shown.update()
     numbers = np.arange(len(part), dtype=np.int32)
     labels = {name: getattr(part, name) for name in LABEL_COLUMNS}
     labelled = np.flatnonzero(part.va_valid | part.expression_valid | part.au_valid)

@@ -1,31 +1,54 @@
-"""Progress bars with the time that is left, for everything that takes longer than a few seconds."""
+"""How a training shows its progress: each update moves it, each validation pass reports."""
 
 from __future__ import annotations
 
-import sys
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
-from tqdm import tqdm
+
+from kaffect.progress import ProgressDisplay
+
+# Of the metrics of a validation pass; whichever of them it has.
+SHOWN = ("ccc_valence", "ccc_arousal", "accuracy", "f1_macro", "au_f1_macro", "score")
+# Seconds between two lines in a log; validation passes have lines of their own.
+LINE_EVERY = 300.0
 
 
-def progress_bar(total: int, what: str, unit: str, *, initial: int = 0) -> tqdm[Any]:
-    """A bar on standard error; silent where that is not a terminal wide enough to show it."""
-    return tqdm(
-        total=total, desc=what, unit=unit, initial=initial, file=sys.stderr,
-        dynamic_ncols=True, mininterval=0.5, leave=False, disable=None,
-    )  # fmt: skip
+class StepProgress(keras.callbacks.Callback):
+    """Tells `display` of each batch, with its loss, and of each validation pass.
 
+    Args:
+        display: counted in updates.
+        updates: made with each batch.
+    """
 
-class StepBar(keras.callbacks.Callback):
-    """Moves a bar by one for each update and shows the loss."""
-
-    def __init__(self, bar: tqdm[Any], frames_per_step: int) -> None:
+    def __init__(self, display: ProgressDisplay, updates: int = 1) -> None:
         super().__init__()
-        self.bar = bar
-        self.frames_per_step = frames_per_step
+        self.display, self.updates = display, updates
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.bar.update(1)
-        if logs and "loss" in logs:
-            self.bar.set_postfix_str(f"loss {float(logs['loss']):.3f}", refresh=False)
+        loss = (logs or {}).get("loss")
+        self.display.update(self.updates, "" if loss is None else f"loss {float(loss):.3f}")
+
+    def look(self, look: Mapping[str, Any]) -> None:
+        """Report the scores of a validation pass, an entry of the loop's history."""
+        found = look["validation"]
+        scores = ", ".join(f"{name} {found[name]:.3f}" for name in SHOWN if name in found)
+        self.display.report(scores, look["step"])
+
+
+@contextlib.contextmanager
+def training_progress(
+    steps: int, what: str, *, initial: int = 0, updates: int = 1
+) -> Iterator[StepProgress]:
+    """The progress of a training: a callback for `fit`, whose `look` takes validation passes.
+
+    Args:
+        steps: updates in all; initial: those that an earlier run has made.
+        what: is trained.
+        updates: made with each batch.
+    """
+    with ProgressDisplay(steps, what, "step", initial=initial, every=LINE_EVERY) as display:
+        yield StepProgress(display, updates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     patch.setenv("KAFFECT_HOME", str(folder / "home"))
     arguments = ["--table", "XI", "--row", "2", "--data", str(tree), "--profile", "smoke"]
     try:
-        assert run.main([*arguments, "--out", str(folder / "out")]) == 0
+        with open(folder / "log", "w") as log, contextlib.redirect_stderr(log):
+            assert run.main([*arguments, "--out", str(folder / "out")]) == 0
     finally:
         patch.undo()
     return tree, folder / "out"
@@ -42,7 +44,8 @@ def finished_gan_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     patch.setenv("KAFFECT_HOME", str(folder / "home"))
     arguments = ["--table", "IX", "--row", "5", "--data", str(tree), "--profile", "smoke"]
     try:
-        assert run.main([*arguments, "--out", str(folder / "out")]) == 0
+        with open(folder / "log", "w") as log, contextlib.redirect_stderr(log):
+            assert run.main([*arguments, "--out", str(folder / "out")]) == 0
     finally:
         patch.undo()
     return tree, folder / "out"

@@ -18,6 +18,8 @@ from kaffect.evaluation.report_metrics import METRICS
 from kaffect.training.frames_config import FrameConfig
 from tests.data.drawing import build_tree
 
+from .log_lines import passes
+
 NAMES = ("A1", "A2", "A3", "A4", "A5")
 
 
@@ -209,6 +211,10 @@ def test_stills_go_through_the_same_command_and_are_learned(
     wanted = [line.rsplit(",", 1) for line in stills.read_text().splitlines()]
     wanted = [text for text, split in wanted if split in ("split", "test")]
     assert predicted.read_text().splitlines() == wanted  # all are right: accuracy 1
+    told = capsys.readouterr()
+    steps = [look["step"] for look in record["history"]]
+    assert passes(told.err) == [("row 3/5, seed 0", f"{step} of 24", step < 24) for step in steps]
+    assert len(steps) > 1 and not passes(told.out), "standard output is for results"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from kaffect.data.synthetic.plan import VideoPlan, make_plan
 from kaffect.data.synthetic.render import Track, render_video, simulate_video
 from kaffect.files import atomic_directory, write_json, write_text
 from kaffect.labels import VALENCE_AROUSAL
+from kaffect.progress import ProgressDisplay
 
 MARK = "synthetic.json"
 Progress = Callable[[int, int], None]
@@ -143,16 +144,21 @@ def write_tree(
 
     Args:
         processes: how many to use; by default one for each processor.
-        progress: True for a bar on a terminal, False for silence, or a function of
+        progress: whether to show it, with the time that is left, or a function of
             (frames done, frames in all).
     """
     root = Path(root)
     plan = make_plan(config)
     processes = max(1, min(processes or os.cpu_count() or 1, len(plan)))
     frames = {video.name: video.frames for video in plan}
-    with atomic_directory(root) as folder, _Reporter(progress, sum(frames.values())) as report:
+    display = ProgressDisplay(
+        sum(frames.values()), "rendering synthetic Aff-Wild", "frame", show=progress is True
+    )
+    with atomic_directory(root) as folder, display:
         for name in _render_all(folder, plan, processes):
-            report(frames[name])
+            display.update(frames[name])
+            if callable(progress):
+                progress(display.done, display.total)
         write_text(folder / "subjects.csv", subjects_text(plan))
         write_text(folder / "README.md", _README)
         write_json(
@@ -173,32 +179,3 @@ def write_tree(
 def is_synthetic(root: str | Path) -> bool:
     """Whether the data tree at `root` was written by `write_tree`."""
     return (Path(root) / MARK).is_file()
-
-
-class _Reporter:
-    """A progress bar in frames, or the caller's own function."""
-
-    def __init__(self, progress: bool | Progress, total: int) -> None:
-        self._call = progress if callable(progress) else None
-        self._show = progress is True
-        self._done, self._total = 0, total
-
-    def __enter__(self) -> _Reporter:
-        if self._show:
-            from tqdm import tqdm
-
-            # disable=None: no bar where standard error is no terminal.
-            what = "rendering synthetic Aff-Wild"
-            self._bar = tqdm(total=self._total, desc=what, unit="frame", disable=None)
-        return self
-
-    def __call__(self, frames: int) -> None:
-        self._done += frames
-        if self._show:
-            self._bar.update(frames)
-        if self._call is not None:
-            self._call(self._done, self._total)
-
-    def __exit__(self, *exception: object) -> None:
-        if self._show:
-            self._bar.close()

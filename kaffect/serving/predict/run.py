@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from kaffect.data.detection import FaceDetector, TrackerConfig, create_detector
 from kaffect.errors import VideoError
 from kaffect.files import atomic_write, write_text
+from kaffect.progress import ProgressDisplay
 from kaffect.serving.predict.drawing import Overlay
 from kaffect.serving.predict.film import Film
 from kaffect.serving.predict.live import Stopped, live_view
@@ -22,7 +23,6 @@ from kaffect.serving.predict.sources import Source, SourceFrame
 from kaffect.serving.predict.summary import Summary
 from kaffect.serving.predict.tables import CsvTable, JsonLines, answer_columns, rows
 from kaffect.serving.predictor import MAX_GAP, Predictor
-from kaffect.training.progress import progress_bar
 
 # Frames that reading may be ahead of the network: 60 MB at 640x480.
 _AHEAD = 64
@@ -89,14 +89,14 @@ def predict(source: Source, predictor: Predictor, options: PredictOptions) -> Pr
     with contextlib.ExitStack() as files:
         outputs = _Outputs(source, predictor, options, files)
         total = source.expected_frames(predictor.facts.fps)
-        bar = files.enter_context(progress_bar(total or 0, source.name, "frame"))
+        shown = files.enter_context(ProgressDisplay(total or 0, source.name, "frame"))
         try:
             for answer in answers(source, predictor, detector, options):
                 for row in rows(answer, predictor):
                     outputs.add(row)
                     summary.add(row)
                 outputs.show(answer)
-                bar.update(1)
+                shown.update()
         except (KeyboardInterrupt, Stopped):
             # A camera ends when the user says so; a file was not read to its end.
             if not (source.live or options.live):
