@@ -109,7 +109,7 @@ def export_discriminator(
     if heads.action_units:
         expected["action_unit_probabilities"] = tf.sigmoid(logits["action_units"]).numpy()
     features = graph.features(normalise(images, graph.size), training=False)
-    expected["features"] = np.asarray(features)
+    expected["features"] = np.asarray(tf.cast(features, tf.float32))
     more = {
         "kind": "frames",
         "picture_shape": list(graph.picture_shape),
@@ -138,7 +138,7 @@ def _frame_golden(graph: FrameGraph, model: keras.Model) -> tuple[Arrays, Arrays
 def _expected(graph: Any, logits: Mapping[str, Any], features: Any) -> Arrays:
     served = served_outputs({name: logits[name] for name in graph.wanted})
     if features is not None:
-        served["features"] = features
+        served["features"] = tf.cast(features, tf.float32)
     return {name: np.asarray(value) for name, value in served.items()}
 
 
@@ -152,12 +152,7 @@ def _write(
     tflite: bool = False,
 ) -> Path:
     _require_version(out)
-    endpoints = graph.endpoints()
-    traced = {
-        # Loops and conditions are written out: AutoGraph would only cost time.
-        name: tf.function(function, autograph=False).get_concrete_function(**specs)
-        for name, (function, specs) in endpoints.items()
-    }
+    traced = traced_signatures(graph)
     manifest = {
         "schema": SCHEMA,
         "artifact": ARTIFACT,
@@ -165,7 +160,7 @@ def _write(
         "version": int(out.name),
         **more,
         "signatures": {
-            name: _described(specs, traced[name]) for name, (_, specs) in endpoints.items()
+            name: _described(specs, traced[name]) for name, (_, specs) in graph.endpoints().items()
         },
         "columns": {name: list(names) for name, names in columns(facts.label_space).items()},
         "facts": facts.to_dict(),
@@ -177,12 +172,9 @@ def _write(
         },
     }
     with atomic_directory(out) as folder:
-        servable = tf.Module()
-        # Only the variables: no part of Keras is needed where it is served.
-        servable.parameters = _variables(traced.values())
-        tf.saved_model.save(servable, str(folder), signatures=traced)
+        parameters = save_graph(traced, folder)
         if tflite:
-            path = write_tflite(graph, servable.parameters, folder)
+            path = write_tflite(graph, parameters, folder)
             check_tflite(path, manifest, *golden)
         write_golden(folder, *golden)
         write_text(folder / CARD, model_card(facts, manifest))
@@ -191,6 +183,24 @@ def _write(
         write_manifest(folder, manifest)
         check_export(folder)
     return out
+
+
+def traced_signatures(graph: Any) -> dict[str, Any]:
+    """Signature name -> concrete function of a graph from `recognition_graph` or `gan_graph`."""
+    return {
+        # Loops and conditions are written out: AutoGraph would only cost time.
+        name: tf.function(function, autograph=False).get_concrete_function(**specs)
+        for name, (function, specs) in graph.endpoints().items()
+    }
+
+
+def save_graph(traced: Mapping[str, Any], folder: Path) -> list[tf.Variable]:
+    """Write signatures as a SavedModel, without the rest of an export; give its variables."""
+    servable = tf.Module()
+    # Only the variables: no part of Keras is needed where it is served.
+    servable.parameters = _variables(traced.values())
+    tf.saved_model.save(servable, str(folder), signatures=traced)
+    return list(servable.parameters)
 
 
 def _require_version(out: Path) -> None:

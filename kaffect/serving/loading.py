@@ -84,7 +84,12 @@ def load_export(path: str | Path) -> Export:
         what = f"{folder}: export of another version"
         raise ArtifactError(expected_received(what, SCHEMA, manifest.get("schema")))
     scan(folder)
-    return Export(folder, manifest, tf.saved_model.load(str(folder)))
+    try:
+        loaded = tf.saved_model.load(str(folder))
+    except Exception as error:  # the loader's errors have no common type of their own
+        raise ArtifactError(f"{folder}: cannot be loaded: {first_line(error)}") from error
+    _require_described(folder, manifest, loaded.signatures)
+    return Export(folder, manifest, loaded)
 
 
 def check_export(path: str | Path) -> dict[str, float]:
@@ -100,8 +105,47 @@ def check_export(path: str | Path) -> dict[str, float]:
     inputs, outputs = read_golden(export.folder)
     try:
         return check_golden(export.run, export.manifest, inputs, outputs)
-    except ArtifactError as error:
-        raise ArtifactError(f"{export.folder}: {error}") from error
+    except (ArtifactError, tf.errors.OpError, ValueError) as error:
+        raise ArtifactError(f"{export.folder}: {first_line(error)}") from error
+
+
+def _require_described(folder: Path, manifest: Mapping[str, Any], signatures: Any) -> None:
+    """Refuse a graph whose signatures are others than the manifest says."""
+    described = {
+        name: {
+            part: {
+                key: (spec["dtype"], spec["shape"]) for key, spec in sorted(signature[part].items())
+            }
+            for part in ("inputs", "outputs")
+        }
+        for name, signature in manifest["signatures"].items()
+    }
+    found = {
+        name: {
+            "inputs": _tensors(function.structured_input_signature[1]),
+            "outputs": _tensors(function.structured_outputs),
+        }
+        for name, function in signatures.items()
+    }
+    if found != described:
+        differing = sorted(
+            name for name in {*found, *described} if found.get(name) != described.get(name)
+        )
+        raise ArtifactError(
+            f"{folder}: its graph has other signatures than {MANIFEST} says: {differing[0]!r}"
+        )
+
+
+def _tensors(specs: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    return {
+        name: (spec.dtype.name, spec.shape.as_list() if spec.shape.rank is not None else None)
+        for name, spec in sorted(specs.items())
+    }
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, for messages of one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def version_folder(path: str | Path) -> Path:

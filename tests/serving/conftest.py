@@ -13,8 +13,7 @@ from kaffect.models import frame_classifier, frame_encoder, vggface_gru_attentio
 from kaffect.serving.export import export_model
 from kaffect.serving.facts import Facts
 from kaffect.serving.loading import Export, load_export
-
-NARROW = {"width": 1 / 64, "fc_units": 12, "gru_units": (8, 6), "attention_length": 5}
+from tests.serving.export_kinds import NARROW
 
 
 @pytest.fixture(scope="session")

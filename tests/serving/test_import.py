@@ -5,36 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 from kaffect.cli import main
-from kaffect.models import frame_encoder, join
 from kaffect.serving import Predictor, export_model
 from kaffect.serving.golden import golden_pictures
 from kaffect.serving.import_affwildnet import affwildnet_facts
-
-
-def narrow(recurrent: bool) -> keras.Model:
-    """The shape of the released networks with few units."""
-    inputs = keras.Input((None, 10), name="features")
-    x = keras.layers.Dropout(0.5)(inputs)
-    if recurrent:
-        for k in range(2):
-            x, _ = keras.layers.GRU(
-                6, return_sequences=True, return_state=True, reset_after=False, name=f"gru_{k}"
-            )(x)
-    else:
-        x = keras.layers.Dense(7, activation="relu", name="fc7")(x)
-    outputs = {"valence_arousal": keras.layers.Dense(2, name="valence_arousal")(x)}
-    head = keras.Model(inputs, outputs, name="sequence_head")
-    return join(frame_encoder(width=1 / 64, fc_units=10, seed=1), head, None)
+from tests.serving.export_kinds import affwildnet
 
 
 @pytest.mark.parametrize("recurrent", [True, False])
 def test_an_imported_network_predicts_and_streams(tmp_path: Path, recurrent: bool) -> None:
-    network = narrow(recurrent)
+    network = affwildnet(recurrent)
     out = export_model(network, tmp_path / "affwildnet" / "1", affwildnet_facts(network))
     predictor = Predictor.from_saved_model(out)
     frames = golden_pictures((84,), 96)

@@ -106,7 +106,9 @@ def test_a_graph_that_works_while_loading_is_refused(tmp_path: Path) -> None:
     initializer = tf.lookup.KeyValueTensorInitializer(["a"], [1])
     module.table = tf.lookup.StaticHashTable(initializer, 0)
     tf.saved_model.save(module, str(tmp_path))
-    with pytest.raises(ArtifactError, match="object of the kind resource"):
+    with pytest.raises(
+        ArtifactError, match="refused: its graph contains the operation '[A-Za-z]*Table"
+    ):
         scan(tmp_path)
 
 
