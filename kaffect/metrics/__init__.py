@@ -18,6 +18,14 @@ from kaffect.metrics.classification import (
     f1_per_class,
 )
 from kaffect.metrics.concordance import ccc, ccc_per_video
+from kaffect.metrics.crossed import CrossedInterval, crossed_interval, crossed_interval_of
+from kaffect.metrics.intervals import (
+    Interval,
+    clustered_interval,
+    interval_of,
+    paired_interval,
+    paired_interval_of,
+)
 from kaffect.metrics.official import (
     abaw1_au,
     abaw1_au_of,
@@ -36,6 +44,8 @@ from kaffect.metrics.scores import (
     expression_scores,
     va_scores,
 )
+from kaffect.metrics.seeds import SeedComparison, seed_comparison, sign_flip_test
+from kaffect.metrics.sums import ClusterSums, cluster_sums
 from kaffect.metrics.thresholds import best_thresholds
 
 if TYPE_CHECKING:
@@ -45,7 +55,11 @@ __all__ = [
     "AU_KEYS",
     "EXPRESSION_KEYS",
     "VA_KEYS",
+    "ClusterSums",
     "ConcordanceCorrelation",
+    "CrossedInterval",
+    "Interval",
+    "SeedComparison",
     "abaw1_au",
     "abaw1_au_of",
     "abaw1_expression",
@@ -60,13 +74,22 @@ __all__ = [
     "best_thresholds",
     "ccc",
     "ccc_per_video",
+    "cluster_sums",
+    "clustered_interval",
+    "crossed_interval",
+    "crossed_interval_of",
     "expression_scores",
     "f1",
     "f1_per_class",
+    "interval_of",
     "p_au",
     "p_expr",
     "p_mtl",
     "p_va",
+    "paired_interval",
+    "paired_interval_of",
+    "seed_comparison",
+    "sign_flip_test",
     "va_scores",
 ]
 
