@@ -190,17 +190,15 @@ def _check(name: str, values: NDArray, kind: str) -> None:
 
 
 def _moments(x: Floats, y: Floats, index: NDArray[np.intp], count: int) -> Floats:
-    """[count, 6] by the corrected two-pass algorithm (Chan, Golub and LeVeque 1983)."""
+    """[count, 6] in two passes: the means, then the deviations from them."""
     frames = np.bincount(index, minlength=count).astype(np.float64)
     means, deviations = [], []
     for values in (x, y):
         # About the first value, so that a constant has deviations of exactly 0.
         shifted = values - values[0]
         mean = np.bincount(index, shifted, count) / frames
-        deviation = shifted - mean[index]
-        correction = np.bincount(index, deviation, count) / frames
-        means.append(mean + correction + values[0])
-        deviations.append(deviation - correction[index])
+        means.append(mean + values[0])
+        deviations.append(shifted - mean[index])
     dx, dy = deviations
     products = [np.bincount(index, a * b, count) for a, b in ((dx, dx), (dy, dy), (dx, dy))]
     return np.stack([frames, *means, *products], axis=-1)

@@ -262,12 +262,13 @@ def test_coverage_of_a_small_sample() -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("videos", [10, 18, 30, 76])
 def test_coverage(videos: int) -> None:
-    """.93 to .97 for every kind of score; the printed table is docs/statistics.md's."""
+    """.93 to .97 for every kind of score, up to two Monte Carlo errors (docs/statistics.md)."""
     simulated = simulation()
     for number, (name, make) in enumerate(simulated.ROWS.items()):
-        held = simulated.coverage(make(videos), 2000, [0, 1, number, videos])
+        control = make is simulated.frame_bootstrap
+        held = simulated.coverage(make(videos), 300 if control else 2000, [0, 1, number, videos])
         print(f"{name}, {videos} videos: {held}")
-        if name == "CCC, bootstrap over frames":
+        if control:
             assert held.share < 0.6
         else:
-            assert 0.93 <= held.share <= 0.97, (name, held)
+            assert 0.93 - 2 * held.error <= held.share <= 0.97 + 2 * held.error, (name, held)
