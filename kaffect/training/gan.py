@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -22,9 +22,19 @@ from kaffect.training.determinism import derived_seed
 from kaffect.training.ema import ExponentialMovingAverage
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_images import normalise
+from kaffect.training.loss_scaling import (
+    FINITE,
+    MOST_SKIPPED,
+    SKIPPED,
+    apply_gradients,
+    is_scaled,
+)
 from kaffect.training.precision import precision_here, scaled
 
 Batch = Mapping[str, tf.Tensor]
+Update = Callable[[tf.Tensor, Batch], dict[str, tf.Tensor]]
+# Of the loss in float16: 2^15, Keras' first one, overflows in the untrained networks.
+FIRST_SCALE = 2.0**10
 
 
 @contextlib.contextmanager
@@ -70,7 +80,14 @@ class GanTrainer(keras.Model):
 
     Every log is [n], one value for each of the n updates that its network makes in a
     round: `discriminator_loss`, `real_*`, `fake_*`, `generator_loss`,
-    `generator_adversarial`, `generator_reconstruction`, and the gradients' norms.
+    `generator_adversarial`, `generator_reconstruction`, and, behind the network's name, what
+    `apply_gradients` says of the gradients.
+
+    Under loss scaling an update whose gradients overflow is tried again on its own batch and
+    latent vectors, with half the scale each time (dropout is drawn anew, and batch statistics
+    count for each try). So `step` is the number of updates that happened, by which the rounds,
+    w_r and the data go; `skipped_updates` is the number of tries that were left out. After
+    `MOST_SKIPPED` tries `finite_gradients` is 0, and `RoundGuard` stops the run.
 
     Args:
         config: all settings.
@@ -104,7 +121,7 @@ class GanTrainer(keras.Model):
             epsilon=config.adam_epsilon,
             global_clipnorm=config.clip,
         )
-        optimizer = scaled(adam, self.policy_name)
+        optimizer = scaled(adam, self.policy_name, FIRST_SCALE)
         optimizer.build(network.trainable_variables)
         return optimizer
 
@@ -128,17 +145,44 @@ class GanTrainer(keras.Model):
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         logs: dict[str, list[tf.Tensor]] = {}
+        updates = {
+            "D": self._until_applied("discriminator", self._discriminator_update),
+            "G": self._until_applied("generator", self._generator_update),
+        }
         for place, letter in enumerate(self.config.updates):
             batch = {key: value[place] for key, value in data.items()}
             images = normalise(batch["images"], self.config.image_size)
-            update = self._discriminator_update if letter == "D" else self._generator_update
-            for name, value in update(images, batch).items():
+            for name, value in updates[letter](images, batch).items():
                 logs.setdefault(name, []).append(value)
             self.step.assign_add(1)
         self.average.update()
         if self.discriminator_average is not None:
             self.discriminator_average.update()
         return {name: tf.stack(values) for name, values in logs.items()}
+
+    def _until_applied(self, network: str, update: Update) -> Update:
+        """`update` of `network`, tried again while its gradients overflow."""
+        if not is_scaled(self.generator_optimizer):
+            return update
+        finite, skipped = f"{network}_{FINITE}", f"{network}_{SKIPPED}"
+        # One graph for all tries and all places in the round.
+        attempt = tf.function(update, autograph=False)
+
+        def tried(images: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
+            def again(terms: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor]]:
+                new = attempt(images, batch)
+                return ({**new, skipped: new[skipped] + terms[skipped]},)
+
+            shapes = attempt.get_concrete_function(images, batch).structured_outputs
+            (terms,) = tf.while_loop(
+                lambda terms: (terms[finite] < 1.0) & (terms[skipped] < MOST_SKIPPED),
+                again,
+                (tf.nest.map_structure(lambda t: tf.zeros(t.shape, t.dtype), shapes),),
+                parallel_iterations=1,
+            )
+            return terms
+
+        return tried
 
     def _latents(self, images: tf.Tensor) -> tf.Tensor:
         return latents(self.config.seed, self.step.value, tf.shape(images)[0])
@@ -154,10 +198,10 @@ class GanTrainer(keras.Model):
             fake = fake_loss(fake_logits, config.heads, config.va_loss, config.smoothing)
             loss = real["loss"] + fake["loss"]
             target = self.discriminator_optimizer.scale_loss(loss)
-        norm = self._apply(tape, target, self.discriminator, self.discriminator_optimizer)
+        applied = self._apply(tape, target, self.discriminator, self.discriminator_optimizer)
         terms = {f"real_{name}": value for name, value in real.items()}
         terms |= {f"fake_{name}": value for name, value in fake.items()}
-        return {"discriminator_loss": loss, **terms, **_named("discriminator", norm)}
+        return {"discriminator_loss": loss, **terms, **_named("discriminator", applied)}
 
     def _generator_update(self, images: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
         """Eq. 2, towards the discriminator as it is now."""
@@ -172,10 +216,8 @@ class GanTrainer(keras.Model):
             logits = config.heads.split(self._judge_fakes(fakes))["fake"]
             terms = generator_loss(logits, images, fakes, weight, config.non_saturating)
             target = self.generator_optimizer.scale_loss(terms["loss"])
-        norm = self._apply(tape, target, self.generator, self.generator_optimizer)
-        return {f"generator_{name}": value for name, value in terms.items()} | _named(
-            "generator", norm
-        )
+        applied = self._apply(tape, target, self.generator, self.generator_optimizer)
+        return _named("generator", terms | applied)
 
     def _judge_fakes(self, fakes: tf.Tensor) -> tf.Tensor:
         if self.config.statistics == "all":
@@ -189,18 +231,9 @@ class GanTrainer(keras.Model):
         loss: tf.Tensor,
         network: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-    ) -> tf.Tensor | None:
-        """One update; gives the gradient's norm before clipping.
-
-        Under loss scaling there is none: an overflowing gradient is the scaler's to
-        skip, and no sign of divergence.
-        """
+    ) -> dict[str, tf.Tensor]:
         variables = network.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        optimizer.apply(gradients, variables)
-        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            return None
-        return tf.linalg.global_norm(gradients)
+        return apply_gradients(optimizer, tape.gradient(loss, variables), variables)
 
 
 class _Counter:
@@ -210,5 +243,5 @@ class _Counter:
         self.variables = [step]
 
 
-def _named(network: str, norm: tf.Tensor | None) -> dict[str, tf.Tensor]:
-    return {} if norm is None else {f"{network}_gradient_norm": norm}
+def _named(network: str, terms: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {f"{network}_{name}": value for name, value in terms.items()}

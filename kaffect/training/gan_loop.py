@@ -18,7 +18,9 @@ from kaffect.files import read_json, write_json
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
+from kaffect.training.guards import KEPT, require_finite
 from kaffect.training.loop import DatasetFrom, Progress, Validate
+from kaffect.training.loss_scaling import SKIPPED
 
 # Settings that decide which variables a checkpoint has and what they mean.
 _IDENTITY = (
@@ -31,6 +33,9 @@ RESULT = "result.json"
 
 class RoundGuard(keras.callbacks.Callback):
     """Stops at the first term that is not finite, and keeps the means of all terms.
+
+    Also under loss scaling, where an update whose gradients were finite at no scale ends with a
+    norm that is not.
 
     Args:
         updates: the letters of one round.
@@ -58,20 +63,21 @@ class RoundGuard(keras.callbacks.Callback):
                 for place, number in zip(places, values)
                 if not np.isfinite(number)
             ]
-            self._sums[term] = self._sums.get(term, 0.0) + float(values.mean())
+            share = values.sum() if term.endswith(SKIPPED) else values.mean()
+            self._sums[term] = self._sums.get(term, 0.0) + float(share)
         if bad:
             first = min(step for step, _, _ in bad)
             terms = ", ".join(sorted(f"{term} is {n}" for step, term, n in bad if step == first))
-            raise TrainingDiverged(
-                f"Training stopped at step {first}: {terms}. "
-                "The last good checkpoint is kept; a smaller learning rate may help"
-            )
+            raise TrainingDiverged(f"Training stopped at step {first}: {terms}. {KEPT}")
         self.step += len(self.updates)
         self._rounds += 1
 
     def means(self) -> dict[str, float]:
-        """Mean of each term over the rounds seen."""
-        return {term: total / self._rounds for term, total in self._sums.items()}
+        """Mean of each term over the rounds seen; of `skipped_updates` the number."""
+        return {
+            term: total if term.endswith(SKIPPED) else total / self._rounds
+            for term, total in self._sums.items()
+        }
 
 
 def rounds(batches: tf.data.Dataset, updates: int) -> tf.data.Dataset:
@@ -120,7 +126,7 @@ def train_gan(
         restore_best: leave the weights that were best on validation in the trainer, not the last.
 
     Raises:
-        TrainingDiverged: a term was not finite; no checkpoint holds it.
+        TrainingDiverged: a term or a validation metric was not finite; no checkpoint holds it.
         ArtifactError: a checkpoint is damaged, or of another network.
         ConfigError: the run to go on with has other settings or data, or more steps.
     """
@@ -146,6 +152,7 @@ def train_gan(
         )
         progress.step += steps
         metrics = validate()
+        require_finite(metrics, progress.step)
         progress.seconds += time.monotonic() - started
         look = {"step": progress.step, "train": guard.means(), "validation": metrics}
         on_look(look)

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from kaffect.config import from_dict
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.guards import NonFiniteGuard
+from kaffect.training.guards import NonFiniteGuard, require_finite
+from kaffect.training.loss_scaling import NORM, SKIPPED
 
 DatasetFrom = Callable[[int, int], tf.data.Dataset]
 Validate = Callable[[], dict[str, float]]
@@ -37,8 +38,9 @@ class Schedule:
 class Progress:
     """What a run knows of itself; saved with each checkpoint.
 
+    `step` counts batches; under loss scaling the update of one may have been skipped.
     `history` has one entry for each look: step, validation metrics and training terms, the
-    means over the steps since the look before.
+    means over the steps since the look before (`skipped_updates` is a number).
     """
 
     step: int = 0
@@ -82,7 +84,8 @@ def train(
         before: is called before each interval (a learning rate that depends on the history).
 
     Raises:
-        TrainingDiverged: a term was not finite; no checkpoint holds it.
+        TrainingDiverged: a term or a validation metric was not finite, or too many updates in
+            a row were skipped (`NonFiniteGuard`); no checkpoint holds it.
         ArtifactError: a checkpoint is damaged, or of another network.
         ConfigError: the run to go on with has another `identity`.
     """
@@ -91,13 +94,15 @@ def train(
     last = checkpoints.begin(identity or {}, resume=resume)
     if last is not None:
         progress = from_dict(Progress, checkpoints.restore(last, objects), "checkpoint state")
+    guard = NonFiniteGuard(progress.step)
     while not progress.should_stop(schedule):
         started = time.monotonic()
         steps = min(schedule.evaluate_every, schedule.steps - progress.step)
         before(progress)
-        terms = _interval(trainer, dataset_from, progress.step, steps, callbacks)
+        terms = _interval(trainer, dataset_from, progress.step, steps, guard, callbacks)
         progress.step += steps
         metrics = validate()
+        require_finite(metrics, progress.step)
         progress.seconds += time.monotonic() - started
         look = {"step": progress.step, "train": terms, "validation": metrics}
         progress.history.append(look)
@@ -118,6 +123,7 @@ def _interval(
     dataset_from: DatasetFrom,
     first: int,
     steps: int,
+    guard: NonFiniteGuard,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> dict[str, float]:
     means = _Means()
@@ -126,18 +132,34 @@ def _interval(
         steps_per_epoch=steps,
         shuffle=False,  # the order is the data set's own
         verbose=0,
-        callbacks=[NonFiniteGuard(first), means, *callbacks],
+        callbacks=[guard, means, *callbacks],
     )
-    return {term: total / steps for term, total in means.totals.items()}
+    return means.result()
 
 
 class _Means(keras.callbacks.Callback):
-    """Sums every term over the steps of an interval: a curve of single batches says little."""
+    """Means of every term over the steps of an interval: a curve of single batches says little.
+
+    `skipped_updates` is their number instead, and the gradient's norm is the mean of those that
+    were applied; it is absent where none was.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.totals: dict[str, float] = {}
+        self._totals: dict[str, float] = {}
+        self._steps: dict[str, int] = {}
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        for term, value in (logs or {}).items():
-            self.totals[term] = self.totals.get(term, 0.0) + float(value)
+        logs = logs or {}
+        for term, value in logs.items():
+            if term == NORM and logs.get(SKIPPED):
+                continue
+            self._totals[term] = self._totals.get(term, 0.0) + float(value)
+            self._steps[term] = self._steps.get(term, 0) + 1
+
+    def result(self) -> dict[str, float]:
+        """Term -> mean, or number."""
+        return {
+            term: total if term == SKIPPED else total / self._steps[term]
+            for term, total in self._totals.items()
+        }

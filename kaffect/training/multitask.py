@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kaffect.config import LossConfig, TrainConfig
 from kaffect.losses import multitask_loss
+from kaffect.training.loss_scaling import apply_gradients
 from kaffect.training.precision import scaled
 
 Batch = Mapping[str, tf.Tensor]
@@ -24,8 +25,13 @@ class MultiTaskTrainer(keras.Model):
         losses: (batch, outputs) -> {'loss': scalar to minimise, term: scalar, ...}.
         inputs: the key of the batch that feeds the network.
 
-    `train_step` returns every term of the loss and the global gradient norm,
-    all of the step just made: a guard can stop within that step.
+    `train_step` returns every term of the loss and what `apply_gradients` says of the
+    gradients, all of the step just made: a guard can stop within that step.
+
+    A step is a batch. Under loss scaling the update of a batch whose gradients overflow is left
+    out, and the next step has the next batch: order of the data, dropout and looks at
+    validation depend on the number of steps alone, so that a resumed run is the same. What
+    depends on the number of updates (learning rate, Adam's moments) counts those that happened.
     """
 
     def __init__(self, network: keras.Model, losses: LossFunction, *, inputs: str) -> None:
@@ -59,12 +65,7 @@ class MultiTaskTrainer(keras.Model):
             (g, v) for g, v in zip(tape.gradient(scaled, variables), variables) if g is not None
         ]
         gradients, trained = (list(part) for part in zip(*pairs))
-        self.optimizer.apply(gradients, trained)
-        # Under loss scaling an overflowing gradient is the scaler's to skip, so its
-        # norm is not a sign of divergence.
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            return terms
-        return {**terms, "gradient_norm": tf.linalg.global_norm(gradients)}
+        return {**terms, **apply_gradients(self.optimizer, gradients, trained)}
 
 
 def sequence_losses(config: LossConfig) -> LossFunction:

@@ -43,8 +43,10 @@ def precision_here(requested: str) -> str:
     return resolve_precision(requested, gpus=gpus, flags=processor_flags())
 
 
-def scaled(optimizer: keras.optimizers.Optimizer, policy: str) -> keras.optimizers.Optimizer:
+def scaled(
+    optimizer: keras.optimizers.Optimizer, policy: str, first_scale: float = 2.0**15
+) -> keras.optimizers.Optimizer:
     """Wrap `optimizer` in loss scaling where float16 gradients could underflow."""
     if policy == "mixed_float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
+        return keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=first_scale)
     return optimizer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,12 @@ import pytest
 import tensorflow as tf
 
 from kaffect.errors import ArtifactError, ConfigError, TrainingDiverged
+from kaffect.files import write_json
+from kaffect.training import gan
 from kaffect.training.checkpoints import IDENTITY, CheckpointFolder
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_loop import load_gan, saved_config, train_gan
+from kaffect.training.loss_scaling import MOST_SKIPPED
 
 from . import tiny_gan
 
@@ -166,3 +170,58 @@ def test_a_value_that_is_not_finite_names_update_and_term(
     kept = load_gan(tmp_path)
     for thing in kept.checkpointed().values():
         assert all(np.isfinite(v.numpy()).all() for v in thing.variables)
+
+
+def test_gradients_that_no_scale_makes_finite_stop_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the third round on the discriminator's gradients are NaN, its loss is not."""
+    trainer = tiny_gan.make_trainer(TINY, "mixed_float16")
+    apply = gan.apply_gradients
+
+    def poisoned(optimizer, gradients, variables):  # type: ignore[no-untyped-def]
+        if optimizer is trainer.discriminator_optimizer:
+            factor = tf.where(trainer.step.value >= 4, np.nan, 1.0)
+            gradients = [gradient * factor for gradient in gradients]
+        return apply(optimizer, gradients, variables)
+
+    monkeypatch.setattr(gan, "apply_gradients", poisoned)
+    checkpoints, looks = CheckpointFolder(tmp_path), []
+    with pytest.raises(TrainingDiverged, match="step 5: discriminator_gradient_norm is nan"):
+        train_gan(
+            trainer, tiny_gan.batches, lambda: {"score": 0.0}, checkpoints, on_look=looks.append
+        )
+    assert checkpoints.last() == 4
+    scale = trainer.discriminator_optimizer.dynamic_scale
+    assert float(scale) <= gan.FIRST_SCALE / 2**MOST_SKIPPED
+    assert {"generator_loss_scale", "discriminator_skipped_updates"} <= set(looks[0]["train"])
+
+
+def test_a_score_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    looks = iter([{"score": 0.5}, {"score": float("nan")}])
+    checkpoints, trainer = CheckpointFolder(tmp_path), tiny_gan.make_trainer(TINY)
+    trainer.fit = lambda *_, **__: None
+    with pytest.raises(TrainingDiverged, match="step 8: on validation score is nan"):
+        train_gan(trainer, tiny_gan.batches, lambda: next(looks), checkpoints)
+    assert checkpoints.last() == 4
+
+
+@pytest.mark.parametrize(
+    "policy", [pytest.param("mixed_bfloat16", marks=pytest.mark.nightly), "mixed_float16"]
+)
+def test_resume_is_bit_exact_in_half_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """Float16 begins with a scale that overflows: the one that it found is saved with the rest."""
+    monkeypatch.setattr(gan, "FIRST_SCALE", 2.0**24)
+    whole, progress = tiny_gan.run(tmp_path / "whole", TINY, policy=policy)
+    # As if it had been killed behind its first look.
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    write_json(tmp_path / "parts" / "LAST.json", {"step": 4, "best": 4})
+    parts, again = tiny_gan.run(tmp_path / "parts", TINY, policy=policy)
+    assert tiny_gan.fingerprint(parts) == tiny_gan.fingerprint(whole)
+    terms = [look["train"] for look in progress.history]
+    assert terms == [look["train"] for look in again.history]
+    if policy == "mixed_float16":
+        assert terms[0]["discriminator_skipped_updates"] > 1
+        assert terms[1]["discriminator_loss_scale"] < 2.0**24

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -16,6 +17,10 @@ import tensorflow as tf
 from kaffect.errors import ConfigError, TrainingDiverged
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.loop import Schedule, train
+from kaffect.training.loss_scaling import MOST_SKIPPED
+from kaffect.training.multitask import MultiTaskTrainer, compiled
+from kaffect.training.precision import scaled
+from kaffect.training.schedules import warm_cosine
 
 from . import tiny_run
 
@@ -128,6 +133,84 @@ def test_a_value_that_is_not_finite_stops_the_run_at_its_step(
     fresh = tiny_run.make_trainer()
     checkpoints.restore(4, {"network": fresh.network, "optimizer": fresh.optimizer})
     assert all(np.isfinite(weight).all() for weight in fresh.network.get_weights())
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_resume_is_bit_exact_in_half_precision(tmp_path: Path, policy: str) -> None:
+    """The loss scale, and how long it has been good, are part of the state."""
+    whole, progress = tiny_run.run(tmp_path / "whole", steps=12, policy=policy)
+    tiny_run.run(tmp_path / "parts", steps=tiny_run.LOOK, policy=policy)
+    parts, again = tiny_run.run(tmp_path / "parts", steps=12, policy=policy)
+    assert tiny_run.fingerprint(parts) == tiny_run.fingerprint(whole)
+    assert [look["train"] for look in again.history] == [look["train"] for look in progress.history]
+    if policy == "mixed_float16":
+        first, _, last = (look["train"] for look in progress.history)
+        assert first["skipped_updates"] > 0, "the scale had to be found"
+        assert first["loss_scale"] > last["loss_scale"] > 0
+
+
+def _without_gradients(bad: range) -> Callable[[int, int], tf.data.Dataset]:
+    """Batches of which those of `bad` have NaN gradients and, behind the ReLU, a finite loss."""
+
+    def batches(first: int, steps: int) -> tf.data.Dataset:
+        def plant(step: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            hit = (step >= bad.start) & (step < bad.stop)
+            return {
+                **batch, "features": tf.where(hit, batch["features"] * np.nan, batch["features"])
+            }  # fmt: skip
+
+        numbers = tf.data.Dataset.range(first, first + steps)
+        return tf.data.Dataset.zip(numbers, tiny_run.batches(first, steps)).map(plant)
+
+    return batches
+
+
+def _scaled_trainer() -> MultiTaskTrainer:
+    """Float32 networks, so that nothing but the planted gradients is skipped."""
+    trainer = tiny_run.make_trainer()
+    adam = keras.optimizers.Adam(warm_cosine(0.01, 24, 6))
+    return compiled(trainer, scaled(adam, "mixed_float16"))
+
+
+def test_skipped_updates_are_counted_and_no_schedule_counts_them(tmp_path: Path) -> None:
+    trainer, seen, scores = _scaled_trainer(), [], iter([0.1, 0.2])
+    train(
+        trainer, _without_gradients(range(2, 5)), lambda: {"score": next(scores)}, Schedule(8, 4),
+        CheckpointFolder(tmp_path), on_look=seen.append,
+    )  # fmt: skip
+    assert [look["train"]["skipped_updates"] for look in seen] == [2, 1]
+    assert [look["train"]["finite_gradients"] for look in seen] == [0.5, 0.75]
+    scales = [np.mean([1, 1, 1, 1 / 2]) * 2**15, np.mean([1 / 4, 1 / 8, 1 / 8, 1 / 8]) * 2**15]
+    assert [look["train"]["loss_scale"] for look in seen] == scales
+    assert all(np.isfinite(look["train"]["gradient_norm"]) for look in seen)
+    # The data went on; the warm-up, which is at its top after 6 updates, did not.
+    assert seen[-1]["step"] == 8 and int(trainer.optimizer.iterations) == 5
+    assert float(trainer.optimizer.learning_rate) == pytest.approx(0.01 * 6 / 7)
+
+
+def test_a_run_without_updates_is_stopped(tmp_path: Path) -> None:
+    """Gradients that are NaN at every scale: the loss stays finite, nothing is learned."""
+    trainer, checkpoints = _scaled_trainer(), CheckpointFolder(tmp_path)
+    text = f"step {6 + MOST_SKIPPED}: {MOST_SKIPPED} updates in a row were skipped"
+    with pytest.raises(TrainingDiverged, match=text):
+        train(
+            trainer, _without_gradients(range(6, 99)), lambda: {"score": 0.0}, Schedule(60, 4),
+            checkpoints,
+        )  # fmt: skip
+    assert checkpoints.last() == 4 * ((5 + MOST_SKIPPED) // 4)
+    assert all(np.isfinite(weight).all() for weight in trainer.network.get_weights())
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("-inf")])
+def test_a_score_that_is_not_finite_stops_the_run(tmp_path: Path, bad: float) -> None:
+    looks = iter([{"score": 0.5}, {"score": 0.5, "ccc_valence": bad}])
+    checkpoints = CheckpointFolder(tmp_path)
+    with pytest.raises(TrainingDiverged, match=f"step 4: on validation ccc_valence is {bad}"):
+        train(
+            tiny_run.make_trainer(), tiny_run.batches, lambda: next(looks), Schedule(8, 2),
+            checkpoints,
+        )  # fmt: skip
+    assert checkpoints.last() == 2
 
 
 def test_dropout_is_on_while_training() -> None:

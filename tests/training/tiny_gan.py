@@ -76,8 +76,10 @@ def validation(trainer: GanTrainer) -> dict[str, float]:
     return {"score": float(np.sin(1e4 * trainer.discriminator.get_weights()[0].sum()))}
 
 
-def run(folder: Path, config: GanConfig, pause: float = 0.0, **options: object) -> tuple:
-    trainer = make_trainer(config)
+def run(
+    folder: Path, config: GanConfig, pause: float = 0.0, policy: str = "float32", **options: object
+) -> tuple:
+    trainer = make_trainer(config, policy)
 
     class Slow(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

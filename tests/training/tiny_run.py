@@ -19,6 +19,7 @@ from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import make_deterministic
 from kaffect.training.loop import Progress, Schedule, train
 from kaffect.training.multitask import MultiTaskTrainer, compiled
+from kaffect.training.precision import scaled
 
 STEPS, LOOK = 24, 4
 
@@ -37,13 +38,16 @@ def losses(batch: dict, outputs: dict) -> dict[str, tf.Tensor]:
     return {"loss": tf.reduce_mean((outputs["value"] - batch["target"]) ** 2)}
 
 
-def make_trainer(seed: int = 3) -> MultiTaskTrainer:
+def make_trainer(seed: int = 3, policy: str = "float32") -> MultiTaskTrainer:
     make_deterministic(seed)
     x = keras.Input((3,))
-    hidden = keras.layers.Dropout(0.5, seed=seed)(keras.layers.Dense(16, "relu")(x))
-    network = keras.Model(x, {"value": keras.layers.Dense(1)(hidden)})
+    hidden = keras.layers.Dense(16, "relu", dtype=policy)(x)
+    hidden = keras.layers.Dropout(0.5, seed=seed, dtype=policy)(hidden)
+    value = keras.layers.Dense(1, dtype=policy)(hidden)
+    network = keras.Model(x, {"value": keras.ops.cast(value, "float32")})
     trainer = MultiTaskTrainer(network, losses, inputs="features")
-    return compiled(trainer, keras.optimizers.Adam(0.01))
+    # Float16 starts with a scale that overflows: the first updates are skipped.
+    return compiled(trainer, scaled(keras.optimizers.Adam(0.01), policy, first_scale=2.0**20))
 
 
 def validation(trainer: MultiTaskTrainer) -> dict[str, float]:
@@ -59,8 +63,9 @@ def run(
     patience: int = 0,
     resume: bool = True,
     identity: dict | None = None,
+    policy: str = "float32",
 ) -> tuple[MultiTaskTrainer, Progress]:
-    trainer = make_trainer()
+    trainer = make_trainer(policy=policy)
 
     class Slow(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

@@ -1,0 +1,50 @@
+"""Updates under loss scaling: which of them happened (float16; not in the paper).
+
+Float16 gradients are computed of the loss times a scale. Where one overflows, the optimiser
+leaves the update out and halves the scale; after 2,000 updates without an overflow it
+doubles it. An update left out changes neither weights nor the optimiser's count of updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+# So many halvings divide the scale by a million: what still overflows is no matter of scale.
+MOST_SKIPPED = 20
+# Of the logs of an update. The norm is of the unscaled gradients, before clipping.
+NORM, FINITE, SKIPPED, SCALE = (
+    "gradient_norm", "finite_gradients", "skipped_updates", "loss_scale",
+)  # fmt: skip
+
+
+def is_scaled(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether `optimizer` may leave updates out."""
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[keras.Variable],
+) -> dict[str, tf.Tensor]:
+    """Apply the gradients of a scaled loss and say what became of them.
+
+    Args:
+        gradients: of `optimizer.scale_loss(loss)`, one for each of `variables`.
+
+    Returns:
+        `gradient_norm`; under loss scaling also `loss_scale` (the one that was used),
+        `finite_gradients` (1 where the update happened, else 0) and `skipped_updates` (the
+        opposite). All are scalars.
+    """
+    if not is_scaled(optimizer):
+        optimizer.apply(gradients, variables)
+        return {NORM: tf.linalg.global_norm(gradients)}
+    scale = tf.identity(optimizer.dynamic_scale.value)
+    finite = tf.cast(optimizer.check_finite(gradients), tf.float32)
+    optimizer.apply(gradients, variables)
+    norm = tf.linalg.global_norm([gradient / scale for gradient in gradients])
+    return {NORM: norm, SCALE: scale, FINITE: finite, SKIPPED: 1.0 - finite}
