@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.affwild2_definitions import FRAME_PROFILES, FrameProfile, FrameRow, FrameTable
 from experiments.plans import (
+    TreeOptions,
     chosen_rows,
     describe_head,
     profile_name,
@@ -50,6 +51,7 @@ class FramePlan:
     overrides: dict[str, Any]
     weights: str | None
     criteria: str = "official"
+    tree: TreeOptions = TreeOptions()
 
     def configurations(self) -> Iterator[tuple[int, FrameRow, FrameConfig]]:
         """Number, row and configuration of every training, seed by seed."""
@@ -107,6 +109,7 @@ def make_plan(options: argparse.Namespace) -> FramePlan:
         overrides=overrides,
         weights=require_weights(options.weights),
         criteria=options.criteria,
+        tree=TreeOptions.of(options),
     )
     list(plan.configurations())  # a wrong setting is told before anything is written
     return plan

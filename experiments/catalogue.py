@@ -43,7 +43,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     "7": ("faces that the GAN of Table IX generates", "experiments.gan_figures:figure_7"),
 }
 
-_RUN = ("row", "data", "profile", "seeds", "out", "resume", "dry_run", "precision")
+_TREE = ("keep_going", "length_tolerance")
+_RUN = ("row", "data", "profile", "seeds", "out", "resume", "dry_run", "precision", *_TREE)
 _PICTURE = ("data", "profile", "out", "dry_run")
 _ALWAYS = ("table", "figure", "debug")
 # What each function reads of the command line; every other flag is refused, not ignored.
@@ -55,9 +56,9 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "experiments.recognition:run_table": (*_RUN, "implementation", "cnn", "weights"),
     "experiments.affwild2:run_table": (*_RUN, "set", "weights"),
     "experiments.figures:figure_5": ("profile", "out", "dry_run", "implementation"),
-    "experiments.gan_figures:figure_6": _PICTURE,
+    "experiments.gan_figures:figure_6": (*_PICTURE, *_TREE),
     "experiments.gan_figures:figure_7": (
-        *_PICTURE, "resume", "precision", "set", "configuration", "kernel", "model",
+        *_PICTURE, *_TREE, "resume", "precision", "set", "configuration", "kernel", "model",
     ),
 }  # fmt: skip
 

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.gan_definitions import GAN_PROFILES, GanProfile, GanRow, GanTable, compared
-from experiments.plans import chosen_rows, describe_head, profile_name, require_data, run_plan
+from experiments.plans import (
+    TreeOptions,
+    chosen_rows,
+    describe_head,
+    profile_name,
+    require_data,
+    run_plan,
+)
 from experiments.tables.table_ix import TABLE
 from kaffect.errors import ConfigError
 from kaffect.labels import AFF_WILD, LabelSpace
@@ -46,6 +53,7 @@ class GanPlan:
     kernel: int
     precision: str
     overrides: dict[str, Any] = field(default_factory=dict)
+    tree: TreeOptions = TreeOptions()
 
     def base(self, configuration: int) -> GanConfig:
         """The settings that all rows of one configuration share."""
@@ -99,6 +107,7 @@ def make_plan(options: argparse.Namespace) -> GanPlan:
         options.kernel,
         options.precision,
         settings_of(options.set),
+        TreeOptions.of(options),
     )
     for configuration in configurations:  # a wrong setting is told before anything is written
         try:

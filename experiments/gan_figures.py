@@ -11,7 +11,7 @@ from experiments.gan import GanPlan, make_plan
 from experiments.gan_portraits import portraits
 from experiments.gan_row import run_gan_row
 from experiments.pictures import read_images
-from experiments.plans import data_name, require_data
+from experiments.plans import TreeOptions, data_name, require_data
 from experiments.profiles import PROFILES
 from experiments.sources import Source, open_source
 from kaffect.data.records import FrameIndex
@@ -35,7 +35,7 @@ def figure_6(options: argparse.Namespace) -> None:
     if options.dry_run:
         print(f"would draw all training subjects of the Action Unit set into {path}")
         return
-    source = open_source(options.data, PROFILES[profile], "au")
+    source = open_source(options.data, PROFILES[profile], "au", options=TreeOptions.of(options))
     rows = subject_rows(source.split("train"))
     if not len(rows):
         raise DatasetError(f"{source.name}: no frame of the training set shows a face")
@@ -79,7 +79,7 @@ def figure_7(options: argparse.Namespace) -> None:
     if options.dry_run:
         print(f"would draw faces of configuration {configuration} into {out}, and train it first")
         return
-    source = open_source(plan.data, PROFILES[plan.profile.name], "au")
+    source = open_source(plan.data, PROFILES[plan.profile.name], "au", options=plan.tree)
     config = plan.rows[0][1].configure(
         plan.base(configuration), source.prepared.label_space, plan.seeds[0]
     )
@@ -125,7 +125,7 @@ def _draw_given(options: argparse.Namespace) -> None:
             f"{result.get('data_name')!r}. Received: none"
         )
     profile = options.profile or result.get("profile", "demo")
-    source = open_source(data, PROFILES[profile], "au")
+    source = open_source(data, PROFILES[profile], "au", options=TreeOptions.of(options))
     trained_on = result.get("data_hash", source.prepared.hash)
     if trained_on != source.prepared.hash:
         wanted = f"the data it was trained on, {result.get('data_name')!r} ({trained_on})"

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,25 @@ from kaffect.errors import ConfigError
 from kaffect.files import writer_lock
 
 AnyRow = TypeVar("AnyRow")
+
+
+@dataclass(frozen=True)
+class TreeOptions:
+    """How forgiving a run is of the data tree that it prepares.
+
+    Attributes:
+        keep_going: leave out videos that cannot be prepared; the report names them.
+        length_tolerance: frames by which a video and its annotation may differ; None: the
+            larger of 3 and 0.5 %.
+    """
+
+    keep_going: bool = False
+    length_tolerance: int | None = None
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> TreeOptions:
+        """Those of a command line."""
+        return cls(options.keep_going, options.length_tolerance)
 
 
 def chosen_rows(

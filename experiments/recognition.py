@@ -11,6 +11,7 @@ from pathlib import Path
 
 from experiments.definitions import AnyRow, Table
 from experiments.plans import (
+    TreeOptions,
     chosen_rows,
     describe_head,
     profile_name,
@@ -38,6 +39,7 @@ class Plan:
     rows: tuple[tuple[int, AnyRow], ...]
     seeds: tuple[int, ...]
     base: RunConfig
+    tree: TreeOptions = TreeOptions()
 
     def configurations(self) -> Iterator[tuple[int, AnyRow, RunConfig]]:
         """Number, row and configuration of every training, seed by seed."""
@@ -71,7 +73,8 @@ def make_plan(options: argparse.Namespace) -> Plan:
     )
     base = RunConfig(model=model, pretrain=pretrain, train=train)
     seeds = tuple(range(options.seeds))
-    return Plan(table, profile, require_data(options.data), rows, seeds, base)
+    tree = TreeOptions.of(options)
+    return Plan(table, profile, require_data(options.data), rows, seeds, base, tree)
 
 
 def run_table(options: argparse.Namespace) -> None:

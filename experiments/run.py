@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from experiments import catalogue  # noqa: E402
 from experiments.affwild2_definitions import CRITERIA  # noqa: E402
 from kaffect.config import CNN_REGIMES, IMPLEMENTATIONS, PRECISIONS  # noqa: E402
+from kaffect.data.tree_flags import add_tree_flags  # noqa: E402
 from kaffect.errors import ConfigError, KaffectError  # noqa: E402
 
 INTERRUPTED = 130
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, metavar="DIR", help="results folder (default below runs/)")
     p.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
     p.add_argument("--dry-run", action="store_true", help="print what would run, write nothing")
+    add_tree_flags(p)
     p.add_argument("--precision", choices=PRECISIONS, default="auto")
     p.add_argument(
         "--implementation",

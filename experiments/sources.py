@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.plans import TreeOptions
 from experiments.profiles import Profile
 from kaffect.data.prepare import prepare_tree
 from kaffect.data.records import FrameIndex, PreparedData
@@ -67,7 +68,11 @@ def embedded_tree(profile: Profile) -> Path:
 
 
 def open_source(
-    data: Path | None, profile: Profile, partition: str, image_size: int = 96
+    data: Path | None,
+    profile: Profile,
+    partition: str,
+    image_size: int = 96,
+    options: TreeOptions = TreeOptions(),
 ) -> Source:
     """Prepare (once) and open the data of a run.
 
@@ -75,13 +80,20 @@ def open_source(
         data: the user's tree, or None for the embedded data.
         partition: whose split the table uses: 'expression', 'au', or 'all' videos.
         image_size: side of the face crops in pixels.
+        options: how forgiving the preparation is.
 
     Raises:
         DatasetError, AnnotationError, VideoError: the tree cannot be used; says why.
     """
     tree = DataTree.open(embedded_tree(profile) if data is None else data)
     print(f"preparing {tree.root}", flush=True)
-    prepared = PreparedData.open(prepare_tree(tree, image_size=image_size))
+    path = prepare_tree(
+        tree,
+        image_size=image_size,
+        keep_going=options.keep_going,
+        length_tolerance=options.length_tolerance,
+    )
+    prepared = PreparedData.open(path)
     name = "synthetic Aff-Wild" if data is None else Path(data).resolve().name
     kind = "synthetic" if tree.synthetic else "real"
     wanted, partition = partition, usable_partition(prepared, partition)
@@ -96,6 +108,9 @@ def open_source(
             "was chosen too, so they flatter; to score fairly " + _REMEDY.format(folder="Test_Set"),
         )
     notes += tuple(text for text in prepared.missing if "test" not in text.lower())
+    notes += tuple(
+        f"left out: {bad['video']}: {bad['reason']}" for bad in prepared.manifest["skipped"]
+    )
     return Source(name, kind, prepared, partition, split, notes)
 
 

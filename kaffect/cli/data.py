@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.cli import data_annotators, data_check, data_split, data_statistics
+from kaffect.data.tree_flags import add_tree_flags
 from kaffect.errors import ConfigError
 from kaffect.labels import LABEL_SPACES
 
@@ -43,9 +44,7 @@ def register(commands: Any) -> None:
         help="none: the box as it is (the paper); 5-point: by eyes, nose and mouth",
     )
     prepare.add_argument("--reencode", action="store_true", help="also store MP4 files at 30 fps")
-    prepare.add_argument(
-        "--keep-going", action="store_true", help="leave out bad videos; the manifest lists them"
-    )
+    add_tree_flags(prepare)
     prepare.add_argument("--workers", type=int, default=2, help="videos at a time")
     prepare.add_argument(
         "--beam",
@@ -95,6 +94,7 @@ def prepare_data(options: argparse.Namespace) -> None:
         encoding=options.encoding,
         reencode=options.reencode,
         keep_going=options.keep_going,
+        length_tolerance=options.length_tolerance,
         workers=options.workers,
         runner=runner,
     )

@@ -51,6 +51,7 @@ class AnnotationList(LabelColumns):
         images: the names as written.
         tracks: [rows] str, the folder of each image.
         frames: [rows] int64, 1-based frame numbers.
+        lines: [rows] int64, 1-based lines of the file.
         duplicates: how many repeated rows were merged.
         mixed: 1-based lines with a mark in one column of a task and a label in another; the
             frame has no label of that task.
@@ -59,6 +60,7 @@ class AnnotationList(LabelColumns):
     images: tuple[str, ...]
     tracks: np.ndarray
     frames: np.ndarray
+    lines: np.ndarray
     duplicates: int
     mixed: np.ndarray
     path: Path
@@ -196,6 +198,7 @@ def _merge(
         images=tuple(names[i].decode("utf-8") for i in keep),
         tracks=tracks[keep],
         frames=frames[keep],
+        lines=keep + 2,
         valence_arousal=va,
         va_valid=va[:, 0] != MISSING_VALENCE_AROUSAL,
         expression=expression[:, 0].astype(np.int32),

@@ -68,7 +68,8 @@ class Annotation:
             -5 or -1 throughout an invalid frame.
         valid: [frames] bool, False where the frame has no label.
         path: the file it was read from.
-        partial: it lists some frames only, so that the video may be longer (list files).
+        last_line: of a list file, which names some frames only: the 1-based line of the last
+            of them. None: there is a line for every frame.
     """
 
     task: str
@@ -76,10 +77,15 @@ class Annotation:
     values: np.ndarray
     valid: np.ndarray
     path: Path
-    partial: bool = False
+    last_line: int | None = None
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def partial(self) -> bool:
+        """Whether it lists some frames only, so that the video may be longer."""
+        return self.last_line is not None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ KINDS: dict[str, str] = {
     "image-name": "a row of a list file whose image is not folder/number.jpg",
     "repeated": "a list file that names an image more than once",
     "conflict": "a list file that labels an image twice and differently",
+    "past-end": "a row of a list file for a frame that its video cannot have",
     # Files of one track.
     "length": "annotations of one track whose numbers of lines differ by more than one",
     "unpaired": "original Aff-Wild with a valence file and no arousal file, or the reverse",

@@ -25,6 +25,7 @@ from kaffect.data.discovery import (
 )
 from kaffect.data.faces import read_boxes
 from kaffect.data.subjects import Subject, read_subjects
+from kaffect.data.track_labels import beyond_video, open_list
 from kaffect.errors import AnnotationError, DatasetError
 from kaffect.files import safe_join, sha256
 from kaffect.labels import VALENCE_AROUSAL
@@ -197,6 +198,10 @@ def _check_track(track: _Track, videos: dict[str, Path], findings: Findings) -> 
                     "length", summary.path, summary.lines, f"lines for {summary.lines} frames, "
                     f"but {findings.name(longest.path)} has {longest.lines}"
                 )  # fmt: skip
+        if summary.task == LIST and track.video is not None:
+            error = beyond_video(open_list(summary.path), track.name, track.video)
+            if error is not None:
+                findings.report(error.kind, summary.path, error)
     parts = {s.task: s for s in summaries if s.task in VALENCE_AROUSAL}
     if len(parts) == 1:
         (part,) = parts.values()

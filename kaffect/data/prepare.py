@@ -37,7 +37,7 @@ def prepare_tree(
     keep_going: bool = False,
     workers: int = 2,
     shard_frames: int = 16384,
-    length_tolerance: int = 1,
+    length_tolerance: int | None = None,
     progress: bool = True,
     runner: Runner = run_in_threads,
 ) -> Path:
@@ -57,6 +57,8 @@ def prepare_tree(
         keep_going: leave out videos that cannot be prepared; the manifest lists them.
         workers: videos that are decoded at a time (threads; OpenCV and the decoders
             release the interpreter lock).
+        length_tolerance: frames by which a video and its annotation may differ; None: the
+            larger of 3 and 0.5 % of the annotation.
         progress: whether to show it, with the time that is left.
         runner: does the videos; `kaffect.data.beam.beam_runner()` for many machines.
 

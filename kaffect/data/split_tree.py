@@ -170,7 +170,7 @@ def _write_lists(folder: Path, lists: Mapping[tuple[str, Path], list[str]]) -> N
 
 def _rows(rows: AnnotationList, tracks: Sequence[str]) -> AnnotationList:
     keep = np.isin(rows.tracks, tracks)
-    columns = ("tracks", "frames", "valence_arousal", "va_valid", "expression",
+    columns = ("tracks", "frames", "lines", "valence_arousal", "va_valid", "expression",
                "expression_valid", "action_units", "au_valid")  # fmt: skip
     kept: dict[str, Any] = {name: getattr(rows, name)[keep] for name in columns}
     images = tuple(name for name, wanted in zip(rows.images, keep.tolist()) if wanted)

@@ -11,16 +11,17 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from kaffect.data.annotations import Annotation
 from kaffect.data.examples import encode_example, encode_image
 from kaffect.data.faces import CropRule
+from kaffect.data.lengths import check_length, tolerated
 from kaffect.data.mp4 import Mp4Writer
 from kaffect.data.tree import Track
-from kaffect.data.video import VideoFrame, VideoReader, check_length, nearest_frame
+from kaffect.data.video import VideoFrame, VideoReader, nearest_frame
 from kaffect.errors import AnnotationError, VideoError
 from kaffect.files import atomic_write
 
@@ -77,13 +78,17 @@ class FrameSettings:
     rule: CropRule
     fps: int = 30
     encoding: str = "jpeg"
-    length_tolerance: int = 1
+    length_tolerance: int | None = None
 
 
 def source_labels(
     annotations: dict[str, Annotation], units: int, frames: int
 ) -> dict[str, np.ndarray]:
-    """Labels of `frames` source frames; a missing label has value 0 and valid False."""
+    """Labels of `frames` source frames; a missing label has value 0 and valid False.
+
+    The last row is one without any label, of all frames behind them.
+    """
+    frames += 1
     columns: dict[str, np.ndarray] = {
         "valence_arousal": np.zeros((frames, 2), np.float32),
         "va_valid": np.zeros(frames, bool),
@@ -113,15 +118,16 @@ class _TrackWriter:
         self._landmarks = {} if faces is None else faces.landmarks
         self._found = faces is not None and faces.found
         lines = max(len(a) for a in job.annotations.values())
-        # One more than needed for each frame past the annotation that is tolerated.
-        self._labels = source_labels(job.annotations, job.units, lines + settings.length_tolerance)
+        self._labels = source_labels(job.annotations, job.units, lines)
+        self._most = lines + tolerated(lines, settings.length_tolerance)
+        self._partial = all(a.partial for a in job.annotations.values())
         self._blank = encode_image(settings.rule.blank(), settings.encoding)
         self._image, self._source = b"", 0
         # Arrays: an hour of video is 100,000 rows.
         self.lengths, self.sources, self.faces = array("i"), array("i"), array("b")
 
     def add(self, frame: VideoFrame) -> None:
-        if frame.source > len(self._labels["va_valid"]):
+        if frame.source > self._most and not self._partial:
             return  # too long a video; the count at its end says so
         box = None if self._boxes is None else self._boxes.get(frame.source)
         face = self._boxes is None or box is not None
@@ -144,8 +150,8 @@ class _TrackWriter:
         return encode_image(crop, self._settings.encoding)
 
     def _example(self, frame: VideoFrame, face: bool) -> bytes:
-        line = frame.source - 1
-        labels = {name: self._labels[name][line] for name in LABEL_COLUMNS}
+        row = self._label_rows(frame.source)
+        labels = {name: self._labels[name][row] for name in LABEL_COLUMNS}
         return encode_example(
             {
                 "image": self._image,
@@ -163,25 +169,31 @@ class _TrackWriter:
             }
         )
 
+    def _label_rows(self, sources: Any) -> Any:
+        """Where the labels of source frames (1-based) are in `_labels`."""
+        return np.minimum(sources, len(self._labels["va_valid"])) - 1
+
     def finish(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """Check the counts; give the columns of the track (rows, and `source_` for scoring)."""
         decoded = len(times)
         track = self._job.track
         for annotation in self._job.annotations.values():
-            lines = len(annotation)
-            if annotation.partial:  # frames past the last listed one have no label
-                lines = max(lines, decoded - self._settings.length_tolerance)
-            check_length(
-                track.video, decoded, annotation.path, lines, self._settings.length_tolerance
-            )
+            lines, setting = len(annotation), self._settings.length_tolerance
+            if not annotation.partial:
+                check_length(track.video, decoded, annotation.path, lines, setting)
+            elif lines > decoded + tolerated(decoded, setting):
+                raise AnnotationError(
+                    annotation.path, annotation.last_line, f"a row for frame {lines} of "
+                    f"{track.name!r}, but {decoded} frames were decoded of {track.video}"
+                )  # fmt: skip
         last_box = max(self._boxes, default=0) if self._boxes else 0
-        if last_box > decoded:
+        if last_box > decoded + tolerated(decoded, self._settings.length_tolerance):
             raise AnnotationError(
                 track.boxes or "", None, f"a box for frame {last_box}, but {track.video} has "
                 f"{decoded} frames"
             )  # fmt: skip
         sources = np.array(self.sources, np.int32)
-        columns = {name: self._labels[name][sources - 1] for name in LABEL_COLUMNS}
+        columns = {name: self._labels[name][self._label_rows(sources)] for name in LABEL_COLUMNS}
         columns["source_frame"] = sources
         columns["has_face"] = np.array(self.faces, bool)
         columns["length"] = np.array(self.lengths, np.int32)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +27,25 @@ from kaffect.labels import (
 )
 
 
-def read_track_labels(name: str, files: Mapping[str, Path]) -> dict[str, Annotation]:
+def read_track_labels(
+    name: str, files: Mapping[str, Path], video: Path | None = None
+) -> dict[str, Annotation]:
     """Task ('va', 'expression', 'au') -> labels.
 
     Args:
         name: of the track.
         files: task, 'valence', 'arousal' or 'list' -> file.
+        video: its file, which bounds the frames that a list may name.
 
     Raises:
-        AnnotationError: a file cannot be read, or valence and arousal differ in length.
+        AnnotationError: a file cannot be read, valence and arousal differ in length, or a
+            row is of a frame that the video cannot have.
     """
     if LIST in files:
-        return list_labels(open_list(files[LIST]), name)
+        rows = open_list(files[LIST])
+        if video is not None and (error := beyond_video(rows, name, video)) is not None:
+            raise error
+        return list_labels(rows, name)
     found = {task: read_annotations(path, task=task) for task, path in sorted(files.items())}
     if "valence" in found:
         pair = [found.pop(part) for part in VALENCE_AROUSAL]
@@ -86,6 +92,24 @@ def labelled_tracks(rows: AnnotationList) -> list[str]:
     return [str(name) for name in np.unique(rows.tracks[labelled])]
 
 
+def beyond_video(rows: AnnotationList, track: str, video: Path) -> AnnotationError | None:
+    """The first row of `track` for a frame that its video cannot have, or None."""
+    from kaffect.data.lengths import most_frames, tolerated
+
+    here = np.flatnonzero(rows.tracks == track)
+    if not len(here):
+        return None
+    most = most_frames(video, int(rows.frames[here[-1]]))
+    beyond = here[rows.frames[here] > most + tolerated(most)]
+    if not len(beyond):
+        return None
+    row = int(beyond[0])
+    return AnnotationError(
+        rows.path, int(rows.lines[row]), f"a row for frame {rows.frames[row]} of {track!r}, but "
+        f"{video} holds at most {most} frames", kind="past-end"
+    )  # fmt: skip
+
+
 def list_labels(rows: AnnotationList, track: str) -> dict[str, Annotation]:
     """The labels of one track of a list file; a frame without a row has no label.
 
@@ -108,6 +132,5 @@ def list_labels(rows: AnnotationList, track: str) -> dict[str, Annotation]:
         values = np.full((frames, source.shape[1]), mark, source.dtype)
         valid = np.zeros(frames, bool)
         values[places], valid[places] = source[here], source_valid[here]
-        annotation = Annotation(task, names, values, valid, rows.path)
-        found[task] = replace(annotation, partial=True)
+        found[task] = Annotation(task, names, values, valid, rows.path, int(rows.lines[here[-1]]))
     return found

@@ -76,7 +76,7 @@ class Track:
         Raises:
             AnnotationError: with path and line.
         """
-        return read_track_labels(self.name, self.annotations)
+        return read_track_labels(self.name, self.annotations, self.video)
 
 
 @dataclass(frozen=True)

@@ -161,21 +161,3 @@ def nearest_frame(source_times: np.ndarray, fps: int, frames: int) -> np.ndarray
     # Half a tick of the coarsest common time base (1/1000 s) never decides otherwise.
     nearest = np.floor(np.asarray(source_times) * fps + 0.5 - 1e-9).astype(np.int64)
     return np.clip(nearest, 0, frames - 1)
-
-
-def check_length(
-    video: Path, decoded: int, annotation: Path, lines: int, tolerance: int = 1
-) -> None:
-    """Refuse a video whose number of decoded frames does not fit its annotation.
-
-    Args:
-        tolerance: frames by which both may differ (the ABAW releases differ by up to 1).
-
-    Raises:
-        VideoError: with both counts.
-    """
-    if abs(decoded - lines) > tolerance:
-        raise VideoError(
-            f"{video}: does not fit {annotation}: {decoded} frames were decoded, the annotation "
-            f"has lines for {lines}. Expected equal numbers, or a difference of at most {tolerance}"
-        )

@@ -151,6 +151,11 @@ def half_a_mark_in_units(root: Path) -> None:
     edit(root, AU_A, 4, "0,0,0,-1,0,0,0,0")
 
 
+def far_row(root: Path) -> None:
+    write_video(root / "videos/a.mp4", [draw(0)] * 5)
+    list_tree(root, row("a", 1), row("a", 9))
+
+
 Plant = Callable[[Path], object]
 PLANTED: list[tuple[str, str, int, Plant]] = [
     ("unreadable", VA_A, 6, lambda r: edit(r, VA_A, 6, "\0")),
@@ -174,6 +179,7 @@ PLANTED: list[tuple[str, str, int, Plant]] = [
     ("range", LIST, 4, lambda r: list_tree(r, row("a", 1), row("b", 1), row("c", 1, 8))),
     ("repeated", LIST, 1, lambda r: list_tree(r, row("a", 1), row("b", 1), row("a", 1))),
     ("conflict", LIST, 4, lambda r: list_tree(r, row("a", 1), row("b", 1), row("a", 1, 2))),
+    ("past-end", LIST, 3, far_row),
     ("length", EXPR_A, 118, lambda r: put(
         r, EXPR_A, (r / EXPR_A).read_text().splitlines()[:119])),
     ("unpaired", "annotations/train/valence/e.txt", 1, lone_valence),

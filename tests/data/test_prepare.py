@@ -231,8 +231,8 @@ BAD_TREES: dict[str, tuple[Damage, type[KaffectError], str]] = {
         AnnotationError, r"d\.txt:1: wrong kind of annotation. Expected 'va'",
     ),
     "length": (
-        lambda t: write_labels(t, "VA", "Test", "d", ["0,0"] * 30),
-        VideoError, r"d\.mp4: does not fit .*d\.txt: 33 frames were decoded, .* 30",
+        lambda t: write_labels(t, "VA", "Test", "d", ["0,0"] * 29),
+        VideoError, r"d\.mp4: does not fit .*d\.txt: 33 frames were decoded, .* 29",
     ),
     "longer": (
         lambda t: write_labels(t, "EXPR", "Training", "b_left", ["0"] * 400),
@@ -279,7 +279,9 @@ def test_bad_input_is_one_clear_error_and_nothing_appears(
 
 def test_length_tolerance_is_a_setting(tree: Path, tmp_path: Path) -> None:
     write_labels(tree, "VA", "Test", "d", ["0,0"] * 30)
-    out = prepare_tree(tree, tmp_path / "data", length_tolerance=3, progress=False)
+    with pytest.raises(VideoError, match="33 frames were decoded, .* 30.* at most 2"):
+        prepare_tree(tree, tmp_path / "data", length_tolerance=2, progress=False)
+    out = prepare_tree(tree, tmp_path / "data", progress=False)
     index = PreparedData.open(out).split("test")
     assert index.va_valid.tolist() == [True] * 30 + [False] * 3
     assert index.expression_valid.sum() == 33 - 33 // 7

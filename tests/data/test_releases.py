@@ -172,11 +172,13 @@ def test_a_list_may_name_few_frames_of_a_long_video(tmp_path: Path) -> None:
     index = PreparedData.open(out).split("train")
     assert np.flatnonzero(index.va_valid).tolist() == [2, 8]
     assert index.valence_arousal[[2, 8], 0].tolist() == pytest.approx([0.03, 0.09])
+    assert len(index) == FRAMES, "frames behind the last row are there, without a label"
     scoring = index.scoring()
     assert scoring.source_frame.tolist() == [3, 9]
     put(tmp_path, path.relative_to(tmp_path).as_posix(), [LIST_HEADER, list_row("v", 40, 0)])
-    with pytest.raises(Exception, match="24 frames were decoded"):
+    with pytest.raises(AnnotationError, match="frame 40 of 'v', but .* at most 24") as caught:
         prepare_tree(tmp_path, tmp_path / "again", detector="none", progress=False)
+    assert caught.value.line == 2
 
 
 @pytest.mark.parametrize("where", ["task", "split", "valence", "mtl", "list", "annotations"])
