@@ -40,6 +40,32 @@ def register(commands: Any) -> None:
     annotate.add_argument(
         "--label-space", choices=tuple(LABEL_SPACES), help="of a new project; default: aff-wild"
     )
+    annotate.add_argument(
+        "--import", dest="imported", type=Path, action="append", default=[], metavar="FILE",
+        help="first take labels into the annotator's log: a data tree, VIDEO.eaf (ELAN) or "
+        ".json (Label Studio); VIDEO.csv of `kaffect predict` becomes a proposal; may be repeated",
+    )  # fmt: skip
+    annotate.add_argument(
+        "--export", type=Path, metavar="OUT",
+        help="write labels into the new folder OUT instead of starting a page: those of "
+        "everybody, and as annotations/ those of --annotator",
+    )  # fmt: skip
+    annotate.add_argument(
+        "--format", choices=("tree", "elan", "label-studio"), default="tree",
+        help="of --export; default: %(default)s",
+    )  # fmt: skip
+    annotate.add_argument(
+        "--pass", dest="number", type=int, choices=(1, 2), help="of --export; default: the last"
+    )
+    annotate.add_argument(
+        "--source-frames", action="store_true",
+        help="--export: a line for each frame of the source instead of the copy at 30 a second",
+    )  # fmt: skip
+    annotate.add_argument(
+        "--review", action="store_true",
+        help="a page for the supervisor: agreement, frames to look at again, final selection; "
+        "with --export OUT write the selection into OUT and start no page",
+    )  # fmt: skip
     annotate.add_argument("--port", type=int, default=0, help="default: a free one")
     annotate.add_argument("--no-browser", action="store_true", help="open no browser")
     annotate.set_defaults(run=annotate_videos)
@@ -53,13 +79,49 @@ def annotate_videos(options: argparse.Namespace) -> int:
     if not 0 <= options.port <= 65535:
         raise ConfigError(f"--port: expected 0 to 65535. Received: {options.port}")
     tasks = parse_tasks(options.tasks)
-    if options.annotator is None:
+    if options.annotator is not None:
+        annotator_name(options.annotator)
+    elif options.export is None and not options.review:
         raise ConfigError("--annotator NAME is needed: each person has a log of their own")
-    annotator_name(options.annotator)
     project = _open_project(options)
-    with _annotation_site(project, options.annotator, tasks) as site:
+    if options.review:
+        _review(project, options)
+        return 0
+    if options.export is not None:
+        _export(project, options)
+        return 0
+    with _annotation_site(project, options.annotator, tasks, options.imported) as site:
         _serve(site, options)
     return 0
+
+
+def _review(project: Project, options: argparse.Namespace) -> None:
+    from kaffect.annotation.review import Review
+    from kaffect.annotation.review_site import ReviewSite
+
+    review = Review(project)
+    if options.export is None:
+        _serve(ReviewSite(review), options)
+        return
+    if options.export.exists():
+        raise ConfigError(f"{options.export}: exists already; name a folder that does not")
+    review.select(options.export)
+    print(f"selection: {options.export}")
+
+
+def _export(project: Project, options: argparse.Namespace) -> None:
+    from kaffect.annotation.exchange import export_files
+    from kaffect.annotation.export import ExportSettings, export_tree
+
+    settings = ExportSettings(options.annotator, options.number, options.source_frames)
+    if options.format == "tree":
+        for note in export_tree(options.export, project, settings):
+            print(f"note: {note}")
+    elif options.source_frames:
+        raise ConfigError("--source-frames: expected --format tree")
+    else:
+        export_files(options.export, project, settings, options.format)
+    print(f"labels: {options.export}")
 
 
 def _open_project(options: argparse.Namespace) -> Project:
@@ -77,7 +139,10 @@ def _open_project(options: argparse.Namespace) -> Project:
 
 
 @contextlib.contextmanager
-def _annotation_site(project: Project, annotator: str, tasks: tuple[str, ...]) -> Iterator[Site]:
+def _annotation_site(
+    project: Project, annotator: str, tasks: tuple[str, ...], imported: list[Path]
+) -> Iterator[Site]:
+    from kaffect.annotation.exchange import import_into
     from kaffect.annotation.log import open_log
     from kaffect.annotation.server import AnnotationSite
     from kaffect.annotation.session import Session
@@ -85,7 +150,11 @@ def _annotation_site(project: Project, annotator: str, tasks: tuple[str, ...]) -
     with open_log(project.folder_of(annotator), project.id, annotator) as log:
         for text in log.text.damaged:
             print(f"note: {text}", flush=True)
-        yield AnnotationSite(Session(project, log, annotator, tasks))
+        session = Session(project, log, annotator, tasks)
+        for path in imported:
+            videos = import_into(log, project, session.labels, path)
+            print(f"imported {path}: labels of {videos} videos", flush=True)
+        yield AnnotationSite(session)
 
 
 def _serve(site: Site, options: argparse.Namespace) -> None:

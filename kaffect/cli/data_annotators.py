@@ -29,9 +29,16 @@ def register(actions: Any) -> None:
     )
     merge.add_argument(
         "--reference",
-        choices=("earliest", "mean"),
+        choices=("earliest", "mean", "trial"),
         default="earliest",
-        help="whose time counts when delays are corrected",
+        help="whose time counts when delays are corrected; trial: each annotator's own delay as "
+        "measured by the trial of `kaffect annotate` (FOLDER/trials.json)",
+    )
+    merge.add_argument(
+        "--videos",
+        type=Path,
+        metavar="DIR",
+        help="link this folder as OUT/videos, so that OUT is a data tree",
     )
     merge.add_argument("--keep-going", action="store_true", help="leave out incomplete tracks")
     merge.set_defaults(run=merge_annotators)
@@ -39,7 +46,7 @@ def register(actions: Any) -> None:
 
 def merge_annotators(options: argparse.Namespace) -> None:
     """`kaffect data merge-annotators`."""
-    from kaffect.data.experts import read_experts
+    from kaffect.data.experts import read_experts, read_trials
     from kaffect.data.merging import MergeSettings
     from kaffect.evaluation.annotators import agreement_markdown, write_merged
 
@@ -48,6 +55,9 @@ def merge_annotators(options: argparse.Namespace) -> None:
     )
     if options.out.exists():
         raise ConfigError(f"{options.out}: exists already; name a folder that does not")
+    if options.videos is not None and not options.videos.is_dir():
+        raise ConfigError(f"--videos: {options.videos}: no such folder")
+    trials = read_trials(options.folder) if options.reference == "trial" else None
     ratings, lacking = read_experts(options.folder)
     if lacking and not options.keep_going:
         shown = "; ".join(lacking[:3])
@@ -57,7 +67,12 @@ def merge_annotators(options: argparse.Namespace) -> None:
         )
     if not ratings:
         raise DatasetError(f"{options.folder}: no track that two annotators labelled")
-    report = write_merged(options.out, ratings, settings, lacking)
+
+    def link_videos(folder: Path) -> None:
+        if options.videos is not None:
+            (folder / "videos").symlink_to(options.videos.resolve(), target_is_directory=True)
+
+    report = write_merged(options.out, ratings, settings, lacking, trials, link_videos)
     print(agreement_markdown(report))
     print(f"merged annotation: {options.out / 'annotations'}")
     print(f"report: {options.out / 'agreement.md'} and .json; {options.out / 'disagreements.csv'}")

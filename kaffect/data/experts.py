@@ -4,6 +4,8 @@
 
 One folder for each annotator; below it any folders. The header of a file tells its
 task, a folder such as `Training_Set` its split (train where there is none).
+`DIR/trials.json`, which `kaffect annotate --export` writes, has the annotators' delays
+as a trial with known answers measured them.
 """
 
 from __future__ import annotations
@@ -17,9 +19,20 @@ import numpy as np
 from kaffect.data.annotations import Annotation, open_text, read_annotations
 from kaffect.data.discovery import folders, split_of_folder
 from kaffect.data.track_labels import join_valence_arousal
-from kaffect.errors import AnnotationError, DatasetError
-from kaffect.files import safe_join
+from kaffect.errors import AnnotationError, ArtifactError, DatasetError, expected_received
+from kaffect.files import read_json, safe_join
 from kaffect.labels import TASKS, VALENCE_AROUSAL
+
+TRIALS = "trials.json"
+MAX_TRIAL_DELAY = 90  # frames: 3 s
+
+
+@dataclass(frozen=True)
+class TrialDelay:
+    """What a trial says about an annotator: frames of delay, and whether they are unreliable."""
+
+    delay: int
+    flagged: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +100,29 @@ def read_experts(root: str | Path) -> tuple[list[Ratings], list[str]]:
             else:
                 ratings.append(_ratings(task, track, raters, files))
     return ratings, lacking
+
+
+def read_trials(root: str | Path) -> dict[str, TrialDelay]:
+    """Annotator -> what the trial says about them, of `root`/trials.json.
+
+    Raises:
+        DatasetError: the file is missing or is not such a file.
+    """
+    path = Path(root) / TRIALS
+    try:
+        facts = read_json(path)
+        found = {name: TrialDelay(one["delay"], one["flagged"]) for name, one in facts.items()}
+    except (ArtifactError, AttributeError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{path}: not the trials of annotators as `kaffect annotate --export` writes them: "
+            f"{error}"
+        ) from error
+    for name, one in found.items():
+        whole = isinstance(one.delay, int) and not isinstance(one.delay, bool)
+        if not whole or not 0 <= one.delay <= MAX_TRIAL_DELAY or not isinstance(one.flagged, bool):
+            expected = f"a delay of 0 to {MAX_TRIAL_DELAY} frames, and flagged true or false"
+            raise DatasetError(expected_received(f"{path}: {name}", expected, one))
+    return found
 
 
 Files = dict[tuple[str, str], dict[str, Path]]

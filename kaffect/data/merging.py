@@ -8,19 +8,19 @@ corrected. Not in the paper: the delay, and what a unit without unanimity become
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from kaffect.data.annotations import Annotation
-from kaffect.data.experts import Ratings
-from kaffect.errors import ConfigError, expected_received
+from kaffect.data.experts import Ratings, TrialDelay
+from kaffect.errors import ConfigError, DatasetError, expected_received
 from kaffect.labels import MISSING_ACTION_UNIT, MISSING_EXPRESSION, MISSING_VALENCE_AROUSAL
 
 DISAGREEMENTS = ("zero", "masked")
-REFERENCES = ("earliest", "mean")
+REFERENCES = ("earliest", "mean", "trial")
 # Finer than any joystick; keeps the files short.
 _DECIMALS = 6
 
@@ -33,7 +33,9 @@ class MergeSettings:
         units: an Action Unit that some annotators mark and some do not: 'zero' (not
             active), or 'masked' (the frame has no Action Unit label).
         max_lag: frames by which one annotator may follow another; 0 corrects nothing.
-        reference: whose time counts: 'earliest' (nobody reacts before the event), or 'mean'.
+        reference: whose time counts: 'earliest' (nobody reacts before the event), 'mean', or
+            'trial': each annotator is moved by the delay that a trial with known answers
+            measured, so that the time is the event's own.
         min_correlation: below it two annotators say nothing about each other's delay.
         review_range: valence or arousal further apart than this is listed for review.
     """
@@ -92,12 +94,24 @@ class Disagreement:
     said: tuple[str, ...]
 
 
-def merge(ratings: Ratings, settings: MergeSettings) -> Merged:
-    """Merge one track of one task."""
+def merge(
+    ratings: Ratings, settings: MergeSettings, trials: Mapping[str, TrialDelay] | None = None
+) -> Merged:
+    """Merge one track of one task.
+
+    Args:
+        trials: annotator -> what the trial says, for the reference 'trial'.
+
+    Raises:
+        DatasetError: the reference is 'trial', and somebody's trial lacks or was not passed.
+    """
     values = np.where(ratings.valid[:, :, None], ratings.values.astype(np.float64), np.nan)
     lags = np.zeros(len(values), np.int64)
     if ratings.task == "va":
-        lags = estimate_lags(values, settings)
+        if settings.reference == "trial":
+            lags = _trial_lags(ratings, trials or {})
+        else:
+            lags = estimate_lags(values, settings)
         values = np.stack([_moved(v, lag) for v, lag in zip(values, lags.tolist())])
         merged, mark = _mean(values), MISSING_VALENCE_AROUSAL
     elif ratings.task == "expression":
@@ -110,6 +124,17 @@ def merge(ratings: Ratings, settings: MergeSettings) -> Merged:
     first = ratings.annotations[0]
     annotation = Annotation(ratings.task, ratings.columns, labels, valid, first.path)
     return Merged(ratings, annotation, values, lags)
+
+
+def _trial_lags(ratings: Ratings, trials: Mapping[str, TrialDelay]) -> np.ndarray:
+    for name in ratings.annotators:
+        if name not in trials or trials[name].flagged:
+            what = "was not passed" if name in trials else "is missing"
+            raise DatasetError(
+                f"the trial of annotator {name!r} {what}, so their delay is not known. Let them "
+                "do it again, leave out their folder, or use the reference 'earliest' or 'mean'"
+            )
+    return np.array([trials[name].delay for name in ratings.annotators], np.int64)
 
 
 def _active(values: np.ndarray, units: str) -> np.ndarray:

@@ -10,14 +10,14 @@ import csv
 import io
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kaffect.data.annotations import write_annotations
-from kaffect.data.experts import Ratings
+from kaffect.data.experts import Ratings, TrialDelay
 from kaffect.data.merging import Merged, MergeSettings, disagreements, merge
 from kaffect.files import atomic_directory, write_json, write_text
 from kaffect.labels import TASKS, VALENCE_AROUSAL
@@ -30,10 +30,20 @@ _NAMES = {"va": "Valence and arousal", "expression": "Expressions", "au": "Actio
 
 
 def write_merged(
-    out: str | Path, ratings: Sequence[Ratings], settings: MergeSettings, lacking: Sequence[str]
+    out: str | Path,
+    ratings: Sequence[Ratings],
+    settings: MergeSettings,
+    lacking: Sequence[str],
+    trials: Mapping[str, TrialDelay] | None = None,
+    finish: Callable[[Path], None] = lambda folder: None,
 ) -> dict[str, Any]:
-    """Merge all ratings and write the folder `out`, complete or not at all; give the report."""
-    merged = [merge(one, settings) for one in ratings]
+    """Merge all ratings and write the folder `out`, complete or not at all; give the report.
+
+    Args:
+        trials: for the reference 'trial'.
+        finish: puts what else belongs into the folder, such as videos, before it is complete.
+    """
+    merged = [merge(one, settings, trials) for one in ratings]
     report = agreement(merged, settings)
     report["not merged"] = list(lacking)
     found = [entry for one in merged for entry in _review_rows(one, settings)]
@@ -46,6 +56,7 @@ def write_merged(
         write_json(folder / "agreement.json", report)
         write_text(folder / "agreement.md", agreement_markdown(report))
         write_text(folder / "disagreements.csv", _csv(found))
+        finish(folder)
     return report
 
 

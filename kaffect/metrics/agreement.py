@@ -82,3 +82,28 @@ def icc(ratings: ArrayLike) -> dict[str, float]:
         "absolute": float((frames - error) / absolute),
         "consistency": float((frames - error) / consistency),
     }
+
+
+def evaluator_weights(ratings: ArrayLike) -> np.ndarray:
+    """How much each rater counts in the evaluator-weighted mean (Grimm and Kroschel 2005).
+
+    The weight of a rater is the correlation of their ratings with the mean of all raters;
+    who follows it inversely counts nothing.
+
+    Args:
+        ratings: [frames, raters], every frame rated by each.
+
+    Returns:
+        [raters] weights that sum to 1; equal ones where no correlation is above 0.
+    """
+    values = np.asarray(ratings, np.float64)
+    if values.ndim != 2 or not values.shape[1]:
+        raise DatasetError(expected_received("Ratings", "[frames, raters]", values.shape))
+    own = values - values.mean(axis=0) if len(values) else values
+    mean = own.mean(axis=1)
+    scale = np.sqrt((own**2).sum(axis=0) * (mean**2).sum())
+    products = (own * mean[:, None]).sum(axis=0)
+    weights = np.maximum(np.where(scale > 1e-12, products / np.maximum(scale, 1e-12), 0), 0)
+    if weights.sum() <= 0:
+        return np.full(values.shape[1], 1 / values.shape[1])
+    return weights / weights.sum()

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kaffect.annotation.copies import make_copies
 from kaffect.annotation.log import open_log
 from kaffect.annotation.project import Project, open_project
@@ -18,6 +20,11 @@ from kaffect.labels import TASKS
 from tests.serving.demo import browser
 
 APP = "kaffectAnnotate"
+_REASON = f"no browser: none of {', '.join(browser.NAMES)} is installed"
+needs_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(browser.find() is None, reason=_REASON),
+]
 
 
 @contextlib.contextmanager

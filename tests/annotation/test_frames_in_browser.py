@@ -12,12 +12,9 @@ import pytest
 from kaffect.annotation.copies import make_copies, open_copy
 from kaffect.annotation.project import open_project
 from tests.annotation import bar_codes
-from tests.annotation.pages import APP, annotating, in_page, press
-from tests.serving.demo import browser
+from tests.annotation.pages import APP, annotating, in_page, needs_browser, press
 
-pytestmark = pytest.mark.skipif(
-    browser.find() is None, reason=f"no browser: none of {', '.join(browser.NAMES)} is installed"
-)
+pytestmark = needs_browser
 FRAMES = 90
 ACTIONS = int(os.environ.get("KAFFECT_FRAME_ACTIONS", "8"))  # for each clip
 

@@ -18,9 +18,13 @@ from kaffect.serving.demo.tracked import demo_model
 from kaffect.serving.loading import Export
 from tests.serving.demo import browser, served_demo
 
-pytestmark = pytest.mark.skipif(
-    browser.find() is None, reason=f"no browser: none of {', '.join(browser.NAMES)} is installed"
-)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        browser.find() is None,
+        reason=f"no browser: none of {', '.join(browser.NAMES)} is installed",
+    ),
+]
 FRAMES = "Number(document.getElementById('frames').textContent)"
 STATUS = "document.getElementById('status').dataset.state"
 LABEL = "document.querySelector('.bar.first .name')?.textContent"

@@ -1,0 +1,1 @@
+"""Labels to and from other tools: ELAN, Label Studio, annotation trees, prediction tables."""
