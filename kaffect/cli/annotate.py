@@ -66,6 +66,7 @@ def register(commands: Any) -> None:
         help="a page for the supervisor: agreement, frames to look at again, final selection; "
         "with --export OUT write the selection into OUT and start no page",
     )  # fmt: skip
+    annotate.add_argument("--demo", action="store_true", help="open a ready project of drawn faces")
     annotate.add_argument("--port", type=int, default=0, help="default: a free one")
     annotate.add_argument("--no-browser", action="store_true", help="open no browser")
     annotate.set_defaults(run=annotate_videos)
@@ -79,6 +80,8 @@ def annotate_videos(options: argparse.Namespace) -> int:
     if not 0 <= options.port <= 65535:
         raise ConfigError(f"--port: expected 0 to 65535. Received: {options.port}")
     tasks = parse_tasks(options.tasks)
+    if options.demo:
+        options.annotator = options.annotator or "visitor"
     if options.annotator is not None:
         annotator_name(options.annotator)
     elif options.export is None and not options.review:
@@ -126,9 +129,14 @@ def _export(project: Project, options: argparse.Namespace) -> None:
 
 def _open_project(options: argparse.Namespace) -> Project:
     from kaffect.annotation.copies import make_copies
+    from kaffect.annotation.demo import demo_project
     from kaffect.annotation.project import open_project
 
     videos, root = options.videos, options.project
+    if options.demo:
+        if videos is not None or root is not None:
+            raise ConfigError("--demo brings its own videos: name neither VIDEOS nor --project")
+        return demo_project(lambda text: print(text, flush=True))
     if root is None:
         if videos is None:
             raise ConfigError("name a folder of VIDEOS, or a --project that exists")

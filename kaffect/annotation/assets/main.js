@@ -61,9 +61,10 @@ class App {
       this.proposal = new Labels(this.rows, this.info.frames);
       this.proposal.load(this.info.passes[0]);
     }
+    this.proposedVa = this.proposal ? await getFloats(`/api/videos/${place}/va/0`) : null;
     this.selection = null;
     await this.fetchCurve();
-    this.timeline.show(this.labels, this.proposal, this.va);
+    this.timeline.show(this.labels, this.proposal, this.va, this.proposedVa);
     await this.player.load(`/api/videos/${place}/film.mp4`, this.info.frames);
     this.player.speed = Number(find("speed").value);
     this.chooseRow(this.row ?? (this.rows.find((r) => r.task === this.digits) ?? this.rows[0]).name);

@@ -37,8 +37,8 @@ export class Timeline {
 
   get top() { return this.curve ? CURVE : 0; }
 
-  show(labels, proposal, va) {
-    Object.assign(this, { labels, proposal, va, frames: labels.frames, from: 0 });
+  show(labels, proposal, va, proposedVa) {
+    Object.assign(this, { labels, proposal, va, proposedVa, frames: labels.frames, from: 0 });
     this.span = labels.frames;
     this.canvas.style.height = `${this.top + ROW * this.rows.length + 18}px`;
     this.paint();
@@ -234,23 +234,29 @@ export class Timeline {
     g.fillStyle = ink("line");
     g.fillRect(0, middle, width, 1);
     g.fillRect(0, CURVE - 1, width, 1);
-    if (!this.va) return;
+    if (this.proposedVa) this.#trace(g, this.proposedVa, [ink("quiet"), ink("quiet")], 1);
+    if (this.va) this.#trace(g, this.va, [ink("valence"), ink("arousal")], 2);
+  }
+
+  /* Valence as a line, arousal as a dashed one. */
+  #trace(g, va, colours, thickness) {
+    const width = this.canvas.clientWidth, middle = CURVE / 2;
     const each = Math.max(1, Math.floor(this.span / width / 2));
-    for (const [column, name, dash] of [[0, "valence", []], [1, "arousal", [5, 3]]]) {
-      g.strokeStyle = ink(name);
-      g.lineWidth = 1.5;
-      g.setLineDash(dash);
+    [0, 1].forEach((column) => {
+      g.strokeStyle = colours[column];
+      g.lineWidth = thickness;
+      g.setLineDash(column ? [5, 3] : []);
       g.beginPath();
       let pen = false;
       for (let f = this.from; f < this.from + this.span && f < this.frames; f += each) {
-        const value = this.va[2 * f + column];
+        const value = va[2 * f + column];
         if (Number.isNaN(value)) { pen = false; continue; }
         const x = this.x(f + 0.5), y = middle - value * (middle - 4);
         if (pen) g.lineTo(x, y); else g.moveTo(x, y);
         pen = true;
       }
       g.stroke();
-    }
+    });
     g.setLineDash([]);
   }
 
