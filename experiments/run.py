@@ -8,7 +8,6 @@ same rows on an annotated data tree.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +19,8 @@ from experiments import catalogue  # noqa: E402
 from experiments.affwild2_definitions import CRITERIA  # noqa: E402
 from kaffect.config import CNN_REGIMES, IMPLEMENTATIONS, PRECISIONS  # noqa: E402
 from kaffect.data.tree_flags import add_tree_flags  # noqa: E402
-from kaffect.errors import ConfigError, KaffectError  # noqa: E402
-
-INTERRUPTED = 130
+from kaffect.entry import run_command  # noqa: E402
+from kaffect.errors import ConfigError  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,33 +89,28 @@ def parser() -> argparse.ArgumentParser:
         help="GAN tables: filter size of configuration 2",
     )
     p.add_argument("--model", type=Path, metavar="DIR", help="figure 7: of this trained GAN")
-    p.add_argument("--debug", action="store_true", help="show tracebacks")
+    p.add_argument(
+        "--debug", action="store_true", help="show tracebacks, and all that TensorFlow writes"
+    )
     return p
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; give the exit code (0 done, 2 a mistake, 130 interrupted)."""
     known = parser()
-    options = known.parse_args(arguments)
-    unset = argparse.Namespace(**{name: known.get_default(name) for name in vars(options)})
-    # TensorFlow logs at error level what is no error; its real errors are exceptions.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if options.debug else "3")
-    try:
+
+    def command(options: argparse.Namespace) -> None:
+        unset = argparse.Namespace(**{name: known.get_default(name) for name in vars(options)})
         if options.seeds < 1:
             raise ConfigError(f"--seeds: expected 1 or more. Received: {options.seeds}")
         catalogue.command_for(options, unset)(options)
-    except KaffectError as error:
-        if options.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "\ninterrupted: what is finished is kept; the same command with --resume goes on",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
-    return 0
+
+    return run_command(
+        known,
+        arguments,
+        command,
+        interrupted="what is finished is kept; the same command with --resume goes on",
+    )
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ STEPS = 6
 @pytest.fixture(scope="module")
 def found(prepared: Path) -> dict[str, dict[str, Any]]:
     """What `determinism_run.py` prints; a process of its own, for determinism has no way back."""
+    # It must begin without determinism.
+    environment = {k: v for k, v in os.environ.items() if k != "TF_DETERMINISTIC_OPS"}
     done = subprocess.run(
         [sys.executable, str(HERE / "determinism_run.py"), str(prepared)],
-        env={**os.environ, "PYTHONPATH": str(HERE.parent.parent), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**environment, "PYTHONPATH": str(HERE.parent.parent), "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
         timeout=300,
