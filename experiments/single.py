@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.definitions import Table
-from experiments.plans import profile_name, require_data, run_plan
+from experiments.plans import TreeOptions, profile_name, require_data, run_plan
 from experiments.profiles import PROFILES
 from experiments.recognition import Plan, make_plan
 from kaffect.config import RunConfig, from_dict
@@ -49,7 +49,8 @@ def plan_from_file(path: Path, options: argparse.Namespace) -> Plan:
     row = GivenRow(path.stem, settings)
     table = Table(NAME, f"settings of {path.name}", "", (row,), "", "")
     data = require_data(options.data)
-    return Plan(table, profile, data, ((1, row),), (options.seed,), config)
+    tree = TreeOptions.of(options)
+    return Plan(table, profile, data, ((1, row),), (options.seed,), config, tree)
 
 
 def plan_from_row(options: argparse.Namespace) -> Plan:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.config import CNN_REGIMES, IMPLEMENTATIONS, PRECISIONS
+from kaffect.data.tree_flags import add_tree_flags
 from kaffect.errors import ConfigError
 
 
@@ -29,6 +30,7 @@ def register(commands: Any) -> None:
     )
     train.add_argument("--cnn", choices=CNN_REGIMES, default="fixed", help="with --table")
     train.add_argument("--weights", metavar="FILE", help="keras-vggface weights; with --table")
+    add_tree_flags(train)
     train.set_defaults(run=run_train)
 
 
