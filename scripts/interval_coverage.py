@@ -1,6 +1,6 @@
 """Prints how often the 95 % intervals of kaffect.metrics hold, on simulated videos.
 
-    python scripts/interval_coverage.py [--repeats 2000] [--seed 0] [--part rows|crossed|all]
+    python scripts/interval_coverage.py [--repeats 2000] [--seed 0] [--part rows|crossed|choice|all]
 
 Every repeat draws new videos (and new seeds of training) from a population whose true score is
 known by formula, and asks whether the interval contains it. Frames of a video share its mean,
@@ -23,6 +23,8 @@ from scipy.signal import lfilter
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kaffect.metrics import ccc, clustered_interval, crossed_interval, paired_interval  # noqa: E402
+from kaffect.metrics.crossed import error_parts  # noqa: E402
+from kaffect.metrics.jackknife import quantile  # noqa: E402
 
 VIDEOS = (10, 18, 30, 76)
 SEEDS = (3, 5, 10)
@@ -268,22 +270,65 @@ def print_crossed(repeats: int, seed: int) -> None:
             )
 
 
+def half_widths(table: NDArray[np.float64]) -> dict[str, float]:
+    """Three intervals for the mean of scores [seeds, videos] in a two-way layout."""
+    seeds, videos = table.shape
+    scores = table.mean(axis=1)
+    left_out = (videos * scores[:, np.newaxis] - table) / (videos - 1)
+    alone, clusters = error_parts(scores, left_out)
+    whole = float(scores.var(ddof=1)) / seeds  # with the interaction, which is in both then
+
+    def satterthwaite(part: float) -> float:
+        freedom = (part + clusters) ** 2 / (part**2 / (seeds - 1) + clusters**2 / (videos - 1))
+        return quantile(0.95, freedom) * float(np.sqrt(part + clusters))
+
+    factors = quantile(0.95, seeds - 1.0), quantile(0.95, videos - 1.0)
+    return {
+        "each part at its own degrees of freedom": float(
+            np.sqrt(factors[0] ** 2 * alone + factors[1] ** 2 * clusters)
+        ),
+        "Satterthwaite, interaction taken off once": satterthwaite(alone),
+        "Satterthwaite, interaction counted twice": satterthwaite(whole),
+    }
+
+
+def print_choice(repeats: int, seed: int) -> None:
+    """Why the interval over both is what it is: normal effects of seed, video and both, 3 seeds."""
+    cells = [(spread, videos) for spread in (0.0, 0.5, 2.0) for videos in (10, 18, 76)]
+    held: dict[str, list[float]] = {}
+    for spread, videos in cells:
+        counts: dict[str, int] = {}
+        for number in range(repeats):
+            normal = np.random.default_rng([seed, 3, videos, number]).standard_normal
+            table = spread * normal((3, 1)) + normal((1, videos)) + normal((3, videos))
+            for name, half in half_widths(table).items():
+                counts[name] = counts.get(name, 0) + int(abs(table.mean()) <= half)
+        for name, count in counts.items():
+            held.setdefault(name, []).append(count / repeats)
+    names = [f"{spread:g}, {videos} videos" for spread, videos in cells]
+    print("| 3 seeds, spread of seeds / of videos | " + " | ".join(names) + " |")
+    print("|---" * (len(cells) + 1) + "|")
+    for name, shares in held.items():
+        each = (f"{s:.3f} ± {np.sqrt(s * (1 - s) / repeats):.3f}" for s in shares)
+        print(f"| {name} | " + " | ".join(each) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--part", choices=("rows", "crossed", "all"), default="all")
+    parser.add_argument("--part", choices=("rows", "crossed", "choice", "all"), default="all")
     options = parser.parse_args()
     if options.repeats < 1:
         parser.error(f"--repeats: at least 1. Received: {options.repeats}")
     print(f"Synthetic simulation, {options.repeats} repeats, seed {options.seed}\n")
-    if options.part != "crossed":
-        print_rows(options.repeats, options.seed)
-        print()
-    if options.part != "rows":
-        print_crossed(options.repeats, options.seed)
+    parts = {"rows": print_rows, "crossed": print_crossed, "choice": print_choice}
+    for name, show in parts.items():
+        if options.part in (name, "all"):
+            show(options.repeats, options.seed)
+            print()
 
 
 if __name__ == "__main__":

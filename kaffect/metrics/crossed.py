@@ -74,7 +74,7 @@ def crossed_interval(
 
     with each part at its own degrees of freedom (Banerjee 1960, Sankhya 22). Satterthwaite's
     single number of degrees of freedom was tried and rejected: at 3 seeds it covers as little
-    as .92 (docs/statistics.md).
+    as .91 (docs/statistics.md).
 
     Args:
         y_true: labels as in `kaffect.metrics.clustered_interval`.
@@ -91,7 +91,7 @@ def crossed_interval(
             different numbers of seeds, or what `clustered_interval` rejects.
         ConfigError: an unknown metric, or a level outside of (0, 1).
     """
-    rows = [[*np.asarray(row)] for row in (first, second) if row is not None]
+    rows = [_by_seed(row) for row in (first, second) if row is not None]
     sums = sums_for(metric, y_true, [p for row in rows for p in row], clusters, classes)
     count = len(rows[0])
     other = None if second is None else sums[count:]
@@ -123,7 +123,7 @@ def crossed_interval_of(
         scores, left_out = scores - their_scores, left_out - their_left_out
         low, high = difference_range(metric)
     estimate = float(scores.mean())
-    seed_part, cluster_part = _parts(scores, left_out)
+    seed_part, cluster_part = error_parts(scores, left_out)
     half_squared = 0.0
     for part, freedom in (
         (seed_part, len(scores) - 1.0),
@@ -143,14 +143,28 @@ def crossed_interval_of(
     )
 
 
+def _by_seed(row: ArrayLike) -> list[ArrayLike]:
+    predictions = np.asarray(row)
+    if predictions.ndim < 2:
+        raise DatasetError(
+            expected_received("Predictions of a row", "[seeds, frames, ...]", predictions.shape)
+        )
+    return [*predictions]
+
+
 def _stack(sums: Sequence[ClusterSums], metric: str) -> tuple[Floats, Floats]:
     """Scores [seeds] and scores without each cluster [seeds, clusters]."""
     pairs = [leave_one_out(s, metric) for s in sums]
     return np.array([score for score, _ in pairs]), np.stack([rest for _, rest in pairs])
 
 
-def _parts(scores: Floats, left_out: Floats) -> tuple[float, float]:
-    """Variance of the mean that comes from the seeds alone, and from the clusters."""
+def error_parts(scores: Floats, left_out: Floats) -> tuple[float, float]:
+    """Variances of a mean over seeds: the part of the seeds alone, and the part of the clusters.
+
+    Args:
+        scores: [seeds].
+        left_out: scores without each cluster, [seeds, clusters].
+    """
     seeds, clusters = left_out.shape
     over_seeds = float(scores.var(ddof=1)) / seeds
     over_clusters = jackknife_variance(float(scores.mean()), left_out.mean(axis=0))

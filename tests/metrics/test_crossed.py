@@ -129,8 +129,10 @@ def test_bad_input() -> None:
         crossed_interval(true, first, video, second[:3], "accuracy")
     with pytest.raises(DatasetError, match="at least 2"):
         crossed_interval(true, first, np.zeros_like(video), metric="accuracy")
-    with pytest.raises(DatasetError, match="one shape"):
+    with pytest.raises(DatasetError, match=r"\[seeds, frames, ...\]"):
         crossed_interval(true, first[0], video, metric="accuracy")
+    with pytest.raises(DatasetError, match="one shape"):
+        crossed_interval(true, first[:, :-1], video, metric="accuracy")
     with pytest.raises(ConfigError, match="Unknown metric"):
         crossed_interval(true, first, video, metric="other")
     one = cluster_sums(true, first[0], video, "classes", 3)
