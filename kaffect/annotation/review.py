@@ -69,7 +69,7 @@ class Review:
             "reference": settings.reference,
             "units": settings.units,
             "videos": [self._video(one, settings) for one in merged],
-            "lacking": lacking,
+            "lacking": complete(ratings)[1] + lacking,
             "damaged": damaged,
         }
 
@@ -105,12 +105,17 @@ class Review:
         """Write the final selection as a data tree; give the agreement report.
 
         Raises:
-            DatasetError: no video was annotated by two people.
+            DatasetError: no video was finished by all annotators of a task, two or more.
         """
         everybody = replay_all(self.project)
-        ratings, lacking = ratings_of(self.project, everybody)
+        found, alone = ratings_of(self.project, everybody)
+        ratings, lacking = complete(found)
+        lacking += alone
         if not ratings:
-            raise DatasetError(f"{self.project.root}: no video was annotated by two people")
+            raise DatasetError(
+                f"{self.project.root}: no task of a video was finished by all of its annotators, "
+                "two people or more"
+            )
         settings, trials = self._settings(everybody, ratings), _trials(self.project, everybody)
 
         def finish(folder: Path) -> None:
@@ -134,9 +139,9 @@ class Review:
 def ratings_of(
     project: Project, everybody: Mapping[str, AnnotatorLabels]
 ) -> tuple[list[Ratings], list[str]]:
-    """Ratings of each video and task that two people or more have annotated, and what lacks.
+    """Ratings of each video and task that two people or more have finished, and what lacks.
 
-    Each person's last pass counts.
+    Each person's last pass counts, once they have marked the task as finished in it.
     """
     ratings, lacking = [], []
     for video in project.videos:
@@ -145,14 +150,37 @@ def ratings_of(
             for name, labels in everybody.items()
         }
         for task in TASKS:
-            own: dict[str, Annotation] = {n: f[task] for n, f in found.items() if task in f}
+            own: dict[str, Annotation] = {
+                name: annotations[task]
+                for name, annotations in found.items()
+                if task in annotations and _finished(everybody[name], video, task)
+            }
             if len(own) > 1:
                 names = tuple(sorted(own))
                 lists = tuple(own[name] for name in names)
                 ratings.append(Ratings(video, task, "train", names, lists))
             elif own:
-                lacking.append(f"{task} of track {video!r}: only {', '.join(own)} annotated it")
+                lacking.append(f"{task} of track {video!r}: only {', '.join(own)} finished it")
     return ratings, lacking
+
+
+def _finished(labels: AnnotatorLabels, video: str, task: str) -> bool:
+    return (labels.latest_pass(video), task) in labels.videos[video].done
+
+
+def complete(ratings: list[Ratings]) -> tuple[list[Ratings], list[str]]:
+    """Those that every annotator of the task has finished, and a sentence for each other."""
+    kept, lacking = [], []
+    for one in ratings:
+        raters = {name for other in ratings if other.task == one.task for name in other.annotators}
+        absent = sorted(raters - set(one.annotators))
+        if absent:
+            lacking.append(
+                f"{one.task} of track {one.track!r}: not finished by {', '.join(absent)}"
+            )
+        else:
+            kept.append(one)
+    return kept, lacking
 
 
 def _trials(project: Project, everybody: Mapping[str, AnnotatorLabels]) -> dict[str, TrialDelay]:

@@ -83,12 +83,24 @@ def test_the_selection_is_a_tree_that_passes_the_check(three: Project, tmp_path:
     assert main(["annotate", "--project", str(three.root), "--review", "--export", str(out)]) == 2
 
 
+def test_what_somebody_has_not_finished_is_not_selected(three: Project, tmp_path: Path) -> None:
+    for name in ("anna", "ben"):
+        write(three, name, put(["expression", 0, 5, "Fear"], video="double"),
+              {**done("expression"), "video": "double"})  # fmt: skip
+    report = Review(three).report()
+    assert report["lacking"] == ["expression of track 'double': not finished by carl"]
+    assert len([v for v in report["videos"] if v["video"] == "double"]) == 1, "but it is shown"
+    Review(three).select(tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out/videos").iterdir()] == ["film.mp4"]
+
+
 def test_one_annotator_is_no_agreement(project: Project, tmp_path: Path) -> None:
-    write(project, "anna", put(["expression", 0, 9, "Fear"]))
+    write(project, "anna", put(["expression", 0, 9, "Fear"]), done("expression"))
+    write(project, "ben", put(["expression", 0, 9, "Anger"]))
     report = Review(project).report()
     assert report["videos"] == []
-    assert report["lacking"] == ["expression of track 'film': only anna annotated it"]
-    with pytest.raises(DatasetError, match="annotated by two people"):
+    assert report["lacking"] == ["expression of track 'film': only anna finished it"]
+    with pytest.raises(DatasetError, match="finished by all of its annotators"):
         Review(project).select(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -101,6 +113,7 @@ def test_the_page_sees_logs_grow(three: Project) -> None:
         assert len(before["annotators"]) == 3 and len(after["annotators"]) == 4
         au = next(v for v in after["videos"] if v["task"] == "au")
         assert au["agreement"]["action units"]["AU12"]["marked by all"] == 0
+        assert au["agreement"]["annotators"] == ["anna", "ben", "carl", "dora"]
         assert ask(server.port, "POST", "/api/select", {}, Origin="http://evil.example")[0] == 403
         assert not (three.root / "selections").exists()
         status, _, body = ask(server.port, "POST", "/api/select", {})

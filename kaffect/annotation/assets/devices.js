@@ -17,15 +17,17 @@ export class Pointing {
     this.held = new Set();
     this.last = 0;
     this.before = null;
+    this.pointed = null; // where the pointer was last
     for (const name of ["pointermove", "pointerdown"]) {
       plane.addEventListener(name, (event) => this.#pointer(event));
     }
     plane.addEventListener("pointerleave", () => { this.before = null; });
   }
 
-  /* Starts anew in the middle, or where the trace goes on. */
+  /* A mouse points where it is; all others start where the trace goes on. */
   begin(position) {
-    this.position = [...position];
+    const points = (this.device === "mouse" || this.device === "touch") && this.mode === "bounded";
+    this.position = points && this.pointed ? [...this.pointed] : [...position];
     this.last = performance.now();
     this.held.clear();
     this.before = null;
@@ -35,7 +37,8 @@ export class Pointing {
     if (this.device !== "mouse" && this.device !== "touch") return;
     this.device = event.pointerType === "touch" ? "touch" : "mouse";
     const place = placeOn(this.plane, event);
-    if (this.mode === "bounded") this.position = place.map(clip);
+    this.pointed = place.map(clip);
+    if (this.mode === "bounded") this.position = [...this.pointed];
     else if (this.before) {
       this.position = this.position.map((value, i) => value + place[i] - this.before[i]);
     }

@@ -17,6 +17,7 @@ export class Player {
     this.seeking = null;
     this.playing = false;
     this.reports = 0;
+    this.reportsAtPlay = 0;
     video.addEventListener("ended", () => this.pause());
     this.#watch();
   }
@@ -110,6 +111,7 @@ export class Player {
       await this.seek(0);
     }
     this.playing = true;
+    this.reportsAtPlay = this.reports;
     try {
       await this.video.play();
     } catch (error) {
@@ -139,8 +141,9 @@ export class Player {
 
   /* Seconds of the video at a moment of performance.now(), between two reports too. */
   timeAt(moment) {
-    if (!this.playing) return this.mediaTime;
-    const since = Math.max(0, Math.min(moment - this.shownAt, 100)) / 1000;
-    return this.mediaTime + Math.min(since * this.speed, 1.5 / this.fps);
+    if (!this.playing || this.reports === this.reportsAtPlay) return this.mediaTime;
+    // Less than a frame, so that the next report never lies before it.
+    const since = Math.max(0, moment - this.shownAt) / 1000;
+    return this.mediaTime + Math.min(since * this.speed, 0.999 / this.fps);
   }
 }

@@ -5,6 +5,7 @@ import { Player } from "./player.js";
 import { clock } from "./timeline.js";
 import { element, find } from "./view.js";
 
+const TASK_NAMES = { va: "valence and arousal", au: "Action Units", expression: "expressions" };
 const EVERY = 4000; // milliseconds between two looks at the logs
 const player = new Player(find("video"), 30);
 let report = null, shown = "", loaded = null;
@@ -85,7 +86,7 @@ function choices() {
   const key = (video) => `${video.place}-${video.task}`;
   const before = find("which").value;
   find("which").replaceChildren(...report.videos.filter((v) => v.runs.length).map((video) => (
-    element("option", `${video.video}, ${video.task}: ${video.disagreements}`, { value: key(video) })
+    element("option", `${video.video}, ${TASK_NAMES[video.task]}: ${video.disagreements}`, { value: key(video) })
   )));
   if ([...find("which").options].some((o) => o.value === before)) find("which").value = before;
   runs(report.videos.find((video) => key(video) === find("which").value));
@@ -95,7 +96,7 @@ function runs(video) {
   find("runs-table").replaceChildren(...(video?.runs ?? []).map((run) => {
     const said = Object.entries(run.said).map(([who, what]) => `${who}: ${what}`).join("; ");
     const made = row(["", run.label, said]);
-    const button = element("button", `${run.first} to ${run.last}`, { type: "button" });
+    const button = element("button", run.first === run.last ? run.first : `${run.first} to ${run.last}`, { type: "button" });
     button.addEventListener("click", () => look(video, run));
     made.firstChild.append(button);
     return made;

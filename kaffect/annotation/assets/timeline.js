@@ -184,8 +184,9 @@ export class Timeline {
       g.strokeStyle = ink("quiet");
       g.setLineDash([3, 3]);
       for (const run of this.proposal.runs(row.name, this.from, end)) {
-        const left = this.x(run.first);
-        g.strokeRect(left + 0.5, y + 2.5, Math.max(this.x(run.last + 1) - left - 1, 2), ROW - 6);
+        const left = this.x(run.first), width = Math.max(this.x(run.last + 1) - left - 1, 2);
+        const thin = row.words[run.code] === "absent";
+        g.strokeRect(left + 0.5, thin ? y + ROW - 6.5 : y + 2.5, width, thin ? 0.5 : ROW - 6);
       }
       g.setLineDash([]);
     }
@@ -219,6 +220,7 @@ export class Timeline {
     g.rect(left, top, width, ROW - 7);
     g.clip();
     g.strokeStyle = ink("paper");
+    g.globalAlpha = 0.4;
     g.lineWidth = 1;
     g.beginPath();
     for (let x = left - ROW; x < left + width; x += 7) {

@@ -92,7 +92,11 @@ export class View {
     find("open-queue").addEventListener("click", () => app.dialogs.show());
     find("open-help").addEventListener("click", () => find("help").showModal());
     find("open-trial").addEventListener("click", () => app.trial.show());
-    find("device").addEventListener("change", (e) => { app.pointing.device = e.target.value; });
+    find("device").addEventListener("change", (e) => {
+      app.pointing.device = e.target.value;
+      find("stick-zone").hidden = e.target.value !== "gamepad";
+      find("calibrate").hidden = e.target.value !== "gamepad";
+    });
     find("calibrate").addEventListener("click", () => {
       this.say(app.pointing.calibrate() ? "stick centred" : "no gamepad: press one of its buttons");
     });

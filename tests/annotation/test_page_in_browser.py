@@ -1,0 +1,362 @@
+"""The annotation page in a real browser: keys, traces, passes, and what the log says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaffect.annotation.copies import open_copy
+from kaffect.annotation.export import ExportSettings, export_tree, replay_all
+from kaffect.annotation.project import Project
+from kaffect.annotation.review import Review
+from kaffect.annotation.review_site import ReviewSite
+from kaffect.cli import main
+from kaffect.data import read_annotations
+from tests.annotation.pages import (
+    APP,
+    annotating,
+    in_page,
+    listening,
+    needs_browser,
+    press,
+    release,
+)
+from tests.annotation.test_export import FRAMES, done, put, write
+from tests.serving.demo import browser
+
+pytestmark = needs_browser
+CTRL, SHIFT = 2, 8
+FILM = 1  # place of film.mp4 in the project
+PAGE_RUNS = f"""Object.fromEntries([...{APP}.labels.rows.values()].map((row) => [row.name,
+  {APP}.labels.runs(row.name).map((r) => [r.first, r.last, row.words[r.code]])])
+  .filter(([, runs]) => runs.length))"""
+
+
+async def opened(page: Any) -> None:
+    await page.evaluate(f"{APP}.open({FILM})")
+    assert await page.evaluate(f"{APP}.info.name") == "film"
+
+
+async def go(page: Any, frame: int) -> None:
+    await page.evaluate(f"{APP}.player.seek({frame})")
+
+
+async def select(page: Any, first: int, last: int) -> None:
+    await go(page, first)
+    await press(page, "KeyI")
+    await go(page, last)
+    await press(page, "KeyO")
+
+
+def test_labels_by_keys_are_those_of_the_log(project: Project) -> None:
+    """Ranges, single frames, states, edges, undo and redo; then after the page is opened anew."""
+    state: dict[str, Any] = {}
+
+    async def steps(page: Any) -> None:
+        await opened(page)
+        await select(page, 10, 19)
+        await press(page, "Digit1")
+        await press(page, "Digit5")
+        await press(page, "Escape")
+        await go(page, 30)
+        await press(page, "Digit2", modifiers=SHIFT)
+        await press(page, "Digit3", modifiers=1)
+        await go(page, 15)
+        await press(page, "ArrowUp")  # from AU4 to AU2
+        await press(page, "ArrowUp")
+        await press(page, "BracketLeft", "[")
+        await press(page, "BracketRight", "]", SHIFT)
+        await press(page, "KeyM")
+        await select(page, 20, 40)
+        await press(page, "Digit5")
+        await press(page, "Escape")
+        await go(page, 40)
+        await press(page, "Delete")
+        await press(page, "KeyG")
+        for _ in range(3):
+            await press(page, "KeyZ", "z", CTRL)
+        await press(page, "KeyY", "y", CTRL)
+        state["page"] = await page.evaluate(PAGE_RUNS)
+        await page.evaluate(f"{APP}.queue.stored()")
+        state["server"] = await page.evaluate(
+            f"fetch('/api/videos/{FILM}/runs/1').then((a) => a.json())"
+        )
+        await page.evaluate(f"{APP}.open({FILM})")
+        state["again"] = await page.evaluate(PAGE_RUNS)
+        count = await page.evaluate(f"{APP}.labels.steps.length")
+        for _ in range(count + 3):
+            await press(page, "KeyZ", "z", CTRL)
+        assert await page.evaluate(PAGE_RUNS) == {}, "undo reaches back behind the reload"
+        for _ in range(count):
+            await press(page, "KeyY", "y", CTRL)
+        assert await page.evaluate(PAGE_RUNS) == state["again"]
+
+    with annotating(project) as (server, _):
+        requested = in_page(server.address, steps)
+    assert state["page"] == {
+        "AU1": [[9, 18, "present"]],
+        "AU12": [[10, 19, "present"]],
+        "AU2": [[30, 30, "absent"]],
+        "AU4": [[30, 30, "cannot tell"]],
+        "expression": [[20, 40, "Happiness"]],
+    }
+    assert state["server"] == state["again"] == state["page"]
+    assert [u for u in requested if not u.startswith((server.address, "data:", "blob:"))] == []
+
+
+def test_a_key_that_is_held_while_it_plays_labels_a_range(project: Project) -> None:
+    found: dict[str, Any] = {}
+
+    async def steps(page: Any) -> None:
+        await opened(page)
+        await page.evaluate(f"{APP}.setSpeed(0.5)")
+        await press(page, "Space", " ")
+        await page.wait_for(f"{APP}.player.frame >= 5")
+        await press(page, "Digit1", hold=True)
+        await page.wait_for(f"{APP}.player.frame >= 15")
+        await release(page, "Digit1")
+        await press(page, "Space", " ")
+        await page.wait_for(f"!{APP}.player.playing && !{APP}.player.seeking")
+        found["runs"] = (await page.evaluate(PAGE_RUNS))["AU1"]
+
+    with annotating(project) as (server, _):
+        in_page(server.address, steps)
+    ((first, last, word),) = found["runs"]
+    assert word == "present" and first >= 5 and last >= 15
+
+
+def test_a_trace_is_recorded_while_it_plays(project: Project) -> None:
+    """The pointer rests at one place of the plane, then at another; then arrow keys from there."""
+    taken: dict[str, Any] = {}
+
+    async def point(page: Any, x: float, y: float) -> None:
+        box = await page.evaluate(
+            "(({left, top, width}) => [left, top, width])"
+            "(document.getElementById('plane').getBoundingClientRect())"
+        )
+        half, reach = box[2] / 2, box[2] / 2 - 14
+        await page.command(
+            "Input.dispatchMouseEvent", type="mouseMoved",
+            x=box[0] + half + x * reach, y=box[1] + half - y * reach,
+        )  # fmt: skip
+
+    async def steps(page: Any) -> None:
+        await opened(page)
+        await page.evaluate(f"{APP}.setSpeed(0.5)")
+        await point(page, 0.5, 0.5)
+        await press(page, "KeyV")
+        await page.wait_for(f"{APP}.recorder.recording && {APP}.player.frame >= 10")
+        await point(page, -0.5, 0.25)
+        await page.wait_for(f"!{APP}.recorder.recording && {APP}.queue.waiting.length === 0")
+        await page.evaluate(f"{APP}.queue.stored()")
+        taken["va"] = await page.evaluate(f"[...{APP}.va].map((v) => Number.isNaN(v) ? null : v)")
+        # From frame 40 on valence is recorded again, with keys.
+        await page.evaluate(
+            "(() => { const set = (id, v) => { const e = document.getElementById(id); e.value = v;"
+            " e.dispatchEvent(new Event('change')); };"
+            "set('device', 'keys'); set('dimensions', 'valence'); })()"
+        )
+        await go(page, 40)
+        await press(page, "KeyV")
+        await page.wait_for(f"{APP}.recorder.recording")
+        await press(page, "ArrowRight", hold=True)
+        await page.wait_for(f"!{APP}.recorder.recording")
+        await release(page, "ArrowRight")
+        await page.evaluate(f"{APP}.queue.stored()")
+
+    with annotating(project) as (server, session):
+        in_page(server.address, steps)
+        live = session.labels.arrays("film", 1).va
+    replayed = replay_all(project)["anna"].arrays("film", 1).va
+    np.testing.assert_array_equal(live, replayed)
+    first = np.array([np.nan if v is None else v for v in taken["va"]]).reshape(-1, 2)
+    assert np.isfinite(first[2:]).all()
+    np.testing.assert_allclose(first[3:9], [[0.5, 0.5]] * 6, atol=0.02)
+    np.testing.assert_allclose(first[-6:], [[-0.5, 0.25]] * 6, atol=0.02)
+    np.testing.assert_allclose(replayed[:40], first[:40], atol=1e-6)
+    np.testing.assert_allclose(replayed[42:, 1], 0.25, atol=0.02)
+    assert replayed[-1, 0] > replayed[42, 0] > -0.6, "the key moved valence up from where it was"
+    events = project.read_log("anna").events
+    takes = [e for e in events if e["kind"] == "take"]
+    assert [(e["device"], e["dimensions"]) for e in takes] == [
+        ("mouse", ["valence", "arousal"]), ("keys", ["valence"])
+    ]  # fmt: skip
+    own = [s for e in events if e["kind"] == "samples" and e["take"] == takes[0]["take"]
+           for s in e["samples"]]  # fmt: skip
+    times = np.array([s[0] for s in own])
+    assert (np.diff(times) >= 0).all() and times[-1] > FRAMES / 30 - 0.1
+    assert all(abs(t * 30 - frame) < 3.1 for t, frame, *_ in own), "time and frame go together"
+
+
+def test_a_persons_way_from_page_to_tree(project: Project, tmp_path: Path) -> None:
+    """Two units, an expression, a finished first pass, a second one, comments, export, merge."""
+
+    async def steps(page: Any) -> None:
+        await opened(page)
+        await select(page, 10, 29)
+        await press(page, "Digit1")
+        await press(page, "Digit5")
+        await press(page, "KeyM")
+        await press(page, "Digit5")
+        await press(page, "Escape")
+        await page.evaluate(
+            f"(() => {{ for (const box of document.querySelectorAll('#done input')) box.click();"
+            f" {APP}.comment('<img src=x onerror=alert(1)>'); }})()"
+        )
+        await page.evaluate("document.getElementById('verify').click()")
+        await page.wait_for(f"{APP}.pass === 2 && {APP}.player.frame > 12")
+        await press(page, "Space", " ")
+        await page.wait_for(f"!{APP}.player.playing && !{APP}.player.seeking")
+        await go(page, 15)
+        strip = await page.evaluate("document.getElementById('strip').textContent")
+        assert strip == "Happiness · AU1 · AU12"
+        await press(page, "ArrowDown")  # from the expression to AU1
+        await press(page, "Delete")
+        strip = await page.evaluate("document.getElementById('strip').textContent")
+        assert strip == "Happiness · AU12"
+        assert await page.evaluate("document.querySelectorAll('#comments img').length") == 0
+        await page.evaluate("document.querySelector('#done [data-task=au]').click()")
+        await page.evaluate("document.querySelector('#done [data-task=expression]').click()")
+        await page.evaluate(f"{APP}.queue.stored()")
+
+    with annotating(project) as (server, _):
+        in_page(server.address, steps)
+    write(project, "ben", put(["AU12", 5, 24, "present"], ["expression", 10, 29, "Happiness"]),
+          done("au"))  # fmt: skip
+    export_tree(tmp_path / "out", project, ExportSettings("anna"))
+    au = read_annotations(tmp_path / "out/annotations/AU_Set/Training_Set/film.txt").values
+    assert np.flatnonzero(au[:, 0]).tolist() == [n for n in range(10, 30) if n != 15]
+    merged, videos = tmp_path / "merged", str(tmp_path / "out/videos")
+    folder = str(tmp_path / "out/annotators")
+    flags = ["--out", str(merged), "--videos", videos]
+    assert main(["data", "merge-annotators", folder, *flags]) == 0
+    assert main(["data", "check", str(merged), "--decode"]) == 0
+    au = read_annotations(merged / "annotations/AU_Set/Training_Set/film.txt").values
+    assert np.flatnonzero(au[:, 4]).tolist() == list(range(10, 25))
+    log = project.read_log("anna")
+    second = [e for e in log.events if e["kind"] == "label" and e["pass"] == 2]
+    assert len(second) == 1 and log.header["annotator"] == "anna" and second[0]["at"] > 0
+
+
+def test_the_page_survives_its_server(project: Project) -> None:
+    """Labels that are set while the server is away are sent to the next one."""
+
+    async def steps(page: Any) -> None:
+        await opened(page)
+        await press(page, "Digit1")
+        await page.evaluate(f"{APP}.queue.stored()")
+        # As if nobody answered: requests fail until the address is given back.
+        await page.evaluate("globalThis.away = fetch; globalThis.fetch = () => Promise.reject()")
+        await go(page, 7)
+        await press(page, "Digit2")
+        await page.wait_for("document.getElementById('status').dataset.state === 'error'")
+        text = await page.evaluate("document.getElementById('status').textContent")
+        assert "not saved (1)" in text
+        await page.evaluate("globalThis.fetch = away")
+        await page.evaluate(f"{APP}.queue.stored()")
+        await page.wait_for("document.getElementById('status').dataset.state === 'saved'")
+
+    with annotating(project) as (server, _):
+        in_page(server.address, steps)
+    sets = [e["set"] for e in project.read_log("anna").events]
+    assert sets == [[["AU1", 0, 0, "present"]], [["AU2", 7, 7, "present"]]]
+
+
+def test_the_supervisors_page(project: Project) -> None:
+    for name, last in (("anna", 29), ("ben", 24)):
+        write(project, name, put(["AU12", 10, last, "present"]), done("au"),
+              {"kind": "comment", "frame": 3, "text": "<script>x</script>"})  # fmt: skip
+
+    async def visit(address: str) -> None:
+        async with browser.tab() as page:
+            await page.open(address)
+            await page.wait_for("globalThis.kaffectReview?.report?.videos.length === 1")
+            cells = await page.evaluate("document.getElementById('agreement').textContent")
+            assert "AU12" in cells and "20 / 15" in cells
+            comments = await page.evaluate("document.getElementById('comments').textContent")
+            assert "frame 4: <script>x</script>" in comments
+            await page.evaluate("document.querySelector('#runs-table button').click()")
+            await page.wait_for("kaffectReview.player.frame === 25")
+            await page.evaluate("document.getElementById('select').click()")
+            await page.wait_for("document.getElementById('written').textContent !== 'writing…'")
+            assert page.complaints() == []
+
+    with listening(ReviewSite(Review(project))) as server:
+        asyncio.run(visit(server.address))
+    assert main(["data", "check", str(project.root / "selections/001")]) == 0
+    assert (project.root / "selections/001/agreement.json").is_file()
+
+
+CHECK_ACCESS = """(() => {
+  const named = (e) => e.labels?.length || e.getAttribute('aria-label') || e.textContent.trim()
+    || e.getAttribute('aria-labelledby');
+  const all = 'button, input, select, textarea, canvas, video, dialog';
+  const bare = [...document.querySelectorAll(all)]
+    .filter((e) => !named(e)).map((e) => e.outerHTML);
+  const wide = document.documentElement.scrollWidth > innerWidth;
+  return { bare, wide, lang: document.documentElement.lang };
+})()"""
+
+
+def test_everything_has_a_name_and_nothing_is_cut_off_at_200_percent(project: Project) -> None:
+    async def steps(page: Any) -> None:
+        for width, scale in ((1280, 1), (640, 2), (320, 4)):
+            await page.command(
+                "Emulation.setDeviceMetricsOverride",
+                width=width, height=450, deviceScaleFactor=scale, mobile=False,
+            )  # fmt: skip
+            found = await page.evaluate(CHECK_ACCESS)
+            assert found == {"bare": [], "wide": False, "lang": "en"}, width
+        # Every stop of the Tab key shows that it has the focus.
+        for _ in range(12):
+            await press(page, "Tab")
+            outline = await page.evaluate(
+                "(() => { const s = getComputedStyle(document.activeElement);"
+                " return document.activeElement === document.body ? '3px' : s.outlineWidth; })()"
+            )
+            assert outline == "3px"
+
+    with annotating(project) as (server, _):
+        in_page(server.address, steps)
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def test_text_has_contrast_in_light_and_dark() -> None:
+    """At least 4.5 : 1, as WCAG 2.2 asks of text, from the style's own colours."""
+    folder = Path(__file__).parent.parent.parent / "kaffect/annotation/assets"
+    light, dark = re.findall(r":root \{(.*?)\}", (folder / "style.css").read_text(), re.S)
+    pairs = [("ink", "paper"), ("ink", "card"), ("quiet", "card"), ("quiet", "paper"),
+             ("accent-ink", "accent"), ("ok", "ok-back"), ("bad", "bad-back"), ("ink", "active"),
+             ("on-label", "unsure"), ("card", "recording")]  # fmt: skip
+    pairs += [("on-label", f"class-{n}") for n in range(8)]
+    base: dict[str, str] = {}
+    for text in (light, dark):
+        found = re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})\b", text)
+        base |= {n: c if len(c) == 7 else "#" + "".join(2 * x for x in c[1:]) for n, c in found}
+        for front, back in pairs:
+            high, low = sorted((_luminance(base[front]), _luminance(base[back])), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (front, back)
+
+
+def test_the_copy_is_as_long_as_the_page_says(project: Project) -> None:
+    async def steps(page: Any) -> None:
+        await opened(page)
+        await press(page, "End")
+        await page.wait_for(f"!{APP}.player.seeking && {APP}.player.frame > 0")
+        assert await page.evaluate(f"{APP}.player.frame") == FRAMES - 1
+        assert await page.evaluate("document.getElementById('frame').textContent") == str(FRAMES)
+
+    assert open_copy(project, "film").frames == FRAMES
+    with annotating(project) as (server, _):
+        in_page(server.address, steps)
+    assert json.loads((project.copies / "film.json").read_text())["frames"] == FRAMES
