@@ -86,9 +86,11 @@ def load_export(path: str | Path) -> Export:
     scan(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
+        _require_described(folder, manifest, loaded.signatures)
+    except ArtifactError:
+        raise
     except Exception as error:  # the loader's errors have no common type of their own
         raise ArtifactError(f"{folder}: cannot be loaded: {first_line(error)}") from error
-    _require_described(folder, manifest, loaded.signatures)
     return Export(folder, manifest, loaded)
 
 
@@ -101,7 +103,11 @@ def check_export(path: str | Path) -> dict[str, float]:
     Raises:
         ArtifactError: as `load_export`, or a difference above the tolerance.
     """
-    export = load_export(path)
+    return check_loaded(load_export(path))
+
+
+def check_loaded(export: Export) -> dict[str, float]:
+    """As `check_export`, for an export that is loaded already."""
     inputs, outputs = read_golden(export.folder)
     try:
         return check_golden(export.run, export.manifest, inputs, outputs)

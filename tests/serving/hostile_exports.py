@@ -29,6 +29,11 @@ def rewrite(folder: Path, edit: Callable[[Any], None]) -> None:
 
 def write_graph(folder: Path, saved: saved_model_pb2.SavedModel) -> None:
     (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    seal_again(folder)
+
+
+def seal_again(folder: Path) -> None:
+    """Give an export whose files were changed a manifest that matches them."""
     manifest = json.loads((folder / "manifest.json").read_text())
     write_manifest(folder, {k: v for k, v in manifest.items() if k not in ("files", "seal")})
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,9 @@ import tensorflow as tf
 
 from kaffect.cli import main
 from kaffect.errors import ArtifactError
+from kaffect.models import ssgan_generator
+from kaffect.serving.export import export_generator
+from kaffect.serving.facts import Facts
 from kaffect.serving.loading import check_export, load_export
 from kaffect.serving.scan import scan
 from tests.serving import export_kinds, hostile_exports
@@ -26,6 +32,7 @@ from tests.serving.hostile_exports import (
     text,
     write_file,
 )
+from tests.serving.mutated_graphs import answers, mutate, outcome
 
 
 @pytest.fixture
@@ -298,6 +305,35 @@ def test_unchanged_exports_are_accepted(
     assert check_export(copy)
     scan(sequence_export.folder)
     assert main(["export", "--check", str(copy)]) == 0
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of a small generator: quickly loaded, with a loop and encoded pictures."""
+    out = tmp_path_factory.mktemp("models") / "faces" / "1"
+    return export_generator(ssgan_generator(width=1 / 16, seed=1), out, Facts("Faces"))
+
+
+def test_changed_graphs_are_refused_or_answer_the_same(generator: Path, tmp_path: Path) -> None:
+    expected = answers(load_export(generator))
+    outcomes: Counter[str] = Counter()
+    for seed in range(200):
+        change = mutate(generator, tmp_path / "changed", seed)
+        outcomes[outcome(tmp_path / "changed", expected)] += 1
+        assert "DIFFERENT" not in outcomes, (seed, change)
+    # Neither is everything refused, nor does the scan alone see what changes a number.
+    assert min(outcomes.values()) >= 20 and len(outcomes) == 3, outcomes
+
+
+@pytest.mark.nightly
+def test_two_thousand_changed_graphs(generator: Path, tmp_path: Path) -> None:
+    """In another process: none ends it, and none runs on without end."""
+    command = [sys.executable, "-m", "tests.serving.mutated_graphs", str(generator)]
+    command += [str(tmp_path / "changed"), "1000", "3000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=True)
+    lines = done.stdout.splitlines()
+    print(Counter(line.split(" ", 2)[2] for line in lines))
+    assert len(lines) == 2000 and not [line for line in lines if line.endswith("DIFFERENT")]
 
 
 def _stored() -> dict[str, Any]:
