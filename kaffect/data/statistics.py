@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kaffect.data.annotations import Annotation
+from kaffect.data.media import open_media
 from kaffect.data.tree import SPLITS, DataTree, Track
 from kaffect.errors import ArtifactError
 from kaffect.files import read_json
@@ -211,7 +212,7 @@ def video_facts(path: Path) -> VideoFacts:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             stream = container.streams.video[0]
             seconds = None
             if stream.duration is not None and stream.time_base is not None:

@@ -18,6 +18,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from kaffect.data.media import bounded_stream, open_media
 from kaffect.errors import VideoError
 
 FPS = 30
@@ -100,10 +101,11 @@ class VideoReader:
         last: Fraction | None = None
         count = 0
         try:
-            with av.open(str(self.path)) as container:
+            with open_media(self.path) as container:
                 if not container.streams.video:
                     raise VideoError(f"{self.path}: holds no video stream")
                 stream = container.streams.video[0]
+                bounded_stream(self.path, stream)
                 stream.codec_context.thread_count = self._threads
                 for frame in container.decode(stream):
                     count += 1

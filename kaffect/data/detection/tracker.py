@@ -17,6 +17,7 @@ from kaffect.data.detection.detector import Detection, FaceDetector, check_frame
 from kaffect.data.detection.flow import FlowImage, follow, likeness, patch
 from kaffect.data.detection.people import Person, TrackedFace, assign
 from kaffect.data.detection.tracker_config import TrackerConfig
+from kaffect.data.media import MOST_WAITING_BYTES
 
 
 def track_faces(
@@ -68,12 +69,20 @@ class FaceTracker:
     def run(self, frames: Iterable[np.ndarray]) -> Iterator[list[TrackedFace]]:
         """`update` over all `frames`; key frames go to the detector in batches."""
         step, frames = self.config.detect_every, iter(frames)
-        while chunk := list(itertools.islice(frames, step * self.detector.batch)):
+        while chunk := self._chunk(frames, step):
             keys = range(-(self._frame + 1) % step, len(chunk), step)
             found = dict(zip(keys, self.detector.detect([chunk[key] for key in keys])))
             for place, frame in enumerate(chunk):
                 yield self.update(frame, found.get(place))
             chunk.clear()  # before the next is read
+
+    def _chunk(self, frames: Iterator[np.ndarray], step: int) -> list[np.ndarray]:
+        """Frames for one call of the detector; fewer where they are large."""
+        chunk = list(itertools.islice(frames, 1))
+        if chunk:
+            fits = MOST_WAITING_BYTES // max(1, chunk[0].nbytes * step)
+            chunk += itertools.islice(frames, step * max(1, min(self.detector.batch, fits)) - 1)
+        return chunk
 
     def update(
         self, frame: np.ndarray, detections: list[Detection] | None = None

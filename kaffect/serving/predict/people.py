@@ -12,6 +12,7 @@ import numpy as np
 
 from kaffect.data.detection import FaceDetector, FaceTracker, TrackedFace, TrackerConfig
 from kaffect.data.faces import CropRule
+from kaffect.data.media import MOST_WAITING_BYTES
 from kaffect.errors import VideoError
 from kaffect.serving.predict.sources import SourceFrame
 from kaffect.serving.predictor import MAX_GAP, Predictor
@@ -128,14 +129,16 @@ class PeopleReader:
     def read(self, frames: Iterable[CroppedFrame]) -> Iterator[FrameAnswer]:
         """The answers for all frames, in order; up to `batch` faces later than they came."""
         held: list[CroppedFrame] = []
-        faces = 0
+        faces = held_bytes = 0
         for frame in frames:
             held.append(frame)
             faces += len(frame.crops)
-            # Empty frames are held back too, but not for ever.
-            if faces >= self.batch or len(held) >= 4 * self.batch:
+            held_bytes += frame.frame.image.nbytes
+            # Empty frames are held back too, but neither for ever nor whatever their size.
+            full = len(held) >= 4 * self.batch or held_bytes >= MOST_WAITING_BYTES
+            if faces >= self.batch or full:
                 yield from self._answers(held)
-                held, faces = [], 0
+                held, faces, held_bytes = [], 0, 0
         if held:
             yield from self._answers(held)
 

@@ -6,25 +6,26 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kaffect.data.detection import FaceDetector, TrackerConfig, create_detector
+from kaffect.data.media import MOST_WAITING_BYTES
 from kaffect.errors import VideoError
 from kaffect.files import atomic_write, write_text
 from kaffect.progress import ProgressDisplay
 from kaffect.serving.predict.drawing import Overlay
 from kaffect.serving.predict.film import Film
 from kaffect.serving.predict.live import Stopped, live_view
-from kaffect.serving.predict.people import FrameAnswer, PeopleReader, cropped_frames
+from kaffect.serving.predict.people import CroppedFrame, FrameAnswer, PeopleReader, cropped_frames
 from kaffect.serving.predict.sources import Source, SourceFrame
 from kaffect.serving.predict.summary import Summary
 from kaffect.serving.predict.tables import CsvTable, JsonLines, answer_columns, rows
 from kaffect.serving.predictor import MAX_GAP, Predictor
 
-# Frames that reading may be ahead of the network: 60 MB at 640x480.
+# Frames that reading may be ahead of the network; of large ones fewer (MOST_WAITING_BYTES).
 _AHEAD = 64
 
 Item = TypeVar("Item")
@@ -126,17 +127,41 @@ def answers(
         frames(), detector, predictor.facts.crop_rule, options.tracker, at_once=at_once
     )
     ahead = 1 if at_once else _AHEAD
-    with contextlib.closing(in_background(cropped, ahead)) as waiting:
+    with contextlib.closing(in_background(cropped, ahead, _bytes)) as waiting:
         yield from reader.read(waiting)
 
 
-def in_background(items: Iterable[Item], ahead: int) -> Generator[Item, None, None]:
+def _bytes(cropped: CroppedFrame) -> int:
+    return cropped.frame.image.nbytes
+
+
+def in_background(
+    items: Iterable[Item],
+    ahead: int,
+    size: Callable[[Item], int] = lambda _: 0,
+    most: int = MOST_WAITING_BYTES,
+) -> Generator[Item, None, None]:
     """`items`, computed by a thread that is at most `ahead` of them in front.
 
     What is raised there is raised here; closing this iterator ends the thread.
+
+    Args:
+        size: bytes of an item; those that wait hold at most `most` together, or are one.
     """
     waiting: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(ahead)
-    ended = threading.Event()
+    ended, room = threading.Event(), threading.Condition()
+    held = [0]
+
+    def reserve(wanted: int) -> None:
+        with room:
+            while held[0] and held[0] + wanted > most and not ended.is_set():
+                room.wait(0.1)
+            held[0] += wanted
+
+    def release(size: int) -> None:
+        with room:
+            held[0] -= size
+            room.notify()
 
     def put(more: bool, item: Item | BaseException | None) -> bool:
         while not ended.is_set():
@@ -148,6 +173,7 @@ def in_background(items: Iterable[Item], ahead: int) -> Generator[Item, None, No
     def work() -> None:
         try:
             for item in items:
+                reserve(size(item))
                 if not put(True, item):
                     return
             put(False, None)
@@ -163,6 +189,7 @@ def in_background(items: Iterable[Item], ahead: int) -> Generator[Item, None, No
                 raise item
             if not more:
                 return
+            release(size(item))  # type: ignore[arg-type]
             yield item  # type: ignore[misc]
     finally:
         ended.set()

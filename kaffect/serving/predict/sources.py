@@ -16,6 +16,8 @@ import av
 import cv2
 import numpy as np
 
+from kaffect.data import media
+from kaffect.data.media import check_pixels, open_media
 from kaffect.data.video import FPS, VideoReader, nearest_frame
 from kaffect.errors import VideoError, expected_received
 
@@ -83,7 +85,7 @@ class Source:
         if self.kind != "video":
             return None
         try:
-            with av.open(self.where) as container:
+            with open_media(self.where) as container:
                 return round(container.duration / 1e6 * fps) if container.duration else None
         except (av.error.FFmpegError, OSError, ValueError):
             return None
@@ -179,13 +181,12 @@ def read_picture(path: Path) -> np.ndarray:
     """
     try:
         # PyAV reads the size without decoding; OpenCV would decode a bomb.
-        with av.open(str(path)) as container:
+        with open_media(path, media.PICTURES) as container:
             context = container.streams.video[0].codec_context
-            pixels = context.width * context.height
+            size = (context.width, context.height)
     except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
         raise VideoError(f"{path}: cannot be read as a picture: {error}") from error
-    if pixels > _MOST_PIXELS:
-        raise VideoError(expected_received(f"{path}: pixels", f"at most {_MOST_PIXELS}", pixels))
+    check_pixels(path, *size, _MOST_PIXELS)
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise VideoError(f"{path}: cannot be decoded as a picture")
