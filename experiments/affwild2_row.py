@@ -19,7 +19,7 @@ from kaffect.data.records import FrameIndex
 from kaffect.data.warp import Warp
 from kaffect.errors import ArtifactError, DatasetError
 from kaffect.evaluation.framewise import labels_of, score_frames
-from kaffect.evaluation.scoring import HALF, thresholds_for
+from kaffect.evaluation.scoring import HALF, threshold_record, thresholds_for
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.frame_choice import next_rows, training_rows, validation_rows
@@ -121,7 +121,7 @@ class FrameRun:
         )
 
     def thresholds(self, answers: Predictions) -> float | np.ndarray:
-        """Of Action Units, from answers for the validation frames."""
+        """Of Action Units, as logits, from answers for the validation frames."""
         if self.config.train.thresholds == "half":
             return HALF
         return thresholds_for(answers, self.validation.rows, self.validation.scoring())
@@ -189,9 +189,7 @@ def run_row(
         "scored_split": split,
         "validation": best["validation"],
         "history": progress.history,
-        "thresholds": np.broadcast_to(
-            thresholds, len(index.data.label_space.action_units)
-        ).tolist(),
+        **threshold_record(thresholds, len(index.data.label_space.action_units)),
         "frames": {"train": len(run.seen), "validation": len(run.validation)},
         "images_seen": images,
         "best_step": progress.best_step,

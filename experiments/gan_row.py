@@ -13,6 +13,7 @@ from experiments.sources import Source
 from kaffect.data.records import FrameIndex
 from kaffect.evaluation.discriminator import Judge, score_answers, score_discriminator
 from kaffect.evaluation.gan_watch import GanWatch
+from kaffect.evaluation.scoring import threshold_record
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.gan import GanTrainer
@@ -121,7 +122,7 @@ def _best_scores(
     result = score_discriminator(judge, scored, thresholds)
     found: dict[str, Any] = {"metrics": result.metrics}
     if np.ndim(thresholds):
-        found["thresholds"] = np.round(thresholds, 6).tolist()
+        found |= threshold_record(thresholds, len(trainer.config.unit_names))
         found["metrics_at_half"] = score_answers(result.answers, scored, trainer.config.tasks)
     if best is not None and best != last:
         restore_gan(trainer, checkpoints, last)

@@ -75,7 +75,7 @@ class Judgement(NamedTuple):
 
     Attributes:
         answers: for its rows; metrics: of them.
-        thresholds: probabilities from which Action Units counted as present.
+        thresholds: logits above which Action Units counted as present.
     """
 
     answers: Predictions
@@ -89,7 +89,7 @@ def score_discriminator(
     """Its answers for `index` and what `score_answers` says of them.
 
     Args:
-        thresholds: probability from which an Action Unit counts as present; one, or
+        thresholds: logit above which an Action Unit counts as present; one, or
             [units]. None: as the configuration says, "validation" choosing them on
             `index`, which must then hold the validation frames.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from kaffect.data.records import FrameIndex, Scoring
-from kaffect.evaluation.scoring import HALF, probabilities, score
+from kaffect.evaluation.scoring import HALF, score, units_present
 from kaffect.labels import LabelSpace
 from kaffect.metrics import (
     abaw1_au,
@@ -33,7 +33,7 @@ def score_frames(
         predictions: as `predict_rows` gives them, for the sorted row numbers `rows`.
         scoring: the annotated frames of the same split.
         space: its classes and units.
-        thresholds: probability from which a unit counts as present; one, or one for each.
+        thresholds: logit above which a unit counts as present; one, or one for each.
 
     Returns:
         What `score` gives, with `p_va`, `p_expr`, `p_au` where labels are there, `p_mtl` where all
@@ -57,7 +57,7 @@ def score_frames(
         labelled = scoring.au_valid
         true = scoring.action_units[labelled]
         logits = predictions["action_unit_logits"][place][labelled]
-        units = (probabilities(logits) > thresholds).astype(int)
+        units = units_present(logits, thresholds)
         found["p_au"] = found["au_f1_macro"]
         found["abaw1_au"] = abaw1_au(true, units)
         found |= {

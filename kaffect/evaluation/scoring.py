@@ -11,10 +11,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from kaffect.data.records import Scoring
-from kaffect.metrics import au_scores, best_thresholds, expression_scores, va_scores
+from kaffect.metrics import au_scores, best_logit_thresholds, expression_scores, va_scores
+from kaffect.metrics.thresholds import HALF, probabilities
 from kaffect.training.prediction import Predictions
-
-HALF = 0.5
 
 
 def score(
@@ -31,7 +30,7 @@ def score(
         predictions: as `predict_rows` gives them, for the sorted row numbers `rows`.
         scoring: the annotated frames of the same split.
         tasks: of 'va', 'expression' and 'au'; a task without labels gives no metrics.
-        threshold: probability from which an Action Unit counts as present; one, or [units].
+        threshold: logit above which an Action Unit counts as present; one, or [units].
 
     Returns:
         Metric name -> value; `score`, by which a checkpoint is chosen, is the mean CCC
@@ -54,27 +53,39 @@ def score(
         total += expression.get("f1_macro", 0.0)
         found.update(expression)
     if "au" in wanted:
-        # The logit of a probability: the network's outputs are logits.
-        cut = np.log(np.divide(threshold, np.subtract(1, threshold)))
-        decided = (predictions["action_unit_logits"][place] > cut).astype(int)
+        decided = units_present(predictions["action_unit_logits"][place], threshold)
         au = au_scores(scoring.action_units, decided, scoring.au_valid)
         total += au.get("au_f1_macro", 0.0)
         found.update(au)
     return {**found, "score": total}
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Sigmoid, in float64, without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64)))
+def units_present(logits: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
+    """Decisions of 0 and 1 from logits [..., units] and thresholds, which are logits too.
+
+    Compared in float64, in which a threshold between two logits separates them.
+    """
+    return (np.asarray(logits, np.float64) > threshold).astype(int)
+
+
+def threshold_record(threshold: float | np.ndarray, units: int) -> dict[str, list[float]]:
+    """What a result says of its thresholds, [units] each.
+
+    Returns:
+        `logit_thresholds`, with which it was scored, and `thresholds`, the same as
+        probabilities for people to read: 1.0 where a unit is saturated.
+    """
+    cuts = np.broadcast_to(np.asarray(threshold, np.float64), units)
+    return {"thresholds": probabilities(cuts).tolist(), "logit_thresholds": cuts.tolist()}
 
 
 def thresholds_for(
     predictions: Predictions, rows: np.ndarray, scoring: Scoring
 ) -> float | np.ndarray:
-    """Of Action Units, of the best F1 on these predictions (of validation frames)."""
+    """Of Action Units, as logits, of the best F1 on these predictions (of validation frames)."""
     labelled = scoring.au_valid
     if not np.any(labelled) or "action_unit_logits" not in predictions:
         return HALF
     place = np.searchsorted(rows, scoring.row)
     logits = predictions["action_unit_logits"][place][labelled]
-    return best_thresholds(scoring.action_units[labelled], probabilities(logits))
+    return best_logit_thresholds(scoring.action_units[labelled], logits)

@@ -32,7 +32,7 @@ def write_still_predictions(
     Args:
         path: of the file to write; names: of every picture of the split, as the list has them.
         index: the split or part of it; answers: for its rows, in their order.
-        thresholds: probability from which a unit counts as present; one, or one for each.
+        thresholds: logit above which a unit counts as present; one, or one for each.
     """
     tasks, space = tuple(tasks), index.data.label_space
     header = ["path"]

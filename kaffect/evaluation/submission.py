@@ -13,7 +13,7 @@ import numpy as np
 from kaffect.data.annotation_lists import LIST_COLUMNS
 from kaffect.data.records import FrameIndex
 from kaffect.data.submissions import Submission
-from kaffect.evaluation.scoring import HALF, probabilities
+from kaffect.evaluation.scoring import HALF, units_present
 from kaffect.labels import EXPRESSIONS_8, LABEL_SPACES, TASKS, VALENCE_AROUSAL
 from kaffect.training.prediction import Predictions
 
@@ -30,7 +30,7 @@ def submissions(
 
     Args:
         index: a split or part of it; answers: for its rows, in their order.
-        thresholds: probability from which a unit counts as present.
+        thresholds: logit above which a unit counts as present.
 
     Returns:
         Task -> submission; without a task whose classes no challenge has.
@@ -72,7 +72,7 @@ def decided(task: str, answers: Predictions, thresholds: float | np.ndarray) -> 
         return np.clip(answers["valence_arousal"].astype(np.float64), -1.0, 1.0)
     if task == "expression":
         return answers["expression_logits"].argmax(axis=1).astype(np.int32)
-    return (probabilities(answers["action_unit_logits"]) > thresholds).astype(np.int8)
+    return units_present(answers["action_unit_logits"], thresholds).astype(np.int8)
 
 
 def _places(index: FrameIndex) -> dict[str, np.ndarray]:

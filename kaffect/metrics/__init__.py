@@ -46,7 +46,7 @@ from kaffect.metrics.scores import (
 )
 from kaffect.metrics.seeds import SeedComparison, seed_comparison, sign_flip_test
 from kaffect.metrics.sums import ClusterSums, cluster_sums
-from kaffect.metrics.thresholds import best_thresholds
+from kaffect.metrics.thresholds import best_logit_thresholds, best_thresholds
 
 if TYPE_CHECKING:
     from kaffect.metrics.streaming import ConcordanceCorrelation
@@ -71,6 +71,7 @@ __all__ = [
     "au_f1_macro",
     "au_f1_weighted",
     "au_scores",
+    "best_logit_thresholds",
     "best_thresholds",
     "ccc",
     "ccc_per_video",

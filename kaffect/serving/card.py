@@ -39,12 +39,20 @@ def model_card(facts: Facts, manifest: Mapping[str, Any]) -> str:
         if name in names:
             lines.append(f"* `{name}`: {', '.join(columns)}")
     if facts.action_unit_thresholds:
-        text = ", ".join(f"{k} {v:g}" for k, v in facts.action_unit_thresholds.items())
-        lines += ["", f"Action Units count as active from these probabilities: {text}."]
+        lines += ["", f"Action Units count as active from these probabilities: {_units(facts)}."]
     lines += ["", "## Made from", ""]
     lines += [f"* {key}: {value}" for key, value in facts.source.items() if key != "config"]
     lines += [f"* {key}: {value}" for key, value in manifest["made_with"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _units(facts: Facts) -> str:
+    """Thresholds by name; of saturated units also the logit, as their probability is no help."""
+    parts, logits = [], facts.action_unit_logit_thresholds
+    for name, value in facts.action_unit_thresholds.items():
+        saturated = name in logits and f"{value:g}" == "1"
+        parts.append(f"{name} {value:g}" + (f" (logit {logits[name]:g})" if saturated else ""))
+    return ", ".join(parts)
 
 
 def _metrics(facts: Facts) -> list[str]:

@@ -30,6 +30,8 @@ class Facts:
         data: name, kind ('synthetic', 'real' or 'unknown') and hash of the training data.
         metrics: split -> metric -> value; splits may be missing, values are never guessed.
         action_unit_thresholds: name -> probability from which a unit counts as active.
+        action_unit_logit_thresholds: the same as logits, where known: a probability is rounded
+            to 1 behind a logit of 17 in float32.
         notes: deviations, origin of weights, anything a user should know first.
         intended_use, licence: in words.
         source: what it was made from: commit, configuration, step.
@@ -42,6 +44,7 @@ class Facts:
     data: Mapping[str, Any] = field(default_factory=lambda: {"name": "unknown", "kind": "unknown"})
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     action_unit_thresholds: Mapping[str, float] = field(default_factory=dict)
+    action_unit_logit_thresholds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     intended_use: str = INTENDED_USE
     licence: str = ""

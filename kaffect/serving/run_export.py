@@ -147,6 +147,10 @@ def _frame_facts(folder: Path, config: FrameConfig, found: dict[str, Any]) -> Fa
         data=found["data"],
         metrics=metrics,
         action_unit_thresholds=found["thresholds"] if "au" in config.loss.tasks else {},
+        # Runs of earlier versions know probabilities alone.
+        action_unit_logit_thresholds=(
+            found.get("logit_thresholds", {}) if "au" in config.loss.tasks else {}
+        ),
         notes=tuple(found["notes"]),
         source={
             "run": folder.name,
@@ -211,6 +215,9 @@ def _gan_facts(folder: Path, config: Any, which: str, part: str) -> Facts:
         },
         metrics=metrics,
         action_unit_thresholds=_gan_thresholds(config, result),
+        action_unit_logit_thresholds=dict(
+            zip(config.unit_names, result.get("logit_thresholds", ()))
+        ),
         notes=tuple(result.get("notes", ())),
         source={
             "run": folder.name,

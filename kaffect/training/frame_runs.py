@@ -54,7 +54,11 @@ def describe_frame_run(folder: Path, prepared: PreparedData, record: Mapping[str
             },
             "crop_rule": prepared.crop_rule.to_dict(),
             "fps": prepared.fps,
-            "thresholds": dict(zip(space.action_units, record["thresholds"])),
+            **{
+                name: dict(zip(space.action_units, record[name]))
+                for name in ("thresholds", "logit_thresholds")
+                if name in record
+            },
             "data": {
                 "name": record["data_name"],
                 "kind": record["data_kind"],

@@ -183,8 +183,14 @@ def _begin(
     return checkpoints.begin(identity, resume=resume, free=("gan.steps", "gan.evaluate_every"))
 
 
-def restore_gan(trainer: GanTrainer, checkpoints: CheckpointFolder, step: int) -> dict[str, Any]:
+def restore_gan(
+    trainer: GanTrainer, checkpoints: CheckpointFolder, step: int, *, optimizers: bool = True
+) -> dict[str, Any]:
     """Set both networks, optimisers and the average from the checkpoint of `step`.
+
+    Args:
+        optimizers: False leaves them alone: only those of float16 have a loss scale, so that
+            they do not fit a trainer of another precision.
 
     Returns:
         The saved `Progress` as a dictionary.
@@ -193,7 +199,10 @@ def restore_gan(trainer: GanTrainer, checkpoints: CheckpointFolder, step: int) -
         ArtifactError: missing, damaged, or of another configuration; names what differs.
     """
     require_same_gan(trainer.config, saved_config(checkpoints.root), checkpoints.root)
-    return checkpoints.restore(step, trainer.checkpointed())
+    objects = trainer.checkpointed()
+    if not optimizers:
+        objects = {name: o for name, o in objects.items() if not name.endswith("_optimizer")}
+    return checkpoints.restore(step, objects, only=not optimizers)
 
 
 def saved_config(folder: Path) -> dict[str, Any]:
@@ -218,7 +227,7 @@ def saved_config(folder: Path) -> dict[str, Any]:
 
 
 def load_gan(folder: str | Path, which: str = "last", policy: str = "float32") -> GanTrainer:
-    """The networks of the run in `folder`, as trained.
+    """The networks of the run in `folder`, as trained; the optimisers are new.
 
     Args:
         folder: of the run's checkpoints.
@@ -236,5 +245,5 @@ def load_gan(folder: str | Path, which: str = "last", policy: str = "float32") -
     if step is None:
         raise ArtifactError(f"{folder}: expected a trained GAN. Received: no complete checkpoint")
     trainer = GanTrainer(config, policy)
-    restore_gan(trainer, checkpoints, step)
+    restore_gan(trainer, checkpoints, step, optimizers=False)
     return trainer

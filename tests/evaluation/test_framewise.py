@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from kaffect.data.records import Scoring
 from kaffect.evaluation.curves import curves_figure, histogram_figure
 from kaffect.evaluation.framewise import score_frames
-from kaffect.evaluation.scoring import probabilities, thresholds_for
+from kaffect.evaluation.scoring import score, threshold_record, thresholds_for
+from kaffect.evaluation.submission import decided
 from kaffect.labels import AFF_WILD2
-from kaffect.metrics import best_thresholds, f1_per_class, p_au, p_expr, p_va
+from kaffect.metrics import best_logit_thresholds, f1_per_class, p_au, p_expr, p_va
+from kaffect.metrics.thresholds import probabilities
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def test_thresholds_move_the_decisions(case):
     chosen = thresholds_for(answers, rows, scoring)
     au = scoring.au_valid
     logits = answers["action_unit_logits"][scoring.row - 10][au]
-    expected = best_thresholds(scoring.action_units[au], probabilities(logits))
+    expected = best_logit_thresholds(scoring.action_units[au], logits)
     np.testing.assert_array_equal(chosen, expected)
     plain = score_frames(answers, rows, scoring, ("au",), AFF_WILD2)
     tuned = score_frames(answers, rows, scoring, ("au",), AFF_WILD2, chosen)
@@ -113,6 +118,25 @@ def test_thresholds_move_the_decisions(case):
 
 def test_probabilities_without_overflow():
     np.testing.assert_allclose(probabilities(np.array([-1e4, 0.0, 1e4])), [0, 0.5, 1])
+    np.testing.assert_allclose(probabilities([-40.0]), [np.exp(-40)], rtol=1e-12)
+
+
+def test_saturated_units_are_decided_as_they_were_chosen():
+    """From the choice on validation to every place that decides; the record stays readable."""
+    scoring = SimpleNamespace(
+        row=np.arange(3), au_valid=np.ones(3, bool), action_units=np.array([[0, 1], [1, 1], [0, 0]])
+    )
+    answers = {"action_unit_logits": np.array([[40, -30], [45, -29], [38, -31]], np.float32)}
+    cuts = thresholds_for(answers, np.arange(3), scoring)
+    assert score(answers, np.arange(3), scoring, ("au",), threshold=cuts)["au_f1_macro"] == 1
+    np.testing.assert_array_equal(decided("au", answers, cuts), scoring.action_units)
+    record = json.loads(json.dumps(threshold_record(cuts, 2)))
+    np.testing.assert_array_equal(
+        decided("au", answers, record["logit_thresholds"]), [[0, 1], [1, 1], [0, 0]]
+    )
+    assert record["thresholds"] == pytest.approx([1.0, (np.exp(-30) + np.exp(-31)) / 2], rel=1e-6)
+    half = threshold_record(0.0, 3)
+    assert half == {"thresholds": [0.5] * 3, "logit_thresholds": [0.0] * 3}
 
 
 def test_figures_show_what_they_are_given():

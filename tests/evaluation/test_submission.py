@@ -68,7 +68,7 @@ def test_thresholds_decide_units(data):
     index = data.split("train")
     one = submissions(index, answers(index), ("au",))["au"].values
     assert one.all()
-    cut = np.array([0.9] * 4 + [0.5] * 4)  # sigmoid(1) = 0.73, sigmoid(3) = 0.95
+    cut = np.array([2.0] * 4 + [0.0] * 4)
     two = submissions(index, answers(index), ("au",), cut)["au"].values
     assert 0 < two[:, :4].mean() < 1 and two[:, 4:].all()
 
@@ -115,8 +115,8 @@ def test_predictions_of_pictures_are_a_list_of_pictures(data, tmp_path: Path):
     shown = index.source_frame[index.rows].tolist()
     names = [f"a, {number}.png" for number in range(1, 63)]
     path = tmp_path / "predictions.csv"
-    cut = np.full(12, 0.5)
-    cut[0] = 0.9  # sigmoid(2) = 0.88
+    cut = np.zeros(12)
+    cut[0] = 2.2  # the unit's logit is 2
     write_still_predictions(path, names, index, given, ("va", "expression", "au"), cut)
     with open(path, newline="") as handle:
         header, *rows = csv.reader(handle)

@@ -10,6 +10,7 @@ from kaffect.errors import DatasetError
 from kaffect.metrics import (
     abaw1_au,
     abaw1_expression,
+    best_logit_thresholds,
     best_thresholds,
     f1_per_class,
     p_au,
@@ -83,3 +84,34 @@ def test_the_best_of_two_cuts_by_hand():
 def test_thresholds_of_nothing():
     with pytest.raises(DatasetError, match="one shape"):
         best_thresholds(np.zeros((0, 2)), np.zeros((0, 2)))
+    with pytest.raises(DatasetError, match="Probabilities. Expected 0 to 1"):
+        best_thresholds([[1], [0]], [[40.0], [0.5]])
+
+
+def test_saturated_units_are_told_apart_on_logits():
+    """In float64, too, the sigmoid of 38, 40 and 45 is one number."""
+    true, logits = [[0], [1], [0]], np.array([[40], [45], [38]], np.float32)
+    (cut,) = best_logit_thresholds(true, logits)
+    assert 40 < cut < 45
+    # Half way between the probabilities: log of (2 - e^-40 - e^-45) / (e^-40 + e^-45).
+    assert cut == pytest.approx(40 + np.log(2 / (1 + np.exp(-5))))
+    for scale in (-1, 1):  # neighbouring numbers, on either side
+        near = np.nextafter(np.float32(scale * 40), np.float32(99))
+        (cut,) = best_logit_thresholds([[0], [1]], [[scale * 40.0], [near]])
+        assert scale * 40.0 <= cut < near
+    # All present: half the lowest probability, in any range.
+    np.testing.assert_allclose(best_logit_thresholds([[1]], [[-800.0]]), [[-800 - np.log(2)]][0])
+    assert best_logit_thresholds([[1]], [[800.0]]) == 0
+
+
+def test_tiny_probabilities_are_told_apart():
+    true, given = [[0], [1], [1]], [[1e-12], [3e-12], [4e-12]]
+    np.testing.assert_allclose(best_thresholds(true, given), [2e-12], rtol=1e-6, atol=0)
+    (cut,) = best_logit_thresholds(true, np.log(given))
+    assert cut == pytest.approx(np.log(2e-12))
+
+
+def test_half_way_is_between_the_probabilities():
+    """Logits of 0.6 and 0.9: the threshold is the logit of 0.75, which is log 3."""
+    logits = np.log([[0.6 / 0.4], [0.9 / 0.1]])
+    np.testing.assert_allclose(best_logit_thresholds([[0], [1]], logits), [np.log(3)])

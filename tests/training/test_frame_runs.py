@@ -27,7 +27,8 @@ def test_a_run_of_single_frames_comes_back_and_is_exported(tmp_path: Path) -> No
     folder = tmp_path / "checkpoints" / "row-01-seed-0"
     CheckpointFolder(folder).save(4, {"network": network}, {}, best=True)
     record = {
-        "config": config.to_dict(), "thresholds": [0.25] * 12, "data_name": "drawn",
+        "config": config.to_dict(), "thresholds": [0.25] * 11 + [1.0],
+        "logit_thresholds": [-1.0986] * 11 + [40.5], "data_name": "drawn",
         "data_kind": "synthetic", "data_hash": "x", "validation": {"score": 1.0, "none": None},
         "scored_split": "test", "metrics": {"au_f1": 0.5}, "notes": [], "commit": "y",
     }  # fmt: skip
@@ -44,6 +45,10 @@ def test_a_run_of_single_frames_comes_back_and_is_exported(tmp_path: Path) -> No
     for name in ("valence_arousal", "expression_logits"):
         if name in expected:
             np.testing.assert_allclose(answers[name], expected[name], atol=1e-4)
+    card = (tmp_path / "resnet" / "1" / "MODEL_CARD.md").read_text()
+    last, first = AFF_WILD2.action_units[-1], AFF_WILD2.action_units[0]
+    assert f"these probabilities: {first} 0.25, " in card and f"{last} 1 (logit 40.5), " in card
+    assert export.facts.action_unit_logit_thresholds[last] == 40.5
     assert export.facts.metrics == {"validation": {"score": 1.0}, "test": {"au_f1": 0.5}}
     (folder / "frames.json").write_text("{}")
     with pytest.raises(ArtifactError, match="not the description of a run of single frames"):

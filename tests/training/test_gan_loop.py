@@ -83,7 +83,8 @@ def test_resume_in_one_process_and_loading(tmp_path: Path) -> None:
     whole, _ = tiny_gan.run(tmp_path / "whole", TINY)
     assert progress.step == 8 and [look["step"] for look in progress.history] == [4, 8]
     assert tiny_gan.fingerprint(resumed) == tiny_gan.fingerprint(whole)
-    assert tiny_gan.fingerprint(load_gan(tmp_path)) == tiny_gan.fingerprint(whole)
+    loaded = load_gan(tmp_path)
+    assert tiny_gan.fingerprint(loaded, False) == tiny_gan.fingerprint(whole, False)
     moved = [a - b for a, b in zip(_adam(whole), _adam(tiny_gan.make_trainer(TINY)))]
     assert all(np.abs(m).max() > 0 for m in moved), "both optimisers had something to restore"
     _another_configuration_is_refused(tmp_path)
@@ -225,3 +226,5 @@ def test_resume_is_bit_exact_in_half_precision(
     if policy == "mixed_float16":
         assert terms[0]["discriminator_skipped_updates"] > 1
         assert terms[1]["discriminator_loss_scale"] < 2.0**24
+        full = load_gan(tmp_path / "whole", policy="float32")  # whose optimisers know no scale
+        assert tiny_gan.fingerprint(full, False) == tiny_gan.fingerprint(whole, False)

@@ -97,9 +97,11 @@ def run(
     return trainer, progress
 
 
-def fingerprint(trainer: GanTrainer) -> str:
+def fingerprint(trainer: GanTrainer, optimizers: bool = True) -> str:
     digest = hashlib.sha256()
-    for thing in trainer.checkpointed().values():
+    for name, thing in trainer.checkpointed().items():
+        if name.endswith("_optimizer") and not optimizers:
+            continue
         for variable in thing.variables:
             digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
     return digest.hexdigest()
