@@ -108,10 +108,18 @@ def open_source(
             "was chosen too, so they flatter; to score fairly " + _REMEDY.format(folder="Test_Set"),
         )
     notes += tuple(text for text in prepared.missing if "test" not in text.lower())
+    notes += _first(prepared.notes)
     notes += tuple(
         f"left out: {bad['video']}: {bad['reason']}" for bad in prepared.manifest["skipped"]
     )
     return Source(name, kind, prepared, partition, split, notes)
+
+
+def _first(notes: tuple[str, ...], most: int = 3) -> tuple[str, ...]:
+    """A report has no room for a sentence about each of 500 videos."""
+    more = len(notes) - most
+    rest = (f"{more} more notes like these stand in the manifest of the prepared data",)
+    return notes[:most] + (rest if more > 0 else ())
 
 
 def _scored_split(prepared: PreparedData, partition: str, root: Path) -> str:

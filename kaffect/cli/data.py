@@ -99,7 +99,7 @@ def prepare_data(options: argparse.Namespace) -> None:
         runner=runner,
     )
     prepared = PreparedData.open(path)
-    for note in prepared.missing:
+    for note in (*prepared.missing, *prepared.notes):
         print(f"note: {note}")
     for bad in prepared.manifest.get("skipped", ()):
         print(f"skipped: {bad['video']}: {bad['reason']}", file=sys.stderr)

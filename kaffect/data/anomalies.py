@@ -49,6 +49,8 @@ KINDS: dict[str, str] = {
     "same-video": "two video files with the same bytes",
     # With --decode.
     "video": "a video that does not decode to its end",
+    "time-stamps": "a video whose time stamps are missing, repeat or run backwards",
+    "frame-count": "a video whose header claims other than its decoded frames",
     "video-length": "a video whose decoded frames do not fit its annotation",
     "box-outside": "a face box that lies outside of its frame",
     "same-frames": "the same pictures in videos of two splits",

@@ -100,6 +100,8 @@ def _check_video(
         message = str(error).removeprefix(f"{video}: ")
         findings.add("video", video, reader.decoded + 1, message)
         return reader.decoded
+    for kind, note in reader.notes.items():
+        findings.add(kind, video, None, note)
     for name, _, _, lines, whole in tracks:
         wrong = abs(reader.decoded - lines) if whole else lines - reader.decoded
         if lines and wrong > LENGTH_TOLERANCE:

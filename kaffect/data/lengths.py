@@ -50,13 +50,16 @@ def most_frames(video: Path, wanted: int) -> int:
     Returns:
         The count; 10,000,000 at most, and for a file that cannot be opened.
     """
-    import av  # not at the top: building a command line needs no decoder
+    # Not at the top: building a command line needs no decoder.
+    import av
+
+    from kaffect.data.media import open_media
 
     try:
-        with av.open(str(video)) as container:
+        with open_media(video) as container:
             stream = container.streams.video[0]
             if stream.frames >= wanted:
                 return min(stream.frames, MAX_LINES)
             return min(sum(packet.size > 0 for packet in container.demux(stream)), MAX_LINES)
-    except (av.error.FFmpegError, OSError, IndexError):
+    except (av.error.FFmpegError, OSError, ValueError, IndexError):
         return MAX_LINES

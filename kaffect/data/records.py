@@ -191,6 +191,13 @@ class PreparedData:
         return tuple(s for s in ("train", "validation", "test") if s in self.manifest["splits"])
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What preparation noticed of single videos and did not refuse, in sentences."""
+        tracks = [t for split in self.splits for t in self.manifest["splits"][split]["tracks"]]
+        found = (f"{track['video']}: {note}" for track in tracks for note in track.get("notes", ()))
+        return tuple(dict.fromkeys(found))
+
+    @property
     def synthetic(self) -> bool:
         return bool(self.manifest["synthetic"])
 

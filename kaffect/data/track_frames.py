@@ -173,8 +173,12 @@ class _TrackWriter:
         """Where the labels of source frames (1-based) are in `_labels`."""
         return np.minimum(sources, len(self._labels["va_valid"])) - 1
 
-    def finish(self, times: np.ndarray) -> dict[str, np.ndarray]:
-        """Check the counts; give the columns of the track (rows, and `source_` for scoring)."""
+    def finish(self, times: np.ndarray, notes: Sequence[str]) -> dict[str, np.ndarray]:
+        """Check the counts; give the columns of the track (rows, and `source_` for scoring).
+
+        Args:
+            times: of the source frames, in seconds; notes: of the reader.
+        """
         decoded = len(times)
         track = self._job.track
         for annotation in self._job.annotations.values():
@@ -205,6 +209,7 @@ class _TrackWriter:
         columns["source_number"] = places.astype(np.int32) + 1
         columns["source_seconds"] = times[places].astype(np.float32)
         columns["source_frames"] = np.array(decoded)
+        columns["notes"] = np.array(notes, np.str_)
         for name in LABEL_COLUMNS:
             columns[f"source_{name}"] = self._labels[name][places]
         if self._found and self._boxes is not None:
@@ -257,7 +262,7 @@ def write_tracks(
             told = reader.decoded
         progress(reader.decoded - told)
         times = np.asarray(reader.source_times)
-        columns = [writer.finish(times) for writer in writers]
+        columns = [writer.finish(times, list(reader.notes.values())) for writer in writers]
     for job, values in zip(jobs, columns):
         with atomic_write(job.columns, "wb") as handle:
             np.savez(handle, **values)  # type: ignore[arg-type]

@@ -18,13 +18,12 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from kaffect.data.media import bounded_stream, open_media
+from kaffect.data.display_times import WINDOW, DisplayTimes
+from kaffect.data.lengths import tolerated
+from kaffect.data.media import MOST_WAITING_BYTES, bounded_stream, open_media
 from kaffect.errors import VideoError
 
 FPS = 30
-# A time stamp further ahead than this is damage, not a pause: it would ask for
-# thousands of copies of one picture.
-_LONGEST_GAP = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,22 @@ class VideoReader:
     """Iterate over the constant-rate frames of one video file; memory does not grow with length.
 
     After (and during) the iteration, `source_times` holds the time in seconds of each
-    source frame decoded so far.
+    source frame decoded so far; `notes` says, after it, what of the file could not be used:
+    'time-stamps', 'frame-count' -> a sentence.
 
     Raises (while iterating):
-        VideoError: not a video, no frame, a frame that does not decode, or time stamps
-            that run backwards; the message has the path and the 1-based frame number.
+        VideoError: not a video, no frame, a frame that does not decode, or one that cannot
+            be timed; the message has the path and the 1-based frame number.
     """
 
     def __init__(self, path: str | Path, fps: int = FPS, threads: int = 1) -> None:
         self.path = Path(path)
         self.fps = fps
         self.source_times = array("d")
+        self.notes: dict[str, str] = {}
+        self._rate: Fraction | None = None
+        self._claimed = 0
+        self._window = WINDOW
         self._threads = threads
         # One for all frames: to set up a converter takes longer than to convert a small frame.
         self._converter = VideoReformatter()
@@ -74,7 +78,8 @@ class VideoReader:
         number = 0
         shown: av.VideoFrame | None = None
         start = time = Fraction(0)
-        for frame, stamp in self._decode():
+        timed = DisplayTimes(self.path, self._decode(), lambda: self._rate, lambda: self._window)
+        for frame, stamp in timed:
             if shown is None:
                 start = stamp
             else:
@@ -89,6 +94,7 @@ class VideoReader:
             self.source_times.append(float(time))
         if shown is None:
             raise VideoError(f"{self.path}: no frame could be decoded")
+        self.notes = self._describe(timed)
         end = round((time + self._duration(shown)) * self.fps)
         image = None
         while number < max(end, 1):
@@ -96,9 +102,20 @@ class VideoReader:
             yield VideoFrame(number, self.decoded, float(time), image)
             number += 1
 
-    def _decode(self) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+    def _describe(self, timed: DisplayTimes[av.VideoFrame]) -> dict[str, str]:
+        notes = {}
+        if timed.rebuilt:
+            notes["time-stamps"] = (
+                f"{timed.rebuilt} of {self.decoded} time stamps are missing, repeat or run "
+                f"backwards; rebuilt from the order of display, by up to {timed.farthest:.3f} s"
+            )
+        if self._claimed and abs(self._claimed - self.decoded) > tolerated(self.decoded):
+            claimed = f"its header claims {self._claimed} frames"
+            notes["frame-count"] = f"{claimed}, {self.decoded} can be decoded"
+        return notes
+
+    def _decode(self) -> Iterator[tuple[av.VideoFrame, Fraction | None]]:
         """Each decoded frame with its time stamp in seconds, in the order of display."""
-        last: Fraction | None = None
         count = 0
         try:
             with open_media(self.path) as container:
@@ -107,34 +124,23 @@ class VideoReader:
                 stream = container.streams.video[0]
                 bounded_stream(self.path, stream)
                 stream.codec_context.thread_count = self._threads
+                self._rate = stream.average_rate or stream.guessed_rate
+                self._claimed = stream.frames
+                pixels = stream.codec_context.width * stream.codec_context.height
+                self._window = min(WINDOW, max(2, MOST_WAITING_BYTES // max(2 * pixels, 1)))
                 for frame in container.decode(stream):
                     count += 1
-                    stamp = self._stamp(frame, count, last)
-                    last = stamp
-                    yield frame, stamp
+                    yield frame, self._stamp(frame, count)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             where = f"frame {count + 1} cannot be decoded" if count else "cannot be read as a video"
             raise VideoError(f"{self.path}: {where}: {reason}") from error
 
-    def _stamp(self, frame: av.VideoFrame, number: int, last: Fraction | None) -> Fraction:
+    def _stamp(self, frame: av.VideoFrame, number: int) -> Fraction | None:
         ticks = frame.pts if frame.pts is not None else frame.dts
         if frame.is_corrupt:
             raise VideoError(f"{self.path}: frame {number} is damaged")
-        if ticks is None or frame.time_base is None:
-            raise VideoError(f"{self.path}: frame {number} has no time stamp")
-        stamp = ticks * frame.time_base
-        if last is not None and stamp < last:
-            raise VideoError(
-                f"{self.path}: frame {number}: time stamps run backwards, from "
-                f"{float(last):.3f} s to {float(stamp):.3f} s"
-            )
-        if last is not None and stamp - last > _LONGEST_GAP:
-            raise VideoError(
-                f"{self.path}: frame {number} comes {float(stamp - last):.0f} s after the one "
-                f"before it. Expected a gap of at most {_LONGEST_GAP:.0f} s"
-            )
-        return stamp
+        return None if ticks is None or frame.time_base is None else ticks * frame.time_base
 
     def _duration(self, frame: av.VideoFrame) -> Fraction:
         """Seconds for which the last frame is shown: its own word, else the last interval."""

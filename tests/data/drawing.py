@@ -41,8 +41,13 @@ def write_video(
     times: Sequence[Fraction] | None = None,
     codec: str = "mpeg4",
     pixels: str = "yuv420p",
+    reordered: int = 0,
 ) -> Path:
-    """Encode pictures; `times` in seconds where the rate is not constant."""
+    """Encode pictures; `times` in seconds where the rate is not constant.
+
+    Args:
+        reordered: B-frames in a row, which are stored behind frames that are shown later.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     base = Fraction(1, 15360) if times is not None else 1 / Fraction(rate)
     with av.open(str(path), "w") as container:
@@ -50,6 +55,8 @@ def write_video(
         stream.pix_fmt = pixels
         stream.bit_rate = 4_000_000
         stream.codec_context.time_base = base
+        if reordered:
+            stream.codec_context.max_b_frames = reordered
         for number, image in enumerate(images):
             if number == 0:
                 stream.height, stream.width = image.shape[:2]

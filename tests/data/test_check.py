@@ -24,6 +24,7 @@ from kaffect.errors import AnnotationError, DatasetError
 from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8
 
 from .drawing import HEADERS, draw, write_labels, write_video
+from .test_video import overwrite
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 120
@@ -205,7 +206,7 @@ PLANTED: list[tuple[str, str, int, Plant]] = [
     ("same-video", "videos/b.mp4", 1, lambda r: shutil.copy(
         r / "videos/a.mp4", r / "videos/b.mp4")),
 ]  # fmt: skip
-DECODED = ("video", "video-length", "box-outside", "same-frames")
+DECODED = ("video", "time-stamps", "frame-count", "video-length", "box-outside", "same-frames")
 
 
 @pytest.mark.parametrize("case", PLANTED, ids=lambda c: f"{c[0]}-{c[2]}")
@@ -254,6 +255,18 @@ def other_length(root: Path) -> None:
     assert path.is_file()
 
 
+def h264_in_avi(root: Path) -> None:
+    (root / "videos/b.mp4").unlink()
+    images = [draw(n + 70) for n in range(12)]
+    write_video(root / "videos/b.avi", images, codec="libx264", reordered=2)
+
+
+def twice_the_frames(root: Path) -> None:
+    (root / "videos/b.mp4").unlink()
+    path = write_video(root / "videos/b.avi", [draw(n + 70) for n in range(12)])
+    overwrite(path, b"strh", 8 + 32, 24)
+
+
 def far_box(root: Path) -> None:
     edit(root, "boxes/a.csv", 2, "2,64,0,99,9")
 
@@ -271,6 +284,8 @@ def same_pictures(root: Path) -> None:
     [
         ("video", "videos/b.mp4", None, cut),
         ("video-length", "videos/b.mp4", 1, other_length),
+        ("time-stamps", "videos/b.avi", 1, h264_in_avi),
+        ("frame-count", "videos/b.avi", 1, twice_the_frames),
         ("box-outside", "boxes/a.csv", 2, far_box),
         ("same-frames", "videos/b.mkv", 10, same_pictures),
     ],

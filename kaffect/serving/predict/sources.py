@@ -6,6 +6,7 @@ also says for which frames of the source it stands, so that answers come once fo
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -138,6 +139,8 @@ def _video(path: Path, fps: int) -> Iterator[SourceFrame]:
             fresh, shown = before.source != shown, before.source
             yield SourceFrame(before.number, before.number / fps, before.image, fresh, stands_for)
         before = frame
+    for note in reader.notes.values():
+        logging.getLogger(__name__).warning("%s: %s", path, note)
     if before is not None:
         times = reader.source_times
         rest = tuple((i + 1, times[i]) for i in range(told, len(times)))
