@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from tests.annotation.pages import APP, annotating, in_page, needs_browser, pres
 
 pytestmark = needs_browser
 FRAMES = 90
-ACTIONS = int(os.environ.get("KAFFECT_FRAME_ACTIONS", "8"))  # for each clip
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +27,20 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_labelled_is_what_is_seen(clips: Path, tmp_path: Path) -> None:
-    """Random seeks, steps and plays; a label is set by key and read from the log."""
+    labelled_is_seen(clips, tmp_path, 8)
+
+
+@pytest.mark.nightly
+def test_three_hundred_times(clips: Path, tmp_path: Path) -> None:
+    labelled_is_seen(clips, tmp_path, 60)
+
+
+def labelled_is_seen(clips: Path, tmp_path: Path, actions: int) -> None:
+    """Random seeks, steps and plays; a label is set by key and read from the log.
+
+    Args:
+        actions: for each of the five clips.
+    """
     project = open_project(tmp_path / "project", clips)
     make_copies(project, lambda text: None)
     copies = {name: open_copy(project, name) for name in project.videos}
@@ -40,7 +51,7 @@ def test_what_is_labelled_is_what_is_seen(clips: Path, tmp_path: Path) -> None:
     async def visit(page: Any, place: int, name: str) -> None:
         await page.evaluate(f"{APP}.open({place})")
         frames = copies[name].frames
-        for number in range(ACTIONS):
+        for number in range(actions):
             deed = ("seek", "step", "second", "play")[number % 4]
             if deed == "seek":
                 await page.evaluate(f"{APP}.player.seek({int(rng.integers(frames))})")
@@ -63,7 +74,7 @@ def test_what_is_labelled_is_what_is_seen(clips: Path, tmp_path: Path) -> None:
         in_page(server.address, steps)
         labelled = [e for e in session.log.text.events if e["kind"] == "label"]
     labelled = [e for e in project.read_log("anna").events if e["kind"] == "label"]
-    assert len(labelled) == len(seen) == ACTIONS * len(project.videos)
+    assert len(labelled) == len(seen) == actions * len(project.videos)
     wrong = []
     for event, (name, deed, number) in zip(labelled, seen):
         ((_, first, last, word),) = event["set"]
@@ -71,7 +82,7 @@ def test_what_is_labelled_is_what_is_seen(clips: Path, tmp_path: Path) -> None:
         if copies[name].sources[first] != number:
             wrong.append((name, deed, first, number))
     assert wrong == []
-    assert len(while_playing) > 5 * ACTIONS // 4
+    assert len(while_playing) > 5 * actions // 4
     # The picture is drawn after the report and may be of a later frame by then, never an earlier.
     assert [p for p in while_playing if copies[p[0]].sources[p[1]] > p[2]] == []
 

@@ -45,8 +45,11 @@ def write_clip(path: Path, levels: list[int], size: tuple[int, int] = (320, 240)
 class Page:
     """One tab."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse, process: asyncio.subprocess.Process
+    ) -> None:
         self._socket = socket
+        self.process = process
         self._number = 0
         self.events: list[dict[str, Any]] = []
 
@@ -131,7 +134,7 @@ async def tab(clip: Path | None = None) -> AsyncIterator[Page]:
                     pages = [t for t in await answer.json() if t["type"] == "page"]
                 address = pages[0]["webSocketDebuggerUrl"]
                 async with session.ws_connect(address, max_msg_size=0) as socket:
-                    page = Page(socket)
+                    page = Page(socket, process)
                     for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
                         await page.command(f"{domain}.enable")
                     yield page
