@@ -108,6 +108,7 @@ def export_discriminator(
         expected["valence_arousal"] = logits["valence_arousal"].numpy()
     if heads.action_units:
         expected["action_unit_probabilities"] = tf.sigmoid(logits["action_units"]).numpy()
+        expected["action_unit_logits"] = logits["action_units"].numpy()
     features = graph.features(normalise(images, graph.size), training=False)
     expected["features"] = np.asarray(tf.cast(features, tf.float32))
     more = {

@@ -18,16 +18,19 @@ MEANINGS = {
     "expression_probabilities": "softmax over the basic expressions, sums to 1",
     "expression_logits": "the same before the softmax",
     "action_unit_probabilities": "sigmoid of each Action Unit, each in [0, 1]",
+    "action_unit_logits": "the same before the sigmoid",
     "fake_probability": "how far the discriminator takes the face for generated, in [0, 1]",
     "features": "the vector from which the outputs are computed",
 }
+# Said again as probabilities: left out where each number has a name of its own.
+LOGITS = frozenset({"expression_logits", "action_unit_logits"})
 
 
 def served_outputs(logits: Mapping[str, Any]) -> dict[str, Any]:
     """A network's dictionary of logits -> the outputs that are served, float32.
 
-    `expression_logits` also gives `expression_probabilities`; `action_unit_logits` and
-    `fake_logits` become `action_unit_probabilities` and `fake_probability`.
+    `expression_logits` also gives `expression_probabilities`, and `action_unit_logits`
+    `action_unit_probabilities`; `fake_logits` becomes `fake_probability`.
     """
     served: dict[str, Any] = {}
     for name, value in logits.items():
@@ -37,6 +40,7 @@ def served_outputs(logits: Mapping[str, Any]) -> dict[str, Any]:
             served[name] = value
         elif name == "action_unit_logits":
             served["action_unit_probabilities"] = tf.sigmoid(value)
+            served[name] = value
         elif name == "fake_logits":
             served["fake_probability"] = tf.sigmoid(value)
         else:
@@ -51,5 +55,6 @@ def columns(space: LabelSpace) -> dict[str, tuple[str, ...]]:
         "expression_probabilities": space.expressions,
         "expression_logits": space.expressions,
         "action_unit_probabilities": space.action_units,
+        "action_unit_logits": space.action_units,
         "fake_probability": ("fake",),
     }

@@ -13,7 +13,7 @@ from kaffect.files import stable_hash
 from kaffect.serving.facts import Facts
 from kaffect.serving.golden import zero_state
 from kaffect.serving.loading import Export, load_export
-from kaffect.serving.outputs import MEANINGS
+from kaffect.serving.outputs import LOGITS, MEANINGS
 from kaffect.serving.stream_state import StreamState
 
 Arrays = dict[str, np.ndarray]
@@ -142,7 +142,7 @@ class Predictor:
         found: dict[str, float | str] = {}
         columns = self.export.manifest["columns"]
         for name in self.outputs:
-            if name != "expression_logits" and name in columns and name in outputs:
+            if name not in LOGITS and name in columns and name in outputs:
                 found |= dict(zip(columns[name], map(float, outputs[name]), strict=True))
         if "expression_probabilities" in outputs:
             place = int(np.argmax(outputs["expression_probabilities"]))

@@ -16,6 +16,7 @@ from kaffect.serving.export import export_discriminator, export_generator, expor
 from kaffect.serving.facts import Facts
 from kaffect.serving.golden import golden_pictures, zero_state
 from kaffect.serving.loading import Export, check_export, load_export
+from kaffect.serving.predictor import Predictor
 from kaffect.training.gan_images import normalise, to_pixels
 
 
@@ -117,6 +118,9 @@ def test_single_pictures(frame_export: Path, frame_network: keras.Model) -> None
     logits = frame_network((images.astype(np.float32) - 128) / 128)
     units = 1 / (1 + np.exp(-logits["action_unit_logits"].numpy()))
     np.testing.assert_allclose(found["action_unit_probabilities"], units, atol=1e-5)
+    np.testing.assert_allclose(found["action_unit_logits"], logits["action_unit_logits"], atol=1e-4)
+    named = Predictor(export).named({name: value[0] for name, value in found.items()})
+    assert named["AU1"] == pytest.approx(float(units[0, 0]), abs=1e-5), "not the logit"
     np.testing.assert_allclose(found["valence_arousal"], logits["valence_arousal"], atol=1e-5)
     np.testing.assert_allclose(found["expression_probabilities"].sum(-1), 1, atol=1e-5)
     assert export.run("encode", images=images)["features"].shape == (37, 9)

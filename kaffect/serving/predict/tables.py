@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from kaffect.serving.outputs import LOGITS
 from kaffect.serving.predict.people import FrameAnswer
 from kaffect.serving.predictor import Predictor
 
@@ -19,7 +20,7 @@ def answer_columns(predictor: Predictor) -> tuple[str, ...]:
     columns = predictor.export.manifest["columns"]
     found: list[str] = []
     for output in predictor.outputs:
-        if output != "expression_logits" and output in columns:
+        if output not in LOGITS and output in columns:
             found += columns[output]
         if output == "expression_probabilities":
             found.append("expression")
