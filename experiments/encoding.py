@@ -33,6 +33,10 @@ from kaffect.training.progress import training_progress
 
 FRAME_TASKS = ("va", "expression", "au")
 
+# Part of the key of a trained CNN; raised when the same settings begin to give other weights
+# (2: the warm-up's first update has a rate above 0).
+TRAINING = 2
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -92,7 +96,7 @@ def _key(config: RunConfig, source: Source, policy: str) -> str:
     weights = config.model.weights and Path(config.model.weights).name
     seed = config.train.seed
     parts = [model, weights, values["pretrain"], source.prepared.hash, source.partition]
-    return stable_hash([*parts, policy, seed, config.train.adam_epsilon])
+    return stable_hash([*parts, policy, seed, config.train.adam_epsilon, TRAINING])
 
 
 def _train_frames(
