@@ -179,4 +179,4 @@ def _train(plan: GanPlan, config: GanConfig, source: Source, gan: Path, resume: 
         "scored_split": source.scored_split,
         "crop_rule": source.prepared.crop_rule.to_dict(),
     }
-    write_json(gan / RESULT, {**part, **made_of})
+    write_json(gan / RESULT, {**part, **made_of}, sealed=True)

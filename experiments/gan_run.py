@@ -102,7 +102,8 @@ class GanTableRun:
         }
         # Beside the checkpoints: what an export of this GAN must say of it.
         crop_rule = self.source.prepared.crop_rule.to_dict()
-        write_json(self.folder / "gans" / name / RESULT, {**record, "crop_rule": crop_rule})
+        result = {**record, "crop_rule": crop_rule}
+        write_json(self.folder / "gans" / name / RESULT, result, sealed=True)
         append_record(self.results, record)
         shown = ", ".join(f"{k} {part['metrics'][k]:.3f}" for k in SHOWN if k in part["metrics"])
         print(f"{label} ({row.label}): {shown}", flush=True)

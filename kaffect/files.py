@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -22,6 +23,9 @@ from kaffect.errors import ArtifactError, DatasetError
 
 MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
+# Says that there is a hash, so that losing the hash is noticed too.
+_SEALED = "sealed"
+_MOST_JSON = 256 * 2**20
 
 
 def home() -> Path:
@@ -68,25 +72,64 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         handle.write(data)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON with sorted keys, so that the same value gives the same bytes; NaN is refused."""
+def seal(description: dict[str, Any]) -> dict[str, Any]:
+    """`description` with a hash of itself: a changed one is noticed like a changed file.
+
+    The list `files` of a manifest is left out of it: those files are compared with it.
+    """
+    content = {k: v for k, v in description.items() if k not in ("files", "seal")}
+    return {**content, "seal": stable_hash(content)}
+
+
+def write_json(path: str | Path, value: Any, *, sealed: bool = False) -> None:
+    """Write JSON with sorted keys, so that the same value gives the same bytes; NaN is refused.
+
+    Args:
+        sealed: with a hash of the value (a dictionary), which `read_json` checks.
+    """
+    if sealed and not {"files", "seal", _SEALED}.isdisjoint(value):
+        raise ValueError("what is sealed has no keys 'files', 'seal' and 'sealed' of its own")
+    value = seal({**value, _SEALED: True}) if sealed else value
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read JSON strictly: `NaN` and `Infinity` are errors.
+    """Read JSON strictly: `NaN` and infinite numbers are errors.
+
+    What was written with `sealed` is compared with its hash and given without it.
 
     Raises:
-        ArtifactError: the file is missing or not JSON.
+        ArtifactError: the file is missing, too large, not JSON, or not as it was written.
     """
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not accepted in JSON here")
 
+    def finite(number: str) -> float:
+        if not math.isfinite(float(number)):
+            refuse(number)
+        return float(number)
+
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
-    except (OSError, ValueError) as error:
+        if Path(path).stat().st_size > _MOST_JSON:
+            raise ValueError(f"more than {_MOST_JSON} bytes")
+        text = Path(path).read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=refuse, parse_float=finite)
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: cannot be read as JSON: {error}") from error
+    return _unsealed(path, value)
+
+
+def _unsealed(path: str | Path, value: Any) -> Any:
+    """The value without its hash, where it has one; earlier versions wrote none."""
+    if not isinstance(value, dict):
+        return value
+    # A manifest of prepared data has a hash without the word: its reader compares it.
+    if _SEALED in value or ("seal" in value and "files" not in value):
+        if seal(value)["seal"] != value.get("seal"):
+            raise ArtifactError(f"{path}: damaged: its contents do not fit its own hash")
+        return {k: v for k, v in value.items() if k not in ("seal", _SEALED)}
+    return value
 
 
 def append_line(path: str | Path, line: str) -> None:
@@ -232,8 +275,10 @@ def file_entries(root: Path) -> list[dict[str, Any]]:
 
 
 def write_manifest(root: str | Path, description: dict[str, Any]) -> None:
-    """Write `manifest.json`: `description` plus name, size and SHA-256 of every file."""
+    """Write `manifest.json`: `description`, sealed, plus name, size and SHA-256 of every file."""
     root = Path(root)
+    if "seal" not in description:
+        description = seal({**description, _SEALED: True})
     write_json(root / MANIFEST, {**description, "files": file_entries(root)})
 
 
@@ -249,7 +294,7 @@ def verify_manifest(root: str | Path) -> dict[str, Any]:
         raise ArtifactError(f"{root / MANIFEST}: not a manifest: it has no list 'files'")
     listed = set()
     for entry in manifest["files"]:
-        path = safe_join(root, entry["name"])
+        path = _listed(root, entry)
         listed.add(path)
         if not path.is_file():
             raise ArtifactError(f"{path}: missing, although {root / MANIFEST} lists it")
@@ -264,11 +309,26 @@ def verify_manifest(root: str | Path) -> dict[str, Any]:
                 f"{path}: damaged. Expected SHA-256 {entry['sha256']}. Received: {digest}"
             )
     for path in root.rglob("*"):
+        if path.is_symlink() and path.is_dir():
+            raise ArtifactError(f"{path}: links to a folder; such a link is not accepted there")
         if path.is_file() and path.resolve() not in listed and path != root / MANIFEST:
             raise ArtifactError(
                 f"{path}: not listed in {root / MANIFEST}; a foreign file is not accepted there"
             )
     return manifest
+
+
+def _listed(root: Path, entry: Any) -> Path:
+    """The file that an entry of a manifest means."""
+    kinds = {k: type(v) for k, v in entry.items()} if isinstance(entry, dict) else None
+    if kinds != {"name": str, "bytes": int, "sha256": str}:
+        raise ArtifactError(f"{root / MANIFEST}: damaged: an entry of 'files' is not one")
+    try:
+        path = safe_join(root, entry["name"])
+        path.is_file()  # refused by the file system where the name is too long
+        return path
+    except (DatasetError, OSError) as error:
+        raise ArtifactError(f"{root / MANIFEST}: an entry of 'files': {error}") from error
 
 
 def safe_join(root: str | Path, *parts: str) -> Path:

@@ -53,6 +53,7 @@ def run_export(options: argparse.Namespace) -> None:
         extras=tf_serving_extras(),
     )
     print(f"exported and checked: {path}")
+    _print_hash(path)
     print(f"what it is and how to call it: {path / 'MODEL_CARD.md'}")
     configure_tf_serving(path.parents[1])
 
@@ -78,9 +79,16 @@ def configure_tf_serving(root: Path) -> None:
     print(f"or with TF Serving:  {container_command(root)}")
 
 
+def _print_hash(folder: Path) -> None:
+    from kaffect.serving.loading import export_hash
+
+    print(f"SHA-256, for kaffect serve --sha256: {export_hash(folder)}")
+
+
 def _check(folder: Path) -> None:
     from kaffect.serving.loading import check_export
 
     for signature, difference in check_export(folder).items():
         print(f"{signature}: largest difference from the golden outputs {difference:.1e}")
     print(f"{folder}: as it was written")
+    _print_hash(folder)

@@ -30,6 +30,11 @@ def register(commands: Any) -> None:
         "--models", type=Path, metavar="ROOT", help="every model below ROOT (ROOT/NAME/VERSION)"
     )
     serve.add_argument("--newest-only", action="store_true", help="load no older version")
+    serve.add_argument(
+        "--sha256", action="append", default=[], metavar="HASH",
+        help="serve only exports whose manifest has this SHA-256, as 'kaffect export' prints it; "
+        "may be repeated",
+    )  # fmt: skip
     serve.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     serve.add_argument("--rest-port", type=int, default=8501, help="default: %(default)s")
     serve.add_argument("--grpc-port", type=int, default=8500, help="default: %(default)s")
@@ -70,7 +75,7 @@ def serve_models(options: argparse.Namespace) -> int:
         )
     servables = []
     for name, path in named:
-        servables += folders.load(name, path, options.newest_only)
+        servables += folders.load(name, path, options.newest_only, options.sha256)
         print(f"loaded {name}: {path}", flush=True)
     address = Address(options.host, options.rest_port, options.grpc_port)
     models = Models(servables)

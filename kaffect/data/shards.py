@@ -21,7 +21,7 @@ import numpy as np
 from kaffect.data.faces import BOX_COLUMNS
 from kaffect.data.track_frames import LABEL_COLUMNS, TrackJob
 from kaffect.data.tree import SPLITS
-from kaffect.files import safe_join, stable_hash, write_bytes, write_manifest, write_text
+from kaffect.files import safe_join, seal, write_bytes, write_manifest, write_text
 
 SCHEMA_VERSION = 1
 KIND = "kaffect prepared frames"
@@ -35,12 +35,6 @@ SCORING_COLUMNS = LABEL_COLUMNS + ("track", "row", "source_frame", "time")
 
 def shard_name(split: str, number: int, count: int) -> str:
     return f"{split}-{number:05d}-of-{count:05d}.tfrecord"
-
-
-def seal(description: dict[str, Any]) -> dict[str, Any]:
-    """`description` with a hash of itself: a changed manifest is noticed like a changed shard."""
-    content = {k: v for k, v in description.items() if k not in ("files", "seal")}
-    return {**content, "seal": stable_hash(content)}
 
 
 def write_prepared(

@@ -6,7 +6,7 @@ loaded; neither is a graph that could do more than compute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ import numpy as np
 import tensorflow as tf
 
 from kaffect.errors import ArtifactError, ConfigError, expected_received
-from kaffect.files import MANIFEST, read_json, verify_manifest
+from kaffect.files import MANIFEST, read_json
+from kaffect.files import sha256 as file_hash
+from kaffect.files import verify_manifest
 from kaffect.serving.facts import Facts
 from kaffect.serving.golden import check_golden, read_golden
 from kaffect.serving.scan import scan
 
 SCHEMA = 1
 ARTIFACT = "kaffect export"
+KINDS = ("sequences", "frames", "generator")
 
 
 class Export:
@@ -39,7 +42,7 @@ class Export:
 
     @property
     def kind(self) -> str:
-        """'sequences', 'frames', 'generator' or 'discriminator'."""
+        """'sequences', 'frames' or 'generator'."""
         return str(self.manifest["kind"])
 
     @property
@@ -66,23 +69,18 @@ class Export:
         return {name: v.numpy() for name, v in self.signatures[signature](**tensors).items()}
 
 
-def load_export(path: str | Path) -> Export:
+def load_export(path: str | Path, sha256: Collection[str] = ()) -> Export:
     """Load the export in `path`, a version's folder or its parent (then the newest version).
+
+    Args:
+        sha256: of manifests, in hex, as `export_hash` gives them; where there are any, only
+            exports with one of them are loaded.
 
     Raises:
         ArtifactError: not an export of this software, damaged, changed (names the file, the
             expected and the received hash), or with operations that are not accepted.
     """
-    folder = version_folder(path)
-    manifest = verify_manifest(folder)
-    if manifest.get("artifact") != ARTIFACT:
-        raise ArtifactError(
-            f"{folder}: not an export of kaffect. Expected artifact {ARTIFACT!r} in {MANIFEST}. "
-            f"Received: {manifest.get('artifact')!r}"
-        )
-    if manifest.get("schema") != SCHEMA:
-        what = f"{folder}: export of another version"
-        raise ArtifactError(expected_received(what, SCHEMA, manifest.get("schema")))
+    folder, manifest = verify_export(path, sha256)
     scan(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
@@ -92,6 +90,63 @@ def load_export(path: str | Path) -> Export:
     except Exception as error:  # the loader's errors have no common type of their own
         raise ArtifactError(f"{folder}: cannot be loaded: {first_line(error)}") from error
     return Export(folder, manifest, loaded)
+
+
+def verify_export(path: str | Path, sha256: Collection[str] = ()) -> tuple[Path, dict[str, Any]]:
+    """Folder and manifest of an export whose files are as they were written; loads nothing.
+
+    Raises:
+        ArtifactError: as `load_export`, but for its graph.
+    """
+    folder = version_folder(path)
+    if sha256:
+        _require_hash(folder, sha256)
+    manifest = verify_manifest(folder)
+    if manifest.get("artifact") != ARTIFACT:
+        raise ArtifactError(
+            f"{folder}: not an export of kaffect. Expected artifact {ARTIFACT!r} in {MANIFEST}. "
+            f"Received: {manifest.get('artifact')!r}"
+        )
+    if manifest.get("schema") != SCHEMA:
+        what = f"{folder}: export of another version"
+        raise ArtifactError(expected_received(what, SCHEMA, manifest.get("schema")))
+    _require_complete(folder, manifest)
+    return folder, manifest
+
+
+def export_hash(path: str | Path) -> str:
+    """The SHA-256 of an export's manifest, which holds those of all its files."""
+    return file_hash(version_folder(path) / MANIFEST)
+
+
+def _require_hash(folder: Path, accepted: Collection[str]) -> None:
+    found = export_hash(folder)
+    if found not in {text.lower() for text in accepted}:
+        wanted = " or ".join(sorted(accepted))
+        raise ArtifactError(
+            f"{folder / MANIFEST}: another export than the one that was asked for. "
+            f"Expected SHA-256 {wanted}. Received: {found}"
+        )
+
+
+def _require_complete(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a manifest that lacks what readers of an export rely on."""
+    kinds: dict[str, type] = {
+        "name": str, "version": int, "kind": str, "precision": str, "signatures": dict,
+        "columns": dict, "facts": dict, "made_with": dict,
+    }  # fmt: skip
+    if manifest.get("kind") != "generator":
+        kinds["picture_shape"] = list
+    if manifest.get("kind") == "sequences":
+        kinds["reset_every"] = int
+    for key, kind in kinds.items():
+        if type(manifest.get(key)) is not kind:
+            what, expected = f"{folder / MANIFEST}: {key!r}", f"a value of type {kind.__name__}"
+            raise ArtifactError(expected_received(what, expected, manifest.get(key)))
+    if manifest["kind"] not in KINDS:
+        what = f"{folder / MANIFEST}: kind of network"
+        raise ArtifactError(expected_received(what, KINDS, manifest["kind"]))
+    Facts.from_dict(manifest["facts"], f"{folder / MANIFEST}")
 
 
 def check_export(path: str | Path) -> dict[str, float]:
@@ -166,7 +221,7 @@ def version_folder(path: str | Path) -> Path:
     versions = [
         child
         for child in (path.iterdir() if path.is_dir() else ())
-        if child.name.isdigit() and (child / MANIFEST).is_file()
+        if child.name.isdecimal() and child.name.isascii() and (child / MANIFEST).is_file()
     ]
     if not versions:
         raise ArtifactError(

@@ -56,6 +56,9 @@ def problem_of(node: Any, part: str) -> str | None:
         return f"has an operation {node.op} with {', '.join(sorted(unknown))}"
     if node.device not in (_DEVICES if part != "compute" else ("",)):
         return f"places an operation {node.op} on the device {node.device!r}"
+    # TensorFlow would end the process where a constant is of another type than it says.
+    if node.op == "Const" and node.attr["value"].tensor.dtype != node.attr["dtype"].type:
+        return "has a constant of another type than it says"
     return attribute_problem(f"operation {node.op}", node.attr, operations[node.op])
 
 

@@ -94,12 +94,12 @@ class CheckpointFolder:
                 stated = read_json(path)
                 _require_same(self.root, stated, identity, free)
                 if stated != identity:
-                    write_json(path, identity)
+                    write_json(path, identity, sealed=True)
             return last
         self._clear()
         path.unlink(missing_ok=True)
         if identity:
-            write_json(path, identity)
+            write_json(path, identity, sealed=True)
         return None
 
     def save(
@@ -113,7 +113,8 @@ class CheckpointFolder:
             _checkpoint(objects).write(str(folder / "variables"))
             write_manifest(folder, {"schema": SCHEMA, "kind": "checkpoint", "step": step})
         # One file for both: a kill between two would leave a best that `state` does not know.
-        write_json(self.root / _LAST, {"step": step, "best": step if best else self.best()})
+        pointer = {"step": step, "best": step if best else self.best()}
+        write_json(self.root / _LAST, pointer, sealed=True)
         (self.root / _BEST).unlink(missing_ok=True)
         self._forget_old(step)
         return path
@@ -125,7 +126,7 @@ class CheckpointFolder:
     def best(self) -> int | None:
         """The step of the checkpoint that validation chose, or None."""
         path = self.root / _LAST
-        if path.exists() and "best" in read_json(path):
+        if path.exists() and "best" in _pointer(path):
             return self._pointed(_LAST, "best")
         return self._pointed(_BEST, "step")
 
@@ -165,7 +166,7 @@ class CheckpointFolder:
         path = self.root / pointer
         if not path.exists():
             return None
-        step = read_json(path).get(key)
+        step = _pointer(path).get(key)
         if not isinstance(step, int) and (key == "step" or step is not None):
             raise ArtifactError(f"{path}: expected a step number. Received: {step!r}")
         return step
@@ -192,6 +193,13 @@ class CheckpointFolder:
         for folder in folders:
             if folder not in kept:
                 shutil.rmtree(folder)
+
+
+def _pointer(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path}: expected the steps of checkpoints. Received: {found!r:.60}")
+    return found
 
 
 def _require_same(

@@ -71,6 +71,7 @@ def describe_frame_run(folder: Path, prepared: PreparedData, record: Mapping[str
             "notes": record["notes"],
             "commit": record["commit"],
         },
+        sealed=True,
     )
 
 

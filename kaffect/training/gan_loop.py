@@ -138,7 +138,8 @@ def train_gan(
     if last is not None:
         progress = from_dict(Progress, restore_gan(trainer, checkpoints, last), "checkpoint state")
         on_resume(progress.history)
-    write_json(checkpoints.root / DESCRIPTION, {"kind": "gan", "config": config.to_dict()})
+    described = {"kind": "gan", "config": config.to_dict()}
+    write_json(checkpoints.root / DESCRIPTION, described, sealed=True)
     while progress.step < total:
         started = time.monotonic()
         steps = min(every, total - progress.step)

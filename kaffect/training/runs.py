@@ -54,7 +54,7 @@ class RunDescription:
 
     def write(self, folder: Path) -> None:
         """Put it beside the checkpoints in `folder`."""
-        write_json(folder / RUN, {"kind": KIND, **dataclasses.asdict(self)})
+        write_json(folder / RUN, {"kind": KIND, **dataclasses.asdict(self)}, sealed=True)
 
     @classmethod
     def read(cls, folder: str | Path) -> RunDescription:

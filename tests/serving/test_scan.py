@@ -257,6 +257,16 @@ def test_a_constant_that_would_fill_the_memory(copy: Path) -> None:
     refused(copy, "value of 'value' that is not accepted")
 
 
+def test_a_constant_of_another_type_does_not_end_the_process(copy: Path) -> None:
+    def edit(graph: Any) -> None:
+        nodes = function(graph, "while_body").node_def
+        constant = next(node for node in nodes if node.op == "Const").attr["value"].tensor
+        constant.dtype = tf.qint8.as_datatype_enum
+
+    rewrite(copy, edit)
+    refused(copy, "a constant of another type")
+
+
 @pytest.mark.parametrize(
     "name", ["saved_model.pbtxt", "debug/saved_model_debug_info.pb", "saved_model.cpb"]
 )

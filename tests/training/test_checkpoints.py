@@ -192,11 +192,11 @@ def test_best_and_last_are_one_statement(tmp_path: Path, monkeypatch: pytest.Mon
         folder = _started(tmp_path / str(allowed), {})
         writes = []
 
-        def count(path: Path, value: object) -> None:
+        def count(path: Path, value: object, **options: bool) -> None:
             writes.append(path)
             if len(writes) > allowed:  # noqa: B023
                 raise KeyboardInterrupt
-            files.write_json(path, value)
+            files.write_json(path, value, **options)
 
         with monkeypatch.context() as patch:
             patch.setattr("kaffect.training.checkpoints.write_json", count)

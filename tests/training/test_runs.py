@@ -12,6 +12,7 @@ import pytest
 from kaffect.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from kaffect.data.faces import CropRule
 from kaffect.errors import ArtifactError
+from kaffect.files import read_json
 from kaffect.labels import AFF_WILD2
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.multitask import adam
@@ -67,7 +68,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="encoders/seed-0: missing"):
         load_run(folder)
     path = folder / "run.json"
-    values = json.loads(path.read_text())
+    values = read_json(path)
     path.write_text(json.dumps({**values, "encoder": "../../../away/seed-0"}))
     with pytest.raises(Exception, match="leaves the folder"):
         load_run(folder)

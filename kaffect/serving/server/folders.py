@@ -7,7 +7,7 @@ only an export whose manifest matches is loaded, by the one module that loads.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,22 +75,27 @@ def version_folders(root: Path) -> dict[int, Path]:
     return found
 
 
-def load(name: str, root: Path, newest_only: bool = False) -> list[Servable]:
+def load(
+    name: str, root: Path, newest_only: bool = False, sha256: Collection[str] = ()
+) -> list[Servable]:
     """Every version of a model, or the newest alone; hashes are checked first.
+
+    Args:
+        sha256: see `load_export`.
 
     Raises:
         ArtifactError: no version, or one that is damaged or not an export.
     """
     folders = version_folders(root)
     wanted = list(folders.items())[-1:] if newest_only else folders.items()
-    return [_load_version(name, number, path) for number, path in wanted]
+    return [_load_version(name, number, path, sha256) for number, path in wanted]
 
 
-def _load_version(name: str, version: int, path: Path) -> Servable:
+def _load_version(name: str, version: int, path: Path, sha256: Collection[str]) -> Servable:
     # The one place that loads: it checks every hash and what the graph could do.
     from kaffect.serving.loading import load_export
 
-    return servable(name, version, load_export(path), signature_definitions(path))
+    return servable(name, version, load_export(path, sha256), signature_definitions(path))
 
 
 def signature_definitions(path: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
