@@ -56,6 +56,7 @@ class FrameRun:
     config: FrameConfig
     source: Source
     policy: str
+    strategy: tf.distribute.Strategy = field(default_factory=tf.distribute.get_strategy)
     rows: np.ndarray | tuple[np.ndarray, ...] = field(init=False)
     validation: FrameIndex = field(init=False)
     trainer: FrameTrainer = field(init=False)
@@ -72,14 +73,16 @@ class FrameRun:
             index = self.source.split("validation")
             self.validation = index.with_rows(validation_rows(config, index))
         try:
-            network = build_frame_network(config, space)
+            with self.strategy.scope():
+                network = build_frame_network(config, space)
         except ArtifactError as error:
             raise weights_advice(config, error) from error
         self.weights = label_weights(config.loss, train_index, self.seen)
-        self.trainer = FrameTrainer(network, config.loss, self.weights)
-        optimizer = make_optimizer(
-            config.train, self.schedule.steps, self.policy, self.trainer.trained_variables
-        )
+        self.trainer = FrameTrainer(network, config.loss, self.weights, self.strategy)
+        with self.strategy.scope():
+            optimizer = make_optimizer(
+                config.train, self.schedule.steps, self.policy, self.trainer.trained_variables
+            )
         self.trainer.compile(optimizer=optimizer, jit_compile=False)
         self.predict = predictor(network)
         self._losses = task_losses(config.loss, self.weights)
@@ -156,11 +159,13 @@ def run_row(
     *,
     label: str,
     resume: bool,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> tuple[dict[str, Any], FrameRun]:
     """Train one row and score it; give the part of its record that depends on the training.
 
     Args:
         folder: its checkpoints; summaries: its TensorBoard folder.
+        strategy: of `choose_strategy`; None: one device.
 
     Raises:
         TrainingDiverged: a value was not finite; the last good checkpoint is kept.
@@ -169,7 +174,7 @@ def run_row(
         ArtifactError: a checkpoint to go on from is damaged or of another configuration.
     """
     started, busy = time.monotonic(), time.process_time()
-    run = FrameRun(config, source, policy)
+    run = FrameRun(config, source, policy, strategy or tf.distribute.get_strategy())
     progress = _train(run, folder, summaries, label, resume)
     answers = run.answers(run.validation)
     thresholds = run.thresholds(answers)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from experiments.affwild2 import STILLS_SUFFIX, FramePlan
 from experiments.affwild2_definitions import FrameRow
@@ -27,7 +28,7 @@ from kaffect.data.submissions import write_submission
 from kaffect.evaluation.still_predictions import write_still_predictions
 from kaffect.evaluation.submission import submissions
 from kaffect.training.determinism import make_deterministic
-from kaffect.training.devices import choose_strategy
+from kaffect.training.devices import choose_strategy, on_devices
 from kaffect.training.frame_runs import describe_frame_run
 from kaffect.training.frames_config import FrameConfig
 from kaffect.training.precision import precision_here
@@ -46,11 +47,12 @@ def run(plan: FramePlan, folder: Path, resume: bool) -> None:
     source = open_frames(plan)
     wanted = dict.fromkeys(config.train.precision for _, _, config in plan.configurations())
     policies = dict.fromkeys(map(precision_here, wanted))
-    print(f"precision {', '.join(policies)}; results in {folder}", flush=True)
-    table = FrameTableRun(plan, source, folder, resume)
-    with choose_strategy().scope():
-        for number, row, config in plan.configurations():
-            table.run(number, row, config)
+    strategy = choose_strategy()
+    where = on_devices(strategy)
+    print(f"precision {', '.join(policies)}; {where}; results in {folder}", flush=True)
+    table = FrameTableRun(plan, source, folder, resume, strategy)
+    for number, row, config in plan.configurations():
+        table.run(number, row, config)
     table.run_baselines()
     report(plan, folder, table.results, table.problems)
     print(f"done in {time.monotonic() - started:.0f} s", flush=True)
@@ -89,6 +91,7 @@ class FrameTableRun:
     source: Source
     folder: Path
     resume: bool
+    strategy: tf.distribute.Strategy
     shared: dict[str, Any] = field(init=False)
     done: set[tuple[Any, Any, Any]] = field(init=False)
     stills: StillSet | None = field(init=False)
@@ -150,6 +153,7 @@ class FrameTableRun:
             summaries,
             label=f"row {number}/{len(self.plan.table.rows)}, seed {seed}",
             resume=self.resume,
+            strategy=self.strategy,
         )
         draw_run(trained, part, self.folder / "pictures", name, row.label, summaries)
         self._submit(trained, name)

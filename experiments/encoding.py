@@ -26,6 +26,7 @@ from kaffect.models import frame_classifier
 from kaffect.training.checkpoints import CheckpointFolder, weights_hash
 from kaffect.training.determinism import derived_seed
 from kaffect.training.loop import Progress, Schedule, train
+from kaffect.training.multitask import MultiTaskTrainer
 from kaffect.training.networks import build_encoder
 from kaffect.training.prediction import Predictions, predict_rows, predictor
 from kaffect.training.pretraining import frame_trainer
@@ -47,26 +48,42 @@ class Encoder:
     progress: Progress | None = None
 
 
-def fixed_encoder(config: RunConfig, source: Source, policy: str) -> Encoder:
+def fixed_encoder(
+    config: RunConfig,
+    source: Source,
+    policy: str,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Encoder:
     """The CNN of `config`: initialised or loaded, and trained on single frames if it says so.
 
     A finished training is kept below `$KAFFECT_HOME/encoders` and reused by every row
     and later run with the same settings and data.
+
+    Args:
+        strategy: of `choose_strategy`; None: one device.
     """
-    network = build_encoder(config)
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        network = build_encoder(config)
     origin = (
         "VGG-Face weights" if config.model.weights else "He initialisation, no VGG-Face weights"
     )
     if config.pretrain.steps == 0:
         return Encoder(network, origin)
-    progress = train_encoder(network, config, source, policy, _key(config, source, policy))
+    key = _key(config, source, policy)
+    progress = train_encoder(network, config, source, policy, key, strategy)
     return Encoder(
         network, f"{origin}; trained on single frames, step {progress.best_step}", progress
     )
 
 
 def train_encoder(
-    network: keras.Model, config: RunConfig, source: Source, policy: str, key: str
+    network: keras.Model,
+    config: RunConfig,
+    source: Source,
+    policy: str,
+    key: str,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Progress:
     """Train `network` on single frames by way of heads that are thrown away afterwards.
 
@@ -74,20 +91,24 @@ def train_encoder(
         network: uint8 frames to features; gets the weights that are best on validation.
         config: its `pretrain`, `train` and dropout.
         key: names all that the result depends on; a training of that key is reused.
+        strategy: in whose scope `network` was made; None: one device.
     """
     space = source.prepared.label_space
-    frames = frame_classifier(
-        network,
-        expressions=len(space.expressions),
-        action_units=len(space.action_units),
-        dropout=config.model.dropout,
-        seed=derived_seed(config.train.seed, "frame heads"),
-    )
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        frames = frame_classifier(
+            network,
+            expressions=len(space.expressions),
+            action_units=len(space.action_units),
+            dropout=config.model.dropout,
+            seed=derived_seed(config.train.seed, "frame heads"),
+        )
     folder = home() / "encoders" / key
     print(
         f"training the CNN on single frames ({config.pretrain.steps} steps) in {folder}", flush=True
     )
-    return _train_frames(frames, config, source, policy, CheckpointFolder(folder))
+    trainer = frame_trainer(frames, config.pretrain, config.train, policy, strategy)
+    return _train_frames(trainer, config, source, CheckpointFolder(folder))
 
 
 def _key(config: RunConfig, source: Source, policy: str) -> str:
@@ -100,17 +121,12 @@ def _key(config: RunConfig, source: Source, policy: str) -> str:
 
 
 def _train_frames(
-    network: keras.Model,
-    config: RunConfig,
-    source: Source,
-    policy: str,
-    checkpoints: CheckpointFolder,
+    trainer: MultiTaskTrainer, config: RunConfig, source: Source, checkpoints: CheckpointFolder
 ) -> Progress:
     settings = config.pretrain
     training = source.prepared.split("train").for_partition(settings.partition)
     validation = source.split("validation")
-    trainer = frame_trainer(network, settings, config.train, policy)
-    predict = predictor(network)
+    predict = predictor(trainer.network)
     seed = derived_seed(config.train.seed, "frame order")
 
     def batches(first: int, steps: int) -> tf.data.Dataset:

@@ -19,7 +19,7 @@ from experiments.sources import Source, open_source
 from kaffect.evaluation.baselines import constant_baseline
 from kaffect.files import stable_hash, write_json
 from kaffect.training.determinism import make_deterministic
-from kaffect.training.devices import choose_strategy
+from kaffect.training.devices import on_one_device
 from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_loop import RESULT
@@ -35,11 +35,10 @@ def run(plan: GanPlan, folder: Path, resume: bool) -> None:
     started = time.monotonic()
     source = open_source(plan.data, PROFILES[plan.profile.name], "au", options=plan.tree)
     policy = precision_here(plan.precision)
-    print(f"precision {policy}; results in {folder}", flush=True)
+    print(f"precision {policy}; {on_one_device()}; results in {folder}", flush=True)
     table = GanTableRun(plan, source, policy, folder, resume)
-    with choose_strategy(most=1).scope():
-        for number, row, config in plan.trainings(source.prepared.label_space):
-            table.run_row(number, row, config)
+    for number, row, config in plan.trainings(source.prepared.label_space):
+        table.run_row(number, row, config)
     table.run_baselines()
     for configuration in plan.configurations:
         report(plan, configuration, folder, table.results)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from experiments.definitions import AnyRow
 from experiments.encoding import Encoder, features_of, fixed_encoder
@@ -23,7 +24,7 @@ from experiments.workbench import Workbench
 from kaffect.config import RunConfig
 from kaffect.data.sequences import make_windows
 from kaffect.training.determinism import make_deterministic
-from kaffect.training.devices import choose_strategy
+from kaffect.training.devices import choose_strategy, on_devices
 from kaffect.training.precision import precision_here
 from kaffect.training.runs import describe, save_encoder
 from kaffect.training.summaries import RunSummaries
@@ -38,11 +39,11 @@ def run(plan: Plan, folder: Path, resume: bool) -> None:
     plan = dataclasses.replace(plan, base=scaled_to_data(plan.base, plan.profile, source))
     policy = precision_here(plan.base.train.precision)
     keras.config.set_dtype_policy(policy)
-    print(f"precision {policy}; results in {folder}", flush=True)
-    table = TableRun(plan, source, policy, folder, resume)
-    with choose_strategy().scope():
-        for seed in plan.seeds:
-            table.run_seed(seed)
+    strategy = choose_strategy()
+    print(f"precision {policy}; {on_devices(strategy)}; results in {folder}", flush=True)
+    table = TableRun(plan, source, policy, folder, resume, strategy)
+    for seed in plan.seeds:
+        table.run_seed(seed)
     table.run_baselines()
     report(plan.table, folder, table.results)
     print(f"done in {time.monotonic() - started:.0f} s", flush=True)
@@ -57,6 +58,7 @@ class TableRun:
     policy: str
     folder: Path
     resume: bool
+    strategy: tf.distribute.Strategy
     shared: dict[str, Any] = field(init=False)
     bench: Workbench = field(init=False)
     done: set[tuple[Any, Any, Any]] = field(init=False)
@@ -65,7 +67,7 @@ class TableRun:
         profile = self.plan.profile
         head = record_head(self.plan.table.name, profile.name, self.source, profile.deviations)
         self.shared = {**head, "precision": self.policy}
-        self.bench = Workbench(self.source.prepared.label_space, self.policy)
+        self.bench = Workbench(self.source.prepared.label_space, self.policy, self.strategy)
         self.done = finished_runs(self.results, self.source.prepared.hash)
 
     @property
@@ -82,7 +84,7 @@ class TableRun:
         if not todo:
             return
         make_deterministic(seed)
-        encoder = fixed_encoder(todo[0][2], self.source, self.policy)
+        encoder = fixed_encoder(todo[0][2], self.source, self.policy, self.strategy)
         features, place = None, None
         if self.plan.base.train.cnn == "fixed":
             splits = dict.fromkeys(("train", "validation", self.source.scored_split))

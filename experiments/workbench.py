@@ -25,12 +25,16 @@ class Workbench:
     """One network, one compiled training step for each loss, one compiled prediction.
 
     Args:
-        space: of the labels; policy: the dtype policy in force.
+        space: of the labels; policy: the dtype policy in force; strategy: of
+            `choose_strategy`; None: one device.
     """
 
-    def __init__(self, space: LabelSpace, policy: str) -> None:
+    def __init__(
+        self, space: LabelSpace, policy: str, strategy: tf.distribute.Strategy | None = None
+    ) -> None:
         self.space = space
         self.policy = policy
+        self.strategy = strategy or tf.distribute.get_strategy()
         self.network: keras.Model | None = None
         self._predict: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None
         self._attention: Callable[[tf.Tensor], tf.Tensor] | None = None
@@ -38,7 +42,8 @@ class Workbench:
 
     def trainer(self, config: RunConfig, encoder: Encoder | None) -> MultiTaskTrainer:
         """A trainer for `config`, at its step 0; an earlier one from here is no longer valid."""
-        fresh = build_network(config, self.space, encoder and encoder.network)
+        with self.strategy.scope():
+            fresh = build_network(config, self.space, encoder and encoder.network)
         if self.network is None:
             self.network, self._predict = fresh, predictor(fresh)
         else:
@@ -70,8 +75,10 @@ class Workbench:
 
     def _compile(self, config: RunConfig) -> tuple[MultiTaskTrainer, list[np.ndarray]]:
         inputs = "features" if config.train.cnn == "fixed" else "images"
-        trainer = compiled(
-            MultiTaskTrainer(self.network, sequence_losses(config.loss), inputs=inputs),
-            adam(config.train, self.policy),
+        trainer = MultiTaskTrainer(
+            self.network, sequence_losses(config.loss), inputs=inputs, strategy=self.strategy
         )
+        with self.strategy.scope():
+            optimizer = adam(config.train, self.policy)
+        compiled(trainer, optimizer)
         return trainer, [variable.numpy() for variable in trainer.optimizer.variables]

@@ -14,6 +14,7 @@ import keras
 
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.attention_gru import AttentionGRU
+from kaffect.models.dropout import Dropout
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.preprocessing import MODES, ImagePreprocessing
 from kaffect.models.time_axis import FoldTime, UnfoldTime
@@ -110,7 +111,7 @@ def sequence_head(
         labels lie in [-1, 1]) and `expression_logits` [batch, time, expressions].
     """
     inputs = keras.Input((sequence_length, features), name="features")
-    x = keras.layers.Dropout(dropout, seed=derived_seed(seed, _DROPOUT), name="fc6_dropout")(inputs)
+    x = Dropout(dropout, seed=derived_seed(seed, _DROPOUT), name="fc6_dropout")(inputs)
     x = AttentionGRU(
         gru_units,
         attention_length,
@@ -148,7 +149,7 @@ def frame_classifier(
     """
     inputs = keras.Input(encoder.input_shape[1:], dtype=encoder.inputs[0].dtype, name="images")
     x = encoder(inputs)
-    x = keras.layers.Dropout(dropout, seed=derived_seed(seed, _DROPOUT), name="fc6_dropout")(x)
+    x = Dropout(dropout, seed=derived_seed(seed, _DROPOUT), name="fc6_dropout")(x)
     sizes = {
         "valence_arousal": 2 * bool(valence_arousal),
         "expression_logits": expressions,

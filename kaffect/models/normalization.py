@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
+from kaffect.models.batch_share import batch_share, sum_over_devices
 
 _KERNEL_TYPES = ("float32", "bfloat16", "float16")
 _tracked = contextvars.ContextVar("moving_statistics_tracked", default=True)
@@ -44,7 +45,8 @@ class FusedBatchNormalization(keras.layers.Layer):
     batch is normalised with is divided by n in both.
 
     Statistics and weights are float32 under every precision policy. A frozen layer
-    (`trainable=False`) uses its moving statistics, as in Keras.
+    (`trainable=False`) uses its moving statistics, as in Keras. Where several devices compute
+    shares of a batch, it is normalised with the moments of the whole batch.
 
     Args:
         momentum: share of the old value in the moving statistics.
@@ -100,6 +102,8 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         use_batch = bool(training) and self.trainable
+        if use_batch and batch_share() is not None:
+            return self._normalised_with_the_whole_batch(inputs)
         flat = inputs.shape.rank == 2
         x = inputs[:, tf.newaxis, tf.newaxis, :] if flat else inputs
         mean = tf.convert_to_tensor(self.moving_mean)
@@ -113,11 +117,39 @@ class FusedBatchNormalization(keras.layers.Layer):
             epsilon=self.epsilon,
             is_training=use_batch,
         )
-        if use_batch and _tracked.get():
-            keep = self.momentum
-            self.moving_mean.assign(mean * keep + outputs.batch_mean * (1.0 - keep))
-            self.moving_variance.assign(variance * keep + outputs.batch_variance * (1.0 - keep))
+        if use_batch:
+            self._track(outputs.batch_mean, outputs.batch_variance)
         return outputs.y[:, 0, 0, :] if flat else outputs.y
+
+    def _track(self, mean: tf.Tensor, unbiased_variance: tf.Tensor) -> None:
+        """Move the moving statistics towards those of a batch."""
+        if not _tracked.get():
+            return
+        keep = self.momentum
+        for moving, now in (
+            (self.moving_mean, mean),
+            (self.moving_variance, unbiased_variance),
+        ):
+            moving.assign(tf.convert_to_tensor(moving) * keep + now * (1.0 - keep))
+
+    def _normalised_with_the_whole_batch(self, inputs: tf.Tensor) -> tf.Tensor:
+        """A device's share of the batch; every device gives the same moments to `_track`."""
+        values = tf.cast(inputs, tf.float32)
+        axes = list(range(values.shape.rank - 1))
+        here = tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), tf.float32)
+        count = sum_over_devices(here)
+        mean = sum_over_devices(tf.reduce_sum(values, axes)) / count
+        squares = sum_over_devices(tf.reduce_sum(tf.math.squared_difference(values, mean), axes))
+        self._track(mean, squares / tf.maximum(count - 1.0, 1.0))
+        normalised = tf.nn.batch_normalization(
+            values,
+            mean,
+            squares / count,
+            tf.convert_to_tensor(self.beta) if self.center else None,
+            tf.convert_to_tensor(self.gamma) if self.scale else None,
+            self.epsilon,
+        )
+        return tf.cast(normalised, inputs.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -36,18 +36,24 @@ class FrameTrainer(MultiTaskTrainer):
         network: maps `batch['images']` to a dictionary of outputs.
         config: of the losses.
         weights: of classes and units (`label_weights`).
+        strategy: as of `MultiTaskTrainer`.
     """
 
     def __init__(
-        self, network: keras.Model, config: FrameLosses, weights: Mapping[str, Any]
+        self,
+        network: keras.Model,
+        config: FrameLosses,
+        weights: Mapping[str, Any],
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self_losses = task_losses(config, weights)
-        super().__init__(network, self._weighted, inputs="images")
+        super().__init__(network, self._weighted, inputs="images", strategy=strategy)
         self.config = config
         self._task_losses = self_losses
-        self.uncertainty = (
-            TaskUncertainty(len(config.tasks)) if config.weighting == "uncertainty" else None
-        )
+        self.uncertainty: TaskUncertainty | None = None
+        if config.weighting == "uncertainty":
+            with self.strategy.scope():
+                self.uncertainty = TaskUncertainty(len(config.tasks))
 
     @property
     def trained_variables(self) -> list[Any]:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from kaffect.training.replicas import part_of
+
 # So many halvings divide the scale by a million: what still overflows is no matter of scale.
 MOST_SKIPPED = 20
 # Of the logs of an update. The norm is of the unscaled gradients, before clipping.
@@ -33,18 +35,21 @@ def apply_gradients(
     """Apply the gradients of a scaled loss and say what became of them.
 
     Args:
-        gradients: of `optimizer.scale_loss(loss)`, one for each of `variables`.
+        gradients: of `optimizer.scale_loss(loss)`, one for each of `variables`; on several devices
+            those of the whole batch, on each.
 
     Returns:
         `gradient_norm`; under loss scaling also `loss_scale` (the one that was used),
         `finite_gradients` (1 where the update happened, else 0) and `skipped_updates` (the
         opposite). All are scalars.
     """
+    # Keras' optimisers add up what the devices hand in.
+    parts = [part_of(gradient) for gradient in gradients]
     if not is_scaled(optimizer):
-        optimizer.apply(gradients, variables)
+        optimizer.apply(parts, variables)
         return {NORM: tf.linalg.global_norm(gradients)}
     scale = tf.identity(optimizer.dynamic_scale.value)
     finite = tf.cast(optimizer.check_finite(gradients), tf.float32)
-    optimizer.apply(gradients, variables)
+    optimizer.apply(parts, variables)
     norm = tf.linalg.global_norm([gradient / scale for gradient in gradients])
     return {NORM: norm, SCALE: scale, FINITE: finite, SKIPPED: 1.0 - finite}

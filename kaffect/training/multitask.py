@@ -10,8 +10,10 @@ import tensorflow as tf
 
 from kaffect.config import LossConfig, TrainConfig
 from kaffect.losses import multitask_loss
+from kaffect.models.batch_share import whole_batch
 from kaffect.training.loss_scaling import apply_gradients
 from kaffect.training.precision import scaled
+from kaffect.training.replicas import in_shares, part_of, summed
 
 Batch = Mapping[str, tf.Tensor]
 LossFunction = Callable[[Batch, Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
@@ -24,6 +26,10 @@ class MultiTaskTrainer(keras.Model):
         network: maps `batch[inputs]` to a dictionary of outputs.
         losses: (batch, outputs) -> {'loss': scalar to minimise, term: scalar, ...}.
         inputs: the key of the batch that feeds the network.
+        strategy: of `choose_strategy`, in whose scope the network and the optimiser were made; the
+            trainer itself is made outside. Each of its devices gets a share of every batch, and
+            losses and updates are those of the whole batch (`kaffect.training.replicas`). None:
+            TensorFlow's default device.
 
     `train_step` returns every term of the loss and what `apply_gradients` says of the
     gradients, all of the step just made: a guard can stop within that step.
@@ -34,8 +40,19 @@ class MultiTaskTrainer(keras.Model):
     depends on the number of updates (learning rate, Adam's moments) counts those that happened.
     """
 
-    def __init__(self, network: keras.Model, losses: LossFunction, *, inputs: str) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        losses: LossFunction,
+        *,
+        inputs: str,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> None:
+        if tf.distribute.has_strategy():
+            # There, `fit` would distribute the batches by itself, which Keras 3.15 cannot.
+            raise RuntimeError("a trainer is made outside of the strategy's scope")
         super().__init__(name="trainer")
+        self.strategy = strategy or tf.distribute.get_strategy()
         self.network = network
         self.losses_of = losses
         self.inputs_key = inputs
@@ -55,17 +72,24 @@ class MultiTaskTrainer(keras.Model):
         return self.network(inputs, training=training)
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        inputs = data[self.inputs_key]
+        if isinstance(self.strategy, tf.distribute.MirroredStrategy):
+            return in_shares(self.strategy, inputs, lambda share: self._update(data, share))
+        return self._update(data, inputs)
+
+    def _update(self, data: Batch, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One update from the whole batch, of which this device computes `inputs`."""
         with tf.GradientTape() as tape:
-            outputs = self.network(data[self.inputs_key], training=True)
-            terms = self.losses_of(data, outputs)
-            scaled = self.optimizer.scale_loss(terms["loss"])
+            outputs = self.network(inputs, training=True)
+            terms = self.losses_of(data, keras.tree.map_structure(whole_batch, outputs))
+            scaled = self.optimizer.scale_loss(part_of(terms["loss"]))
         variables = self.trained_variables
         # A head whose task has weight 0 has no gradient and is left as it is.
         pairs = [
             (g, v) for g, v in zip(tape.gradient(scaled, variables), variables) if g is not None
         ]
         gradients, trained = (list(part) for part in zip(*pairs))
-        return {**terms, **apply_gradients(self.optimizer, gradients, trained)}
+        return {**terms, **apply_gradients(self.optimizer, summed(gradients), trained)}
 
 
 def sequence_losses(config: LossConfig) -> LossFunction:
@@ -93,5 +117,6 @@ def adam(config: TrainConfig, policy: str) -> keras.optimizers.Optimizer:
 def compiled(trainer: MultiTaskTrainer, optimizer: keras.optimizers.Optimizer) -> MultiTaskTrainer:
     """Compile without XLA (its CPU convolutions were slower) and build the optimiser's slots."""
     trainer.compile(optimizer=optimizer, jit_compile=False)
-    optimizer.build(trainer.trained_variables)
+    with trainer.strategy.scope():
+        optimizer.build(trainer.trained_variables)
     return trainer

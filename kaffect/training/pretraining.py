@@ -26,10 +26,20 @@ def frame_losses(batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf
 
 
 def frame_trainer(
-    network: keras.Model, config: PretrainConfig, train: TrainConfig, policy: str
+    network: keras.Model,
+    config: PretrainConfig,
+    train: TrainConfig,
+    policy: str,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> MultiTaskTrainer:
-    """The single-frame network, compiled and built for `loop.train`."""
-    optimizer = adam(replace(train, learning_rate=config.learning_rate), policy)
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    inner.learning_rate = warm_cosine(config.learning_rate, config.steps, config.warmup)
-    return compiled(MultiTaskTrainer(network, frame_losses, inputs="images"), optimizer)
+    """The single-frame network, compiled and built for `loop.train`.
+
+    Args:
+        strategy: as of `MultiTaskTrainer`.
+    """
+    trainer = MultiTaskTrainer(network, frame_losses, inputs="images", strategy=strategy)
+    with trainer.strategy.scope():
+        optimizer = adam(replace(train, learning_rate=config.learning_rate), policy)
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        inner.learning_rate = warm_cosine(config.learning_rate, config.steps, config.warmup)
+    return compiled(trainer, optimizer)

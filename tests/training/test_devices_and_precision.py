@@ -50,13 +50,16 @@ def test_float16_scales_the_loss_and_others_do_not() -> None:
     assert float(full.learning_rate) == pytest.approx(1e-4)
 
 
-@pytest.mark.parametrize(("gpus", "name"), [(0, "default"), (1, "one_device"), (4, "mirrored")])
-def test_strategy_follows_the_gpus(gpus: int, name: str) -> None:
-    assert devices.strategy_name(gpus) == name
+def test_without_gpu_the_default_strategy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: [])
+    strategy = devices.choose_strategy()
+    assert strategy is tf.distribute.get_strategy()
+    assert devices.on_devices(strategy) == devices.on_one_device() == "on CPU:0"
 
 
-def test_without_gpu_the_default_strategy_is_used() -> None:
-    assert devices.choose_strategy(0).num_replicas_in_sync == 1
+def test_a_gan_says_that_it_leaves_devices_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: ["GPU:0", "GPU:1"])
+    assert devices.on_one_device() == "on GPU:0 alone: a GAN takes one device of the 2"
 
 
 def test_derived_seeds_are_fixed_and_apart() -> None:
