@@ -6,6 +6,7 @@ cluster keeps its output in a file.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ LINE_EVERY = 30.0  # seconds between two lines in a log
 class ProgressDisplay:
     """How far one piece of work is; use it in a `with` statement, from any number of threads.
 
-    On a terminal it is a bar. Elsewhere it is lines such as
+    On a terminal that has a size it is a bar. Elsewhere it is lines such as
 
         preparing frames: frame 1200 of 5000, 00:30 elapsed, 01:35 left
 
@@ -57,7 +58,7 @@ class ProgressDisplay:
         self._status, self._scores = "", ""
         self._told: int | None = None  # what the last line said
         self._lock = threading.Lock()
-        terminal = show and self._out.isatty()
+        terminal = show and _has_room(self._out)
         self._lines = show and not terminal
         self._bar: tqdm[Any] | None = None
         if terminal:
@@ -128,6 +129,16 @@ class ProgressDisplay:
         # One call for the whole line: lines of several threads or processes stay whole.
         self._out.write(f"{_joined(place, details, times)}\n")
         self._out.flush()
+
+
+def _has_room(out: TextIO) -> bool:
+    """Whether `out` is a terminal with a size; those of some containers have none."""
+    if not out.isatty():
+        return False
+    try:
+        return min(os.get_terminal_size(out.fileno())) > 0
+    except OSError:  # no file behind it
+        return True
 
 
 def _joined(*parts: str) -> str:

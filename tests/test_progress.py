@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import select
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -151,6 +154,22 @@ def test_a_terminal_has_a_bar_and_no_lines(make: Make) -> None:
     assert "\n" not in text and text.count("\r") >= 2
     assert re.search(r"row 2:  50%.* 2/4 \[.*loss 0\.500, score 0\.250", text)
     assert not text.rsplit("\r", 1)[1].strip(), "the bar must go away when the work is done"
+
+
+@pytest.mark.parametrize("rows,columns,bar", [(40, 140, True), (0, 0, False), (0, 140, False)])
+def test_a_terminal_without_a_size_is_a_log(
+    make: Make, clock: Clock, rows: int, columns: int, bar: bool
+) -> None:
+    """As in some containers, where a bar would not be drawn at all."""
+    master, slave = os.openpty()
+    with open(master, "rb", buffering=0) as screen, open(slave, "w") as terminal:
+        termios.tcsetwinsize(slave, (rows, columns))
+        with make(1, out=terminal) as display:
+            display.report("score 0.250")
+        terminal.flush()
+        shown, _, _ = select.select([screen], [], [], 10.0)
+        text = screen.read(4096).decode() if shown else ""
+    assert ("%|" in text, "elapsed" in text) == (bar, not bar)
 
 
 def test_standard_error_is_the_one_of_the_moment(

@@ -21,6 +21,8 @@ from kaffect.data.discovery import (
     find_label_files,
     find_videos,
     folders,
+    recording,
+    recording_stem,
     video_of,
 )
 from kaffect.data.faces import read_boxes
@@ -168,7 +170,7 @@ def _check_copies(tracks: Iterable[_Track], findings: Findings) -> None:
 
 def _check_video_copies(videos: dict[str, Path], findings: Findings) -> None:
     sizes: dict[int, list[Path]] = defaultdict(list)
-    for path in videos.values():
+    for path in (p for p in videos.values() if p.is_file()):
         sizes[path.stat().st_size].append(path)
     for paths in sizes.values():
         first: dict[str, Path] = {}
@@ -182,8 +184,11 @@ def _check_video_copies(videos: dict[str, Path], findings: Findings) -> None:
 def _check_track(track: _Track, videos: dict[str, Path], findings: Findings) -> None:
     summaries = track.summaries
     if track.video is None:
-        message = f"no video for this track; looked for videos/{track.name} with "
-        findings.add("no-video", summaries[0].path, None, message + ", ".join(VIDEO_SUFFIXES))
+        message = (
+            f"no video for this track; looked for cropped_aligned/{track.name}/ and "
+            f"videos/{track.name} with {', '.join(VIDEO_SUFFIXES)}"
+        )
+        findings.add("no-video", summaries[0].path, None, message)
     longest = max(summaries, key=lambda s: s.lines)
     seen: dict[tuple[str, str], Path] = {}
     for summary in summaries:
@@ -260,7 +265,7 @@ def _check_names(
 
 
 def _subject_of(track: _Track, subjects: dict[str, Subject]) -> str | None:
-    names = [track.name] + ([track.video.stem] if track.video else [])
+    names = [track.name] + ([recording_stem(track.video)] if track.video else [])
     return next((subjects[name].name for name in names if name in subjects), None)
 
 
@@ -274,7 +279,7 @@ def _check_splits(
     for track in tracks:
         files = [(summary, track.name) for summary in track.summaries]
         if track.video is not None:
-            groups["video", track.video.name] += files
+            groups["video", recording(track.video)] += files
         person = _subject_of(track, subjects)
         if person is not None:
             groups["subject", person] += files

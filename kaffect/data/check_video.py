@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from kaffect.data.anomalies import Findings
 from kaffect.data.discovery import box_file
+from kaffect.data.face_folders import FaceFolder
 from kaffect.data.faces import read_boxes
 from kaffect.data.samples import EVERY_FRAME
 from kaffect.data.video import VideoReader
@@ -88,11 +90,14 @@ def check_videos(root: Path, jobs: Iterable[Job], findings: Findings) -> int:
 def _check_video(
     root: Path, video: Path, tracks: list[Job], pictures: _Pictures, findings: Findings
 ) -> int:
-    reader = VideoReader(video, EVERY_FRAME)
     size, last = (0, 0), 0
+    whole_lines = max((lines for _, _, _, lines, whole in tracks if whole), default=0)
+    reader: VideoReader | FaceFolder = VideoReader(video, EVERY_FRAME)
+    if video.is_dir():
+        reader = FaceFolder(video, Fraction(EVERY_FRAME), EVERY_FRAME, whole_lines)
     try:
         for frame in reader:
-            if frame.source != last:
+            if frame.source != last and frame.image.size:
                 last = frame.source
                 size = frame.image.shape[1], frame.image.shape[0]
                 pictures.add(frame.source, frame.image)
@@ -107,7 +112,8 @@ def _check_video(
         if lines and wrong > LENGTH_TOLERANCE:
             message = f"{reader.decoded} frames were decoded, {name} has labels for {lines}"
             findings.add("video-length", video, None, message)
-        _check_boxes(root, name, size, findings)
+        if not video.is_dir():
+            _check_boxes(root, name, size, findings)
     return reader.decoded
 
 

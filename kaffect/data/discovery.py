@@ -5,6 +5,7 @@
     annotations/train/{valence,arousal}/<track>.txt              original Aff-Wild, no header
     annotations/training_set_annotations.txt                     multi-task list files
     MTL_Challenge/train_set.txt                                  the same, ABAW-3
+    cropped_aligned/<track>/00001.jpg                            pictures in the place of videos
 
 Folders are listed here and nothing is opened. Faults go to `report`, which raises
 unless a caller collects them (`kaffect data check`).
@@ -39,9 +40,11 @@ _SPLIT_FOLDERS = {
 }
 _LIST_NAME = re.compile(r"(train|training|validation|val|test)_set(?:_annotations)?\.txt", re.I)
 _LISTS_FOLDER = "mtl_challenge"
+_FACE_FOLDERS = ("cropped_aligned", "cropped")
 _LIST_SPLITS = {"training": "train", "val": "validation"}
 LAYOUT = (
-    "videos/<name>.mp4, annotations/{VA,EXPR,AU}_Set/{Training,Validation,Test}_Set/<name>.txt "
+    "videos/<name>.mp4 or cropped_aligned/<name>/00001.jpg, "
+    "annotations/{VA,EXPR,AU}_Set/{Training,Validation,Test}_Set/<name>.txt "
     "(or annotations/train/{valence,arousal}/<name>.txt, or "
     "annotations/training_set_annotations.txt), and optionally boxes/<name>.csv and subjects.csv"
 )
@@ -94,10 +97,42 @@ def find_label_files(root: Path, report: Report = raise_it) -> list[LabelFile]:
 
 
 def find_videos(root: Path, report: Report = raise_it) -> dict[str, Path]:
-    """Video files by name without suffix; `videos/` may have folders such as `batch1/`.
+    """Video files by name without suffix; folders of face pictures stand before them.
 
-    `videos` itself may be a link to another disk; a file in it may not lead out of it.
+    `videos/` may have folders such as `batch1/`, and may itself be a link to another disk; a
+    file in it may not lead out of it. The same holds for `cropped_aligned/` and `cropped/`.
     """
+    return {**find_video_files(root, report), **_face_folders(root, report)}
+
+
+def recording(video: Path) -> str:
+    """The name of what was filmed: two people in one video have folders of their own."""
+    if not video.is_dir():
+        return video.name
+    return next((video.name.removesuffix(s) for s in SIDES if video.name.endswith(s)), video.name)
+
+
+def recording_stem(video: Path) -> str:
+    """`recording` without the suffix of a video file."""
+    return recording(video) if video.is_dir() else video.stem
+
+
+def _face_folders(root: Path, report: Report) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for name in _FACE_FOLDERS:
+        parent = root / name
+        inside = folders(parent) if parent.is_dir() else []
+        batches = [p for p in inside if p.name.lower().startswith("batch")]
+        for path in [p for p in inside if p not in batches] + [
+            q for p in batches for q in folders(p)
+        ]:
+            if _is_inside(parent, path, report):
+                found.setdefault(path.name, path)
+    return found
+
+
+def find_video_files(root: Path, report: Report = raise_it) -> dict[str, Path]:
+    """The files in `videos/` alone."""
     folder = root / "videos"
     videos: dict[str, Path] = {}
     if not folder.is_dir():
@@ -118,8 +153,12 @@ def find_videos(root: Path, report: Report = raise_it) -> dict[str, Path]:
 
 def video_of(track: str, videos: dict[str, Path]) -> Path | None:
     """The file of a track: its own name first, then without `_left` or `_right`."""
-    names = [track] + [track.removesuffix(side) for side in SIDES if track.endswith(side)]
-    return next((videos[name] for name in names if name in videos), None)
+    if track in videos:
+        return videos[track]
+    names = [track.removesuffix(side) for side in SIDES if track.endswith(side)]
+    # A folder without a side shows somebody else.
+    shared = (videos[name] for name in names if name in videos and not videos[name].is_dir())
+    return next(shared, None)
 
 
 def box_file(root: Path, track: str, report: Report = raise_it) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 from kaffect.data.number_text import MAX_LINES
@@ -40,8 +41,22 @@ def check_length(
         )
 
 
+def header_rate(video: Path) -> Fraction | None:
+    """Average frames a second by the header of a video file; None where it does not say."""
+    import av
+
+    from kaffect.data.media import open_media
+
+    try:
+        with open_media(video) as container:
+            rate = container.streams.video[0].average_rate
+    except (av.error.FFmpegError, OSError, ValueError, IndexError):
+        return None
+    return rate if rate is not None and 1 <= rate <= 1000 else None
+
+
 def most_frames(video: Path, wanted: int) -> int:
-    """How many frames a video file may hold; nothing is decoded.
+    """How many frames a video file or folder of pictures may hold; nothing is decoded.
 
     Args:
         wanted: where the file's header claims so many, the header is believed; else the
@@ -50,6 +65,10 @@ def most_frames(video: Path, wanted: int) -> int:
     Returns:
         The count; 10,000,000 at most, and for a file that cannot be opened.
     """
+    if video.is_dir():
+        from kaffect.data.face_folders import picture_files
+
+        return max(picture_files(video))
     # Not at the top: building a command line needs no decoder.
     import av
 

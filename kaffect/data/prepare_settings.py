@@ -68,7 +68,9 @@ class PrepareSettings:
 
     def for_tree(self, tree: DataTree) -> PrepareSettings:
         """Without a detector where the tree leaves it nothing to find."""
-        if self.rule.mode == "5-point" or any(track.boxes is None for track in tree.tracks):
+        if self.rule.mode == "5-point" or any(
+            track.boxes is None and not track.video.is_dir() for track in tree.tracks
+        ):
             return self
         return replace(self, detector=None, detector_model=None)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kaffect.data.annotations import Annotation
+from kaffect.data.face_folders import FaceFolder, picture_files
 from kaffect.data.faces import CropRule, read_boxes
 from kaffect.data.tree import DataTree, Track
 from kaffect.data.video import VideoReader
@@ -74,6 +75,8 @@ class LabelledFrames:
         for task in needs:
             place = list(labels).index(task) if task in labels else None
             kept = kept & wanted[place] if place is not None else np.zeros(length, bool)
+        if track.video.is_dir() and kept.any():
+            kept &= np.isin(np.arange(1, length + 1), list(picture_files(track.video)))
         if track.boxes is not None and kept.any():
             boxes = np.fromiter(read_boxes(track.boxes), np.int64)
             kept &= np.isin(np.arange(1, length + 1), boxes)
@@ -145,6 +148,10 @@ def with_pictures(tree: DataTree, samples: Sequence[Sample], size: int = 96) -> 
             place: _crop(rule, tracks[samples[place].track], samples[place]) for place in places
         }
         left = set(places)
+        if video.is_dir():
+            folder = FaceFolder(video)
+            pictures |= {p: crops[p](folder.picture(samples[p].frame)) for p in places}
+            continue
         for frame in VideoReader(video, EVERY_FRAME):
             for place in [p for p in left if samples[p].frame == frame.source]:
                 pictures[place] = crops[place](frame.image)

@@ -25,8 +25,11 @@ from kaffect.data.discovery import (
     box_file,
     find_label_files,
     find_videos,
+    recording,
+    recording_stem,
     video_of,
 )
+from kaffect.data.face_folders import RATES
 from kaffect.data.number_text import read_text
 from kaffect.data.partition import Counts, count_labels, groups, partition, shares
 from kaffect.data.subjects import read_subjects
@@ -42,7 +45,8 @@ _SPLIT_FOLDERS = {"train": "Training_Set", "validation": "Validation_Set", "test
 _LIST_FILES = {
     split: f"{folder.lower()}_annotations.txt" for split, folder in _SPLIT_FOLDERS.items()
 }
-_KEPT = ("subjects.csv", "synthetic.json")
+_KEPT = ("subjects.csv", RATES, "synthetic.json")
+_LINKED = ("videos", "cropped_aligned", "cropped")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +106,10 @@ def split_tree(root: str | Path, ratios: Sequence[float], seed: int = 0) -> Spli
         if video is None:
             raise DatasetError(f"{root}: no video for track {track!r}; see `kaffect data check`")
         found[track] = video
-        person = subjects.get(track) or subjects.get(video.stem)
+        person = subjects.get(track) or subjects.get(recording_stem(video))
         people[track] = person.name if person else None
     counts = count_labels({track: read_track_labels(track, files[track]) for track in files})
-    group = groups({track: video.name for track, video in found.items()}, people)
+    group = groups({track: recording(video) for track, video in found.items()}, people)
     sets = partition(counts, group, ratios, seed)
     return Split(
         root, names, tuple(ratios), seed, files, found,
@@ -144,7 +148,9 @@ def write_split(split: Split, out: str | Path) -> None:
         for name in _KEPT:
             if (path := safe_join(split.root, name)).is_file():
                 _copy(path, folder / name)
-        os.symlink((split.root / "videos").resolve(), folder / "videos")
+        for name in _LINKED:
+            if (split.root / name).is_dir():
+                os.symlink((split.root / name).resolve(), folder / name)
         write_text(folder / PARTITION, partition_text(split))
         write_json(folder / "partition.json", split.to_dict())
 

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kaffect.data.annotations import Annotation
+from kaffect.data.discovery import recording
+from kaffect.data.face_folders import FaceFolder
 from kaffect.data.media import open_media
 from kaffect.data.tree import SPLITS, DataTree, Track
-from kaffect.errors import ArtifactError
+from kaffect.data.video import FPS
+from kaffect.errors import ArtifactError, VideoError
 from kaffect.files import read_json
 
 PARTS = ("au", "expression", "va", "all")
@@ -67,7 +71,7 @@ class Part:
     def add(self, track: Track, labels: dict[str, Annotation], video: VideoFacts) -> None:
         """Count one track."""
         self.frames += max((len(annotation) for annotation in labels.values()), default=0)
-        self.videos[track.video.name] = video
+        self.videos[recording(track.video)] = video
         self.tracks[track.split] += 1
         if track.subject is None:
             self.unknown += 1
@@ -98,7 +102,7 @@ class Part:
 
     @property
     def formats(self) -> tuple[str, ...]:
-        return tuple(sorted({Path(name).suffix[1:].upper() for name in self.videos}))
+        return tuple(sorted({Path(name).suffix[1:].upper() or "pictures" for name in self.videos}))
 
     def attributes(self) -> dict[str, str]:
         """The rows of Tables I and IV."""
@@ -182,7 +186,7 @@ def describe(tree: DataTree, name: str | None = None) -> Statistics:
     for track in tree.tracks:
         labels = track.labels()
         if track.video not in headers:
-            headers[track.video] = video_facts(track.video)
+            headers[track.video] = video_facts(track.video, track.rate)
         for part in ("all", *labels):
             parts[part].add(track, labels, headers[track.video])
     return Statistics(name or tree.root.resolve().name, tree.synthetic, parts, tree.missing)
@@ -207,8 +211,20 @@ def known_annotators(tree: DataTree) -> int | None:
     return None
 
 
-def video_facts(path: Path) -> VideoFacts:
-    """Length and upright picture size by the header; a damaged file gives nothing."""
+def video_facts(path: Path, rate: Fraction = Fraction(FPS)) -> VideoFacts:
+    """Length and upright picture size by the header; a damaged file gives nothing.
+
+    Args:
+        rate: of a folder of pictures, which is as long as its last number says.
+    """
+    if path.is_dir():
+        try:
+            folder = FaceFolder(path, rate)
+            last = max(folder.files)
+            height, width = folder.picture(last).shape[:2]
+        except VideoError:
+            return VideoFacts(None, None)
+        return VideoFacts(float(last / rate), (width, height))
     import av
 
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from kaffect.data.annotations import Annotation
 from kaffect.data.examples import encode_example, encode_image
+from kaffect.data.face_folders import FaceFolder
 from kaffect.data.faces import CropRule
 from kaffect.data.lengths import check_length, tolerated
 from kaffect.data.mp4 import Mp4Writer
@@ -130,7 +131,7 @@ class _TrackWriter:
         if frame.source > self._most and not self._partial:
             return  # too long a video; the count at its end says so
         box = None if self._boxes is None else self._boxes.get(frame.source)
-        face = self._boxes is None or box is not None
+        face = (self._boxes is None or box is not None) and frame.image.size > 0
         if frame.source != self._source:
             self._source = frame.source
             self._image = self._picture(frame, box) if face else self._blank
@@ -141,9 +142,12 @@ class _TrackWriter:
         self.faces.append(face)
 
     def _picture(self, frame: VideoFrame, box: np.ndarray | None) -> bytes:
+        rule = self._settings.rule
+        if self._job.track.video.is_dir():  # pictures of faces: taken as they are
+            rule = replace(rule, mode="paper")
         try:
             landmarks = self._landmarks.get(frame.source)
-            crop = self._settings.rule.apply(frame.image, box, landmarks)
+            crop = rule.apply(frame.image, box, landmarks)
         except VideoError as error:
             where = self._job.track.boxes or self._job.track.video
             raise VideoError(f"{where}: frame {frame.source}: {error}") from error
@@ -219,6 +223,15 @@ class _TrackWriter:
         return columns
 
 
+def open_frames(job: TrackJob, fps: int) -> VideoReader | FaceFolder:
+    """The reader of a track's video file or folder of pictures."""
+    track = job.track
+    if not track.video.is_dir():
+        return VideoReader(track.video, fps)
+    lines = max((len(a) for a in job.annotations.values() if not a.partial), default=0)
+    return FaceFolder(track.video, track.rate, fps, lines)
+
+
 def write_tracks(
     jobs: Sequence[TrackJob],
     faces: Mapping[str, TrackFaces],
@@ -239,7 +252,7 @@ def write_tracks(
     Raises:
         VideoError, AnnotationError: as `VideoReader` and `check_length`.
     """
-    reader = VideoReader(jobs[0].track.video, settings.fps)
+    reader = open_frames(jobs[0], settings.fps)
     with contextlib.ExitStack() as files:
         writers = [
             _TrackWriter(

@@ -1,9 +1,11 @@
 """A user's annotated videos on disk: which tracks, which split, which files (paper Section II-D).
 
     videos/                                              .mp4 .mkv .mov .avi .webm
+    cropped_aligned/<track>/00001.jpg                    or pictures of faces
     annotations/{VA,EXPR,AU}_Set/{Training,Validation,Test}_Set/<track>.txt
     boxes/<track>.csv       optional: where the face is
     subjects.csv            optional: video,subject[,gender]
+    rates.csv               optional: video,fps, of folders of pictures
 
 The spellings of the ABAW releases, original Aff-Wild and multi-task list files are
 accepted as well (`kaffect.data.discovery`). A track is one person in one video:
@@ -14,7 +16,8 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 from kaffect.data.annotations import Annotation
@@ -25,11 +28,17 @@ from kaffect.data.discovery import (
     LabelFile,
     box_file,
     find_label_files,
+    find_video_files,
     find_videos,
+    recording,
+    recording_stem,
     video_of,
 )
+from kaffect.data.face_folders import RATES, folder_digest, read_rates
+from kaffect.data.lengths import header_rate
 from kaffect.data.subjects import Subject, leaks, read_subjects
 from kaffect.data.track_labels import labelled_tracks, open_list, read_track_labels
+from kaffect.data.video import FPS
 from kaffect.errors import DatasetError
 from kaffect.files import safe_join, sha256, stable_hash
 from kaffect.labels import TASKS, VALENCE_AROUSAL
@@ -47,7 +56,8 @@ class Track:
     Attributes:
         name: of its annotation and box files.
         split: 'train', 'validation' or 'test', the same for all tasks.
-        video: the video file.
+        video: the video file, or the folder of face pictures.
+        rate: of such a folder, frames a second; of a video file its time stamps count.
         annotations: task ('va', 'expression', 'au'), 'valence' and 'arousal' (original
             Aff-Wild), or 'list' (multi-task) -> annotation file.
         boxes: the box file, or None: then a detector is asked, or the centre is used.
@@ -61,6 +71,7 @@ class Track:
     boxes: Path | None
     subject: str | None = None
     gender: str | None = None
+    rate: Fraction = Fraction(FPS)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -105,10 +116,13 @@ class DataTree:
         found, unused = usable_files(find_label_files(root))
         videos = find_videos(root)
         subjects = read_subjects(root / "subjects.csv") if _is_file(root, "subjects.csv") else {}
+        rates = read_rates(root / RATES) if _is_file(root, RATES) else {}
+        films = find_video_files(root)
         files = files_of_tracks(found)
         tracks = [_track(root, name, files[name], videos, subjects) for name in sorted(files)]
+        tracks = [replace(track, rate=_rate(track, rates, films)) for track in tracks]
         tracks.sort(key=lambda track: (SPLITS.index(track.split), track.name))
-        shared = leaks((t.name, t.split, t.video.name, t.subject) for t in tracks)
+        shared = leaks((t.name, t.split, recording(t.video), t.subject) for t in tracks)
         if shared:
             raise DatasetError(
                 f"{root}: training and evaluation would share people or pictures: "
@@ -131,8 +145,9 @@ class DataTree:
         for track in self.tracks:
             paths.update([track.video, *track.annotations.values()])
             paths.update([track.boxes] if track.boxes else [])
-        if _is_file(self.root, "subjects.csv"):
-            paths.add(self.root / "subjects.csv")
+        for name in ("subjects.csv", RATES):
+            if _is_file(self.root, name):
+                paths.add(self.root / name)
         return tuple(sorted(paths))
 
     @property
@@ -142,17 +157,34 @@ class DataTree:
 
     @functools.cached_property
     def digests(self) -> dict[Path, str]:
-        """SHA-256 of each of `files`; computed once."""
-        return {path: sha256(path) for path in self.files}
+        """SHA-256 of each of `files` (of a folder: of all its pictures); computed once."""
+        rates = {track.video: track.rate for track in self.tracks}
+        return {
+            path: folder_digest(path, rates[path]) if path.is_dir() else sha256(path)
+            for path in self.files
+        }
 
     def hash(self) -> str:
         """A name of the contents: changes with any byte of any file, not with the place."""
         return stable_hash(
             [
-                [path.relative_to(self.root).as_posix(), path.stat().st_size, digest]
+                [path.relative_to(self.root).as_posix(), _size(path), digest]
                 for path, digest in self.digests.items()
             ]
         )
+
+
+def _size(path: Path) -> int:
+    return 0 if path.is_dir() else path.stat().st_size
+
+
+def _rate(track: Track, rates: dict[str, Fraction], films: dict[str, Path]) -> Fraction:
+    """Of a folder of pictures: as stated, or that of the video of the same name, or 30."""
+    name = recording(track.video)
+    stated = rates.get(track.name, rates.get(name))
+    if stated is None and track.video.is_dir() and (film := films.get(name)) is not None:
+        stated = header_rate(film)
+    return stated or Fraction(FPS)
 
 
 def _is_file(root: Path, name: str) -> bool:
@@ -205,7 +237,8 @@ def _track(
         suffixes = ", ".join(VIDEO_SUFFIXES)
         raise DatasetError(
             f"{next(iter(files.values()))}: no video for this annotation. "
-            f"Looked for {root / 'videos' / name} with {suffixes} (for a name that ends in "
+            f"Looked for {root / 'cropped_aligned' / name} and {root / 'videos' / name} with "
+            f"{suffixes} (for a name that ends in "
             f"_left or _right also without it); found {len(videos)} other videos"
         )
     kinds = {task for task, _ in files}
@@ -214,13 +247,13 @@ def _track(
             f"{next(iter(files.values()))}: track {name!r} has {', '.join(sorted(kinds))}. "
             "Expected one file for valence and one for arousal, or one with both"
         )
-    subject = subjects.get(name) or subjects.get(video.stem)
+    subject = subjects.get(name) or subjects.get(recording_stem(video))
     return Track(
         name=name,
         split=next(iter(by_split)),
         video=video,
         annotations={task: path for (task, _), path in sorted(files.items())},
-        boxes=box_file(root, name),
+        boxes=None if video.is_dir() else box_file(root, name),
         subject=subject.name if subject else None,
         gender=subject.gender if subject else None,
     )
@@ -244,11 +277,17 @@ def _missing(
                 f"no {folders[split]}: {without[split]}. Add annotation files to "
                 f"annotations/*_Set/{folders[split]} to have it"
             )
-    boxes = sum(track.boxes is not None for track in tracks)
-    if boxes < len(tracks):
+    cropped = sum(track.video.is_dir() for track in tracks)
+    if cropped:
         notes.append(
-            f"no face boxes for {len(tracks) - boxes} of {len(tracks)} tracks: a detector finds "
-            "the faces there, or the centre square of the frame is used (see 'detector' of the "
+            f"{cropped} of {len(tracks)} tracks are folders of face pictures, which are taken as "
+            "they are: no detector looks at them, and a frame without a picture has no face"
+        )
+    boxes = sum(track.boxes is not None for track in tracks)
+    if lacking := len(tracks) - boxes - cropped:
+        notes.append(
+            f"no face boxes for {lacking} of {len(tracks)} tracks: a detector finds the faces "
+            "there, or the centre square of the frame is used (see 'detector' of the "
             "settings). Add boxes/<track>.csv with the columns frame,left,top,right,bottom to "
             "say where they are"
         )
@@ -259,7 +298,9 @@ def _missing(
             f"{', ...' if len(unknown) > 3 else ''}): nobody can check that a person is in one "
             f"split only. Add subjects.csv with the columns video,subject"
         )
-    unused = sorted(set(videos) - {track.video.stem for track in tracks})
+    unused = sorted(
+        set(videos) - {t.video.name if t.video.is_dir() else t.video.stem for t in tracks}
+    )
     if unused:
         notes.append(f"{len(unused)} videos have no annotation and are not used: {unused[0]} ...")
     names = {track.name for track in tracks} | set(videos)

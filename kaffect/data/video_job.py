@@ -164,14 +164,17 @@ def video_jobs(
     made = []
     for video, tracks in groups.items():
         stem = parts[video]
-        looking = settings.detector is not None and (
-            settings.rule.mode == "5-point" or any(job.track.boxes is None for job in tracks)
+        film = not video.is_dir()
+        looking = (
+            film
+            and settings.detector is not None
+            and (settings.rule.mode == "5-point" or any(job.track.boxes is None for job in tracks))
         )
         made.append(
             VideoJob(
                 tuple(tracks),
                 stem.with_name(stem.name + ".faces") if looking else None,
-                stem.with_name(stem.name + ".mp4") if settings.reencode else None,
+                stem.with_name(stem.name + ".mp4") if settings.reencode and film else None,
             )
         )
     return made

@@ -348,8 +348,33 @@ def test_text_has_contrast_in_light_and_dark() -> None:
             assert (high + 0.05) / (low + 0.05) >= 4.5, (front, back)
 
 
-def test_the_copy_is_as_long_as_the_page_says(project: Project) -> None:
+STICK = """(() => {
+  const pad = { connected: true, axes: [0.1, 0.1] }, pointing = %s.pointing;
+  navigator.getGamepads = () => [null, pad];
+  Object.assign(pointing, { device: 'gamepad', mode: 'bounded', deadZone: 0.2 });
+  pointing.calibrate();
+  const at = (x, y) => {
+    pad.axes = [x, y];
+    return pointing.read(0).map((v) => Math.round(1000 * v) / 1000);
+  };
+  const found = [at(0.1, 0.1), at(0.25, 0.1), at(0.7, 0.1), at(0.1, -0.9), at(-1, 1)];
+  pointing.mode = 'relative';
+  pointing.begin([0, 0]);
+  pointing.last = 0;
+  pad.axes = [1.1, 0.1];
+  for (let t = 0; t <= 3000; t += 50) pointing.read(t);
+  return [...found, pointing.position];
+})()""" % APP  # fmt: skip
+
+
+def test_the_last_frame_and_a_gamepad(project: Project) -> None:
+    """A stick that rests at (0.1, 0.1): dead zone, scale and bounds; relative, it is unbounded."""
+
     async def steps(page: Any) -> None:
+        *places, far = await page.evaluate(STICK)
+        assert places[:4] == [[0, 0], [0, 0], [0.5, 0], [0, 1]]
+        assert places[4][0] == -1 and -1 <= places[4][1] < -0.9
+        assert far[0] > 2.5 and far[1] == 0
         await opened(page)
         await press(page, "End")
         await page.wait_for(f"!{APP}.player.seeking && {APP}.player.frame > 0")

@@ -117,7 +117,10 @@ def test_missing_video_names_the_annotation_and_the_place(tmp_path: Path) -> Non
 def test_not_a_tree_says_what_one_looks_like(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"")
     for path in (tmp_path, tmp_path / "missing", tmp_path / "holiday.jpg"):
-        with pytest.raises(DatasetError, match="videos/<name>.mp4, annotations/") as caught:
+        with pytest.raises(
+            DatasetError,
+            match="videos/<name>.mp4 or cropped_aligned/<name>/00001.jpg, annotations/",
+        ) as caught:
             DataTree.open(path)
         assert str(path) in str(caught.value)
 

@@ -94,7 +94,8 @@ function choices() {
 
 function runs(video) {
   find("runs-table").replaceChildren(...(video?.runs ?? []).map((run) => {
-    const said = Object.entries(run.said).map(([who, what]) => `${who}: ${what}`).join("; ");
+    const word = (what) => (video.task === "au" ? ["absent", "present"][what] : what);
+    const said = Object.entries(run.said).map(([who, what]) => `${who}: ${word(what)}`).join("; ");
     const made = row(["", run.label, said]);
     const button = element("button", run.first === run.last ? run.first : `${run.first} to ${run.last}`, { type: "button" });
     button.addEventListener("click", () => look(video, run));

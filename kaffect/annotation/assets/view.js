@@ -111,6 +111,9 @@ export class View {
       if (event.key === "Escape") find("comment").blur();
       if (event.key === "Enter" && event.ctrlKey) find("comment-form").requestSubmit();
     });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.frame(app.player.frame);
+    });
     find("runs-box").addEventListener("toggle", () => this.#runs());
   }
 
