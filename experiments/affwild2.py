@@ -20,6 +20,7 @@ from experiments.plans import (
     run_plan,
 )
 from kaffect.errors import ConfigError
+from kaffect.labels import TASKS
 from kaffect.settings import parse_setting
 from kaffect.training.frames_config import FrameConfig
 
@@ -75,6 +76,12 @@ class FramePlan:
 
     def configure(self, row: FrameRow, seed: int) -> FrameConfig:
         return row.configure(self.profile, self.overrides, self.weights, seed)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those that any row trains."""
+        trained = {task for _, row in self.rows for task in self.configure(row, 0).loss.tasks}
+        return tuple(task for task in TASKS if task in trained)
 
     @property
     def image_size(self) -> int:

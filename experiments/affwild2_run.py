@@ -70,7 +70,7 @@ def open_frames(plan: FramePlan) -> Source:
             plan.profile.name, ModelConfig(), PretrainConfig(), 1, 1, 0,
             synthetic=dict(plan.profile.synthetic),
         )  # fmt: skip
-        source = open_source(plan.data, sizes, "all", plan.image_size, plan.tree)
+        source = open_source(plan.data, sizes, "all", plan.image_size, plan.tree, plan.tasks)
         if plan.data is None:
             source = Source(**{**vars(source), "name": "synthetic Aff-Wild2"})
         return source

@@ -79,7 +79,9 @@ def figure_7(options: argparse.Namespace) -> None:
     if options.dry_run:
         print(f"would draw faces of configuration {configuration} into {out}, and train it first")
         return
-    source = open_source(plan.data, PROFILES[plan.profile.name], "au", options=plan.tree)
+    source = open_source(
+        plan.data, PROFILES[plan.profile.name], "au", options=plan.tree, tasks=("va", "au")
+    )
     config = plan.rows[0][1].configure(
         plan.base(configuration), source.prepared.label_space, plan.seeds[0]
     )

@@ -33,7 +33,9 @@ UNSAID = "the paper does not say which configuration its Table IX is of"
 def run(plan: GanPlan, folder: Path, resume: bool) -> None:
     """Train every row of `plan` that has no result yet in `folder`, then write the reports."""
     started = time.monotonic()
-    source = open_source(plan.data, PROFILES[plan.profile.name], "au", options=plan.tree)
+    source = open_source(
+        plan.data, PROFILES[plan.profile.name], "au", options=plan.tree, tasks=("va", "au")
+    )
     policy = precision_here(plan.precision)
     print(f"precision {policy}; {on_one_device()}; results in {folder}", flush=True)
     table = GanTableRun(plan, source, policy, folder, resume)

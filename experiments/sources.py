@@ -6,6 +6,7 @@ releases -> prepared TFRecords -> sequences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from experiments.profiles import Profile
 from kaffect.data.prepare import prepare_tree
 from kaffect.data.records import FrameIndex, PreparedData
 from kaffect.data.synthetic import SyntheticConfig, write_tree
-from kaffect.data.tree import DataTree
+from kaffect.data.tree import DataTree, SplitError
 from kaffect.errors import DatasetError
 from kaffect.evaluation.runs import usable_partition
 from kaffect.files import home, stable_hash
+from kaffect.labels import TASKS
 
 # Raised whenever the renderer's pictures change, so that an older cache is not taken for them.
 RENDERER_VERSION = 1
@@ -73,6 +75,7 @@ def open_source(
     partition: str,
     image_size: int = 96,
     options: TreeOptions = TreeOptions(),
+    tasks: Sequence[str] = TASKS,
 ) -> Source:
     """Prepare (once) and open the data of a run.
 
@@ -81,11 +84,13 @@ def open_source(
         partition: whose split the table uses: 'expression', 'au', or 'all' videos.
         image_size: side of the face crops in pixels.
         options: how forgiving the preparation is.
+        tasks: that the table trains; of a tree whose tasks have different splits only
+            these are used.
 
     Raises:
         DatasetError, AnnotationError, VideoError: the tree cannot be used; says why.
     """
-    tree = DataTree.open(embedded_tree(profile) if data is None else data)
+    tree, notes = _open_tree(embedded_tree(profile) if data is None else data, tasks)
     print(f"preparing {tree.root}", flush=True)
     path = prepare_tree(
         tree,
@@ -98,21 +103,35 @@ def open_source(
     kind = "synthetic" if tree.synthetic else "real"
     wanted, partition = partition, usable_partition(prepared, partition)
     split = _scored_split(prepared, partition, tree.root)
-    notes: tuple[str, ...] = ()
     if partition != wanted:
-        notes = (f"no {wanted} annotations in the training set: all annotated videos are used",)
+        notes += (f"no {wanted} annotations in the training set: all annotated videos are used",)
     if split != "test":
         name += " (validation set)"
         notes += (
             "no test set in this tree: scores are of the validation set, on which the checkpoint "
             "was chosen too, so they flatter; to score fairly " + _REMEDY.format(folder="Test_Set"),
         )
-    notes += tuple(text for text in prepared.missing if "test" not in text.lower())
+    # That there is no test set was said above, and better.
+    notes += tuple(text for text in prepared.missing if not text.startswith("no Test_Set"))
     notes += _first(prepared.notes)
     notes += tuple(
         f"left out: {bad['video']}: {bad['reason']}" for bad in prepared.manifest["skipped"]
     )
     return Source(name, kind, prepared, partition, split, notes)
+
+
+def _open_tree(root: Path, tasks: Sequence[str]) -> tuple[DataTree, tuple[str, ...]]:
+    """The tree, and what must be said of it; of several splits those of `tasks`."""
+    try:
+        return DataTree.open(root), ()
+    except SplitError:
+        if set(tasks) == set(TASKS):
+            raise
+        tree = DataTree.open(root, tasks)
+    which = " and ".join(tasks)
+    return tree, (
+        f"the tasks of this tree have different sets: those of {which} are used and no others",
+    )
 
 
 def _first(notes: tuple[str, ...], most: int = 3) -> tuple[str, ...]:

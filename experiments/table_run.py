@@ -35,7 +35,13 @@ SHOWN = ("ccc_valence", "ccc_arousal", "accuracy", "f1_weighted", "f1_macro")
 def run(plan: Plan, folder: Path, resume: bool) -> None:
     """Train every row of `plan` that has no result yet in `folder`, then write the report."""
     started = time.monotonic()
-    source = open_source(plan.data, plan.profile, plan.base.data.partition, options=plan.tree)
+    source = open_source(
+        plan.data,
+        plan.profile,
+        plan.base.data.partition,
+        options=plan.tree,
+        tasks=("va", "expression"),
+    )
     plan = dataclasses.replace(plan, base=scaled_to_data(plan.base, plan.profile, source))
     policy = precision_here(plan.base.train.precision)
     keras.config.set_dtype_policy(policy)

@@ -10,7 +10,7 @@ from typing import Any
 from kaffect.cli import data_annotators, data_check, data_split, data_statistics
 from kaffect.data.tree_flags import add_tree_flags
 from kaffect.errors import ConfigError
-from kaffect.labels import LABEL_SPACES
+from kaffect.labels import LABEL_SPACES, TASKS
 
 
 def register(commands: Any) -> None:
@@ -44,6 +44,7 @@ def register(commands: Any) -> None:
         help="none: the box as it is (the paper); 5-point: by eyes, nose and mouth",
     )
     prepare.add_argument("--reencode", action="store_true", help="also store MP4 files at 30 fps")
+    prepare.add_argument("--task", choices=TASKS, help="only this one's annotation and sets")
     add_tree_flags(prepare)
     prepare.add_argument("--workers", type=int, default=2, help="videos at a time")
     prepare.add_argument(
@@ -77,6 +78,7 @@ def prepare_data(options: argparse.Namespace) -> None:
     from kaffect.data.preparation import Runner, run_in_threads
     from kaffect.data.prepare import prepare_tree
     from kaffect.data.records import PreparedData
+    from kaffect.data.tree import DataTree
 
     runner: Runner = run_in_threads
     if options.beam is not None:
@@ -85,7 +87,7 @@ def prepare_data(options: argparse.Namespace) -> None:
         runner = beam_runner(options.beam)
 
     path = prepare_tree(
-        options.tree,
+        DataTree.open(options.tree, (options.task,) if options.task else TASKS),
         options.out,
         image_size=options.image_size,
         align=options.align,

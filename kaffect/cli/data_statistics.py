@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.errors import ConfigError, expected_received
+from kaffect.labels import TASKS
 
 
 def register(actions: Any) -> None:
@@ -15,6 +16,7 @@ def register(actions: Any) -> None:
     statistics.add_argument(
         "tree", type=Path, nargs="?", help="data tree; without it the embedded synthetic data"
     )
+    statistics.add_argument("--task", choices=TASKS, help="only this one's annotation and sets")
     statistics.add_argument("--out", type=Path, required=True, help="folder; must not exist")
     statistics.add_argument("--seed", type=int, default=0, help="of the frames that are shown")
     statistics.set_defaults(run=write_statistics)
@@ -40,7 +42,8 @@ def write_statistics(options: argparse.Namespace) -> None:
     if options.out.exists():
         raise ConfigError(f"{options.out}: exists already; name a folder that does not")
     paper = paper_values()
-    tree = DataTree.open(options.tree or embedded_tree(PROFILES["demo"]))
+    tasks = (options.task,) if options.task else TASKS
+    tree = DataTree.open(options.tree or embedded_tree(PROFILES["demo"]), tasks)
     name = None if options.tree is not None else EMBEDDED
     statistics = write_dataset_report(tree, options.out, paper, options.seed, name)
     for table in tables_of(statistics, paper).values():

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -49,6 +50,10 @@ _LISTS_UNUSED = (
 )
 
 
+class SplitError(DatasetError):
+    """Something is in two splits: training and evaluation would share it."""
+
+
 @dataclass(frozen=True)
 class Track:
     """One person in one video.
@@ -78,7 +83,7 @@ class Track:
         """The tasks in whose partition the track is."""
         if LIST in self.annotations:
             return tuple(self.labels())
-        here = {"va" if name in VALENCE_AROUSAL else name for name in self.annotations}
+        here = set(map(_task, self.annotations))
         return tuple(task for task in TASKS if task in here)
 
     def labels(self) -> dict[str, Annotation]:
@@ -104,27 +109,35 @@ class DataTree:
     missing: tuple[str, ...] = field(default=())
 
     @classmethod
-    def open(cls, root: str | Path) -> DataTree:
+    def open(cls, root: str | Path, tasks: Sequence[str] = TASKS) -> DataTree:
         """Find and check everything; reads folders, `subjects.csv` and list files only.
 
+        Args:
+            tasks: whose annotation files count. In some releases a video is in one task's
+                training and another task's validation set: each set by itself is usable.
+
         Raises:
-            DatasetError: not a data tree, a missing video, a track in two splits, or a
-                video or subject in two splits.
+            SplitError: a track, video or subject in two splits.
+            DatasetError: not a data tree, no annotation of `tasks`, or a missing video.
             AnnotationError: `subjects.csv` or a list file is not as it must be.
         """
         root = Path(root)
         found, unused = usable_files(find_label_files(root))
+        found = [f for f in found if f.task == LIST or _task(f.task) in tasks]
+        if not found:
+            raise DatasetError(f"{root}: expected annotations of {', '.join(tasks)}; there is none")
         videos = find_videos(root)
         subjects = read_subjects(root / "subjects.csv") if _is_file(root, "subjects.csv") else {}
         rates = read_rates(root / RATES) if _is_file(root, RATES) else {}
         films = find_video_files(root)
         files = files_of_tracks(found)
+        _refuse_two_splits(root, files)
         tracks = [_track(root, name, files[name], videos, subjects) for name in sorted(files)]
         tracks = [replace(track, rate=_rate(track, rates, films)) for track in tracks]
         tracks.sort(key=lambda track: (SPLITS.index(track.split), track.name))
         shared = leaks((t.name, t.split, recording(t.video), t.subject) for t in tracks)
         if shared:
-            raise DatasetError(
+            raise SplitError(
                 f"{root}: training and evaluation would share people or pictures: "
                 + "; ".join(shared)
                 + ". Move the annotation files so that each is in one split only, or make a new "
@@ -217,6 +230,30 @@ def files_of_tracks(files: list[LabelFile]) -> dict[str, dict[tuple[str, str], P
     return found
 
 
+def _task(kind: str) -> str:
+    """The task of a kind of annotation file."""
+    return "va" if kind in VALENCE_AROUSAL else kind
+
+
+def _refuse_two_splits(
+    root: Path, files: Mapping[str, Mapping[tuple[str, str], Path]], most: int = 5
+) -> None:
+    found = []
+    for name, paths in sorted(files.items()):
+        by_split = {split: path.relative_to(root) for (_, split), path in paths.items()}
+        if len(by_split) > 1:
+            listed = ", ".join(f"{path} ({split})" for split, path in sorted(by_split.items()))
+            found.append(f"{name!r} is in more than one split: {listed}")
+    if found:
+        more = f"; and {len(found) - most} more" if len(found) > most else ""
+        raise SplitError(
+            f"{root}: {len(found)} of {len(files)} tracks: {'; '.join(found[:most])}{more}. A "
+            "network that learns several tasks would be scored on what it was trained on: "
+            "`kaffect data split` makes one partition for all tasks. Tables of one task, and "
+            "--task, use the official sets of that task"
+        )
+
+
 def _track(
     root: Path,
     name: str,
@@ -224,14 +261,6 @@ def _track(
     videos: dict[str, Path],
     subjects: dict[str, Subject],
 ) -> Track:
-    by_split = {split: path for (_, split), path in files.items()}
-    if len(by_split) > 1:
-        listed = ", ".join(f"{path} ({split})" for split, path in sorted(by_split.items()))
-        raise DatasetError(
-            f"{root}: track {name!r} is in more than one split: {listed}. A network that learns "
-            "all tasks would be scored on what it was trained on; `kaffect data split` makes one "
-            "partition for all tasks"
-        )
     video = video_of(name, videos)
     if video is None:
         suffixes = ", ".join(VIDEO_SUFFIXES)
@@ -250,7 +279,7 @@ def _track(
     subject = subjects.get(name) or subjects.get(recording_stem(video))
     return Track(
         name=name,
-        split=next(iter(by_split)),
+        split=next(split for _, split in files),
         video=video,
         annotations={task: path for (task, _), path in sorted(files.items())},
         boxes=None if video.is_dir() else box_file(root, name),

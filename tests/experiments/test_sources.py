@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from experiments.affwild2 import make_plan
 from experiments.plans import TreeOptions
 from experiments.profiles import PROFILES
 from experiments.run import parser
 from experiments.sources import open_source
-from kaffect.errors import VideoError
+from kaffect.cli import main
+from kaffect.data.split_tree import split_tree, write_split
+from kaffect.data.tree import DataTree
+from kaffect.errors import DatasetError, VideoError
 from tests.data.drawing import draw, write_boxes, write_labels, write_video
 
 SMOKE = PROFILES["smoke"]
@@ -42,3 +46,38 @@ def test_a_bad_video_can_be_left_out_and_is_named(tmp_path: Path) -> None:
     source = open_source(root, SMOKE, "all", options=TreeOptions.of(parser().parse_args(words)))
     assert source.split("train").tracks == ("a", "c")
     assert not [text for text in source.notes if text.startswith("left out")]
+
+
+def two_partitions(root: Path) -> Path:
+    """`a` trains valence and arousal and validates expressions; `b` the reverse."""
+    small_tree(root)
+    for name, split in (("a", "Validation"), ("b", "Training")):
+        write_labels(root, "EXPR", split, name, [str(n % 7) for n in range(12)])
+    return root
+
+
+def test_a_table_of_one_task_uses_the_sets_of_that_task(tmp_path: Path) -> None:
+    root = two_partitions(tmp_path / "tree")
+    expected = r"2 of 2 tracks: 'a' is in .*VA_Set.*'b' is in .*`kaffect data split`"
+    with pytest.raises(DatasetError, match=expected):
+        open_source(root, SMOKE, "all")
+    with pytest.raises(DatasetError, match=expected):
+        open_source(root, SMOKE, "expression", tasks=("va", "expression"))
+    for table, train in (("A1", "b"), ("A3", "a")):
+        plan = make_plan(parser().parse_args(["--table", table, "--data", str(root)]))
+        assert len(plan.tasks) == 1
+        source = open_source(root, SMOKE, "all", tasks=plan.tasks)
+        assert source.split("train").tracks == (train,)
+        assert any("have different sets" in note for note in source.notes)
+    joint = make_plan(parser().parse_args(["--table", "A4", "--data", str(root)]))
+    assert set(joint.tasks) == {"va", "expression", "au"}
+    write_split(split_tree(root, (1, 1)), tmp_path / "one")
+    DataTree.open(tmp_path / "one")
+    assert main(["data", "prepare", str(root), "--out", str(tmp_path / "x")]) == 2
+    assert main(["data", "prepare", str(root), "--out", str(tmp_path / "x"), "--task", "va"]) == 0
+
+
+def test_a_name_with_test_in_it_hides_no_note(tmp_path: Path) -> None:
+    root = small_tree(tmp_path / "tree")
+    (root / "subjects.csv").write_text("video,subject\na,p\nb,q\ntest-clip,r\n")
+    assert any("test-clip" in note for note in open_source(root, SMOKE, "all").notes)
