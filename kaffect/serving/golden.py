@@ -6,7 +6,6 @@ is exported, so that they also prove the parity of both.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kaffect.archives import read_npz, require_kinds
 from kaffect.errors import ArtifactError
 from kaffect.files import atomic_write
 
@@ -21,6 +21,7 @@ GOLDEN = "assets.extra/golden.npz"
 # Relative to the largest value of an output, and absolute: rounding of another processor.
 TOLERANCE = {"float32": 1e-5}
 HALF_TOLERANCE = 3e-2
+_MOST_BYTES = 256 * 2**20
 
 Arrays = dict[str, np.ndarray]
 
@@ -45,11 +46,9 @@ def write_golden(folder: Path, inputs: Arrays, outputs: Arrays) -> None:
 def read_golden(folder: Path) -> tuple[Arrays, Arrays]:
     """Inputs and outputs of the export in `folder`."""
     path = folder / GOLDEN
-    try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{path}: golden numbers cannot be read: {error}") from error
+    arrays = read_npz(
+        path, "golden numbers", _MOST_BYTES, lambda headers: require_kinds(headers, "fui")
+    )
     inputs = {k.removeprefix("input/"): v for k, v in arrays.items() if k.startswith("input/")}
     outputs = {k.removeprefix("output/"): v for k, v in arrays.items() if k.startswith("output/")}
     return inputs, outputs

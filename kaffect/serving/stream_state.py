@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kaffect.archives import Headers, read_npz
 from kaffect.errors import ArtifactError
 from kaffect.files import atomic_write
 
@@ -51,18 +51,30 @@ class StreamState:
         Raises:
             ArtifactError: missing, damaged or another kind of file.
         """
-        try:
-            if Path(path).stat().st_size > _MOST_BYTES:
-                raise ArtifactError(f"{path}: too large for the state of a stream")
-            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
-                values = {name: stored[name] for name in stored.files}
-            if int(values.pop("schema")) != _SCHEMA:
-                raise ArtifactError(f"{path}: the state of a stream of another version")
-            since, time = int(values.pop("since_reset")), float(values.pop("time"))
-            model = str(values.pop("model"))
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise ArtifactError(f"{path}: not the state of a stream: {error}") from error
+        values = read_npz(path, "the state of a stream", _MOST_BYTES, _check)
+        if int(values.pop("schema")) != _SCHEMA:
+            raise ArtifactError(f"{path}: the state of a stream of another version")
+        since, time = int(values.pop("since_reset")), float(values.pop("time"))
+        model = str(values.pop("model"))
         arrays = {name.removeprefix("state/"): value for name, value in values.items()}
-        if any(not np.isfinite(value).all() for value in arrays.values()):
+        finite = all(np.isfinite(value).all() for value in arrays.values())
+        if not finite or since < 0 or np.isinf(time):
             raise ArtifactError(f"{path}: the state of a stream must be finite numbers")
         return cls(arrays, since, time, model)
+
+
+# What `save` writes beside the arrays: kind of the type, and its largest size in bytes.
+_OWN = {"schema": ("i", 8), "since_reset": ("i", 8), "time": ("f", 8), "model": ("U", 256)}
+
+
+def _check(headers: Headers) -> None:
+    if not headers.keys() >= _OWN.keys():
+        raise ValueError(f"it lacks {sorted(_OWN.keys() - headers.keys())}")
+    for name, (shape, dtype) in headers.items():
+        if name in _OWN:
+            kind, largest = _OWN[name]
+            fits = dtype.kind == kind and shape == () and dtype.itemsize <= largest
+        else:
+            fits = dtype == np.float32 and shape[:1] == (1,) and name.startswith("state/")
+        if not fits:
+            raise ValueError(f"{name!r} holds {dtype} of shape {shape}")

@@ -13,16 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from kaffect.archives import Headers, read_npz, require_kinds
 from kaffect.data.detection.detector import FaceDetector
 from kaffect.data.detection.people import TrackedFace
 from kaffect.data.detection.tracker import FaceTracker
 from kaffect.data.detection.tracker_config import TrackerConfig
-from kaffect.errors import ArtifactError
 from kaffect.files import atomic_write
 
 LANDMARKS = 5
 # Someone who is away no longer than this many frames was hidden, not gone.
 _CLOSED_GAP = 10
+_MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +73,13 @@ class VideoFaces:
         Raises:
             ArtifactError: it is something else.
         """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return cls(**{name: stored[name] for name in cls.__dataclass_fields__})
-        except (OSError, ValueError, KeyError) as error:
-            raise ArtifactError(f"{path}: not the faces of a video: {error}") from error
+
+        def check(headers: Headers) -> None:
+            if headers.keys() != cls.__dataclass_fields__.keys():
+                raise ValueError(f"arrays {sorted(headers)}")
+            require_kinds(headers, "fiub")
+
+        return cls(**read_npz(path, "the faces of a video", _MOST_BYTES, check))
 
 
 class _Rows:
