@@ -107,6 +107,8 @@ class FrameTableRun:
             self.plan.table.name, self.plan.profile.name, self.source, self.plan.notes
         )
         self.shared["notes"] += self._overridden()
+        if self.source.predicted_only:
+            self.shared["notes"] += ["predictions for the test set are in the folder submissions"]
 
     def _overridden(self) -> list[str]:
         given = ", ".join(f"{k}={v}" for k, v in self.plan.overrides.items())
@@ -189,6 +191,12 @@ class FrameTableRun:
         found = submissions(scored.index, scored.answers, tasks, scored.thresholds)
         for task, submission in found.items():
             write_submission(self.folder / "submissions" / f"{name}-{task}.txt", submission)
+        if self.source.predicted_only:
+            index = self.source.split("test")
+            found = submissions(index, trained.answers(index), tasks, scored.thresholds)
+            for task, submission in found.items():
+                path = self.folder / "submissions" / f"{name}-test-{task}.txt"
+                write_submission(path, submission)
 
     def run_baselines(self) -> None:
         """Constant predictors and linear probe, once for each data set."""

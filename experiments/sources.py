@@ -37,7 +37,8 @@ class Source:
 
     Attributes:
         name: of the data in reports; kind: 'synthetic' or 'real'.
-        scored_split: 'test', or 'validation' where the tree has no test set.
+        scored_split: 'test', or 'validation' where the tree has no test set, or one
+            without labels of what is trained.
         notes: printed above the table.
     """
 
@@ -47,6 +48,11 @@ class Source:
     partition: str
     scored_split: str
     notes: tuple[str, ...]
+
+    @property
+    def predicted_only(self) -> bool:
+        """Whether there is a test set that cannot be scored."""
+        return self.scored_split != "test" and "test" in self.prepared.splits
 
     def split(self, name: str) -> FrameIndex:
         """The frames of one split that belong to the table's partition (Section II-D)."""
@@ -102,14 +108,15 @@ def open_source(
     name = "synthetic Aff-Wild" if data is None else Path(data).resolve().name
     kind = "synthetic" if tree.synthetic else "real"
     wanted, partition = partition, usable_partition(prepared, partition)
-    split = _scored_split(prepared, partition, tree.root)
+    split = _scored_split(prepared, partition, tree.root, tasks)
     if partition != wanted:
         notes += (f"no {wanted} annotations in the training set: all annotated videos are used",)
     if split != "test":
         name += " (validation set)"
         notes += (
-            "no test set in this tree: scores are of the validation set, on which the checkpoint "
-            "was chosen too, so they flatter; to score fairly " + _REMEDY.format(folder="Test_Set"),
+            f"{_why_not_test(prepared, tasks)}: scores are of the validation set, on which the "
+            "checkpoint was chosen too, so they flatter; to score fairly "
+            + _REMEDY.format(folder="Test_Set"),
         )
     # That there is no test set was said above, and better.
     notes += tuple(text for text in prepared.missing if not text.startswith("no Test_Set"))
@@ -141,7 +148,13 @@ def _first(notes: tuple[str, ...], most: int = 3) -> tuple[str, ...]:
     return notes[:most] + (rest if more > 0 else ())
 
 
-def _scored_split(prepared: PreparedData, partition: str, root: Path) -> str:
+def _why_not_test(prepared: PreparedData, tasks: Sequence[str]) -> str:
+    if "test" not in prepared.splits:
+        return "no test set in this tree"
+    return f"the test set has no label of {' or '.join(tasks)}, so that it can only be predicted"
+
+
+def _scored_split(prepared: PreparedData, partition: str, root: Path, tasks: Sequence[str]) -> str:
     filled = {
         name for name in prepared.splits if len(prepared.split(name).for_partition(partition)) > 0
     }
@@ -152,4 +165,8 @@ def _scored_split(prepared: PreparedData, partition: str, root: Path) -> str:
                 f"{root}: no {name} set, without which nothing can be trained and chosen; "
                 + _REMEDY.format(folder=folder)
             )
-    return "test" if "test" in filled else "validation"
+    if "test" not in filled:
+        return "validation"
+    labels = prepared.split("test").for_partition(partition).scoring()
+    valid = {"va": labels.va_valid, "expression": labels.expression_valid, "au": labels.au_valid}
+    return "test" if any(valid[task].any() for task in tasks) else "validation"

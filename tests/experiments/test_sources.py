@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from experiments.affwild2 import make_plan
 from experiments.plans import TreeOptions
 from experiments.profiles import PROFILES
+from experiments.run import main as run_main
 from experiments.run import parser
 from experiments.sources import open_source
 from kaffect.cli import main
 from kaffect.data.split_tree import split_tree, write_split
+from kaffect.data.submissions import read_submission
 from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError, VideoError
 from tests.data.drawing import draw, write_boxes, write_labels, write_video
@@ -81,3 +84,25 @@ def test_a_name_with_test_in_it_hides_no_note(tmp_path: Path) -> None:
     root = small_tree(tmp_path / "tree")
     (root / "subjects.csv").write_text("video,subject\na,p\nb,q\ntest-clip,r\n")
     assert any("test-clip" in note for note in open_source(root, SMOKE, "all").notes)
+
+
+def test_a_test_set_without_labels_is_predicted_and_not_scored(tmp_path: Path) -> None:
+    root = small_tree(tmp_path / "tree")
+    write_video(root / "videos/c.mp4", map(draw, range(12)))
+    write_boxes(root, "c", range(12))
+    write_labels(root, "VA", "Test", "c", ["-5,-5"] * 12)
+    out = tmp_path / "out"
+    words = ["--table", "A3", "--row", "1", "--profile", "smoke", "--data", str(root)]
+    assert run_main([*words, "--out", str(out)]) == 0
+    records = [json.loads(line) for line in (out / "table_a3.jsonl").read_text().splitlines()]
+    row = next(record for record in records if record["row"] == 1)
+    assert row["scored_split"] == "validation" and "ccc_valence" in row["metrics"]
+    report = (out / "table_a3.md").read_text()
+    assert "the test set has no label of va" in report
+    assert "predictions for the test set are in the folder submissions" in report
+    (path,) = (out / "submissions").glob("row-01-seed-0-test-va.txt")
+    assert read_submission(path, "va", {"c": 12}).values.shape == (12, 2)
+    write_labels(root, "VA", "Test", "c", ["-5,-5"] * 11 + ["0.5,0.5"])
+    labelled = open_source(root, SMOKE, "all", tasks=("va",))
+    assert labelled.scored_split == "test" and not labelled.predicted_only
+    assert open_source(root, SMOKE, "all", tasks=("au",)).scored_split == "validation"
