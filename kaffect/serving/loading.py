@@ -109,7 +109,8 @@ def verify_export(path: str | Path, sha256: Collection[str] = ()) -> tuple[Path,
         )
     if manifest.get("schema") != SCHEMA:
         what = f"{folder}: export of another version"
-        raise ArtifactError(expected_received(what, SCHEMA, manifest.get("schema")))
+        again = "; export it again from its run: kaffect export --run DIR --out NAME/VERSION"
+        raise ArtifactError(expected_received(what, SCHEMA, manifest.get("schema")) + again)
     _require_complete(folder, manifest)
     return folder, manifest
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kaffect.errors import ArtifactError, ConfigError
+from kaffect.errors import ArtifactError, ConfigError, expected_received
 from kaffect.files import (
     atomic_directory,
     read_json,
@@ -143,7 +143,11 @@ class CheckpointFolder:
             ArtifactError: it is missing, damaged, unfinished or of another configuration.
         """
         path = self._path(step)
-        verify_manifest(path)
+        schema = verify_manifest(path).get("schema")
+        if schema != SCHEMA:
+            what = f"{path}: a checkpoint of another version"
+            again = "; read it with the version that wrote it, or train again"
+            raise ArtifactError(expected_received(what, SCHEMA, schema) + again)
         found, wanted = read_json(path / "variables.json"), describe_variables(objects)
         if only:
             found = [entry for entry in found if entry[0] in objects]
