@@ -24,6 +24,8 @@ from kaffect.errors import ConfigError, KaffectError
 LOG = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 MAX_BODY = 1 << 20
+MAX_CONNECTIONS = 64
+_CONNECTIONS: web.AppKey[Callable[[], int]] = web.AppKey("connections")
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -120,6 +122,10 @@ def _refusal(request: web.Request) -> web.Response | None:
         name = ""
     if not is_loopback(name):
         return refuse(403, "Unknown host name")
+    if request.app[_CONNECTIONS]() > MAX_CONNECTIONS:
+        busy = refuse(503, "Too many connections; close some pages")
+        busy.force_close()
+        return busy
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != host:
         return refuse(403, "Only this server's own page may ask")
@@ -215,7 +221,9 @@ class Listening:
     """A site that listens on this machine; `stop` ends it."""
 
     def __init__(self, site: Site, port: int) -> None:
-        self._runner = web.AppRunner(build(site), access_log=None, shutdown_timeout=1.0)
+        app = build(site)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        app[_CONNECTIONS] = lambda: len(self._runner.server.connections)  # type: ignore
         self.port = port
 
     async def start(self) -> None:

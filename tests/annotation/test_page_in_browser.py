@@ -325,6 +325,20 @@ def test_everything_has_a_name_and_nothing_is_cut_off_at_200_percent(project: Pr
         in_page(server.address, steps)
 
 
+def test_a_page_for_one_task_offers_nothing_else(project: Project) -> None:
+    async def steps(page: Any) -> None:
+        for code in ("Digit1", "KeyM", "Digit5", "KeyA", "Enter", "KeyG", "KeyN", "KeyU"):
+            await press(page, code)
+        assert await page.evaluate(f"[...{APP}.labels.rows.keys()]") == ["face"]
+        assert await page.evaluate("document.querySelectorAll('#done input').length") == 1
+        await page.evaluate(f"{APP}.queue.stored()")
+
+    with annotating(project, tasks=("va",)) as (server, _):
+        in_page(server.address, steps)
+    labelled = {entry[0] for e in project.read_log("anna").events for entry in e["set"]}
+    assert labelled == {"face"}
+
+
 def _luminance(colour: str) -> float:
     channels = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]

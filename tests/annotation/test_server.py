@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kaffect.annotation.project import Project
+from kaffect.annotation.server import MAX_CONNECTIONS
 from kaffect.cli import main
 from tests.annotation.pages import annotating
 
@@ -107,6 +111,33 @@ def test_other_sites_are_refused(project: Project, headers: dict[str, str]) -> N
         assert ask(server.port, "POST", "/api/events", message, Origin=own)[0] == 200
         plain = ask(server.port, "POST", "/api/events", message, Content_Type="text/plain")
         assert plain[0] == 415, "a form of another site can send plain text only"
+
+
+def test_too_many_connections_are_refused(project: Project) -> None:
+    with annotating(project) as (server, _), contextlib.ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        status, headers, _ = ask(server.port, "GET", "/healthz")
+        assert status == 503 and headers["Connection"] == "close"
+        stack.close()
+        for _ in range(100):
+            if (status := ask(server.port, "GET", "/healthz")[0]) == 200:
+                break
+            time.sleep(0.05)
+        assert status == 200
+
+
+def test_damage_is_told_on_the_page(project: Project) -> None:
+    message = {"project": project.id, "events": [label(n) for n in range(3)]}
+    with annotating(project) as (server, _):
+        ask(server.port, "POST", "/api/events", message)
+    path = project.folder_of("anna") / "log.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"s-1"', b'"s-8"'))
+    with annotating(project) as (server, _):
+        facts = json.loads(ask(server.port, "GET", "/api/project")[2])
+        runs = json.loads(ask(server.port, "GET", "/api/videos/1/runs/1")[2])
+    assert facts["damaged"] == [f"{path}:3: damaged line, left out"]
+    assert runs == {"AU1": [[0, 0, "present"], [2, 2, "present"]]}
 
 
 def start(project: Project, *flags: str) -> tuple[subprocess.Popen[str], int]:

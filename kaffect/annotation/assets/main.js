@@ -50,6 +50,14 @@ class App {
   }
 
   async open(place) {
+    try {
+      await this.#open(place);
+    } catch (error) {
+      this.view.say(error.message, "error");
+    }
+  }
+
+  async #open(place) {
     await this.stopRecording();
     await this.queue.stored();
     this.info = await getJson(`/api/videos/${place}`);
@@ -129,11 +137,12 @@ class App {
   /* A number key or a label button: row and word of it, or null. */
   numbered(place, kind) {
     if (this.digits === "au") {
-      const row = this.rows.filter((r) => r.task === "au")[place];
+      const row = this.rows.filter((one) => one.task === "au")[place];
       if (!row) return null;
       const word = { number: "present", numberAbsent: "absent", numberUnsure: "cannot tell" }[kind];
       return { row: row.name, word };
     }
+    if (!this.project.tasks.includes("expression")) return null;
     if (kind === "numberUnsure") return { row: EXPRESSION, word: "cannot tell" };
     const word = this.project.expressions[place];
     return word && kind === "number" ? { row: EXPRESSION, word } : null;
