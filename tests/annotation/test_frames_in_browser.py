@@ -54,7 +54,9 @@ def labelled_is_seen(clips: Path, tmp_path: Path, actions: int) -> None:
         for number in range(actions):
             deed = ("seek", "step", "second", "play")[number % 4]
             if deed == "seek":
-                await page.evaluate(f"{APP}.player.seek({int(rng.integers(frames))})")
+                target = int(rng.integers(frames))
+                await page.evaluate(f"{APP}.player.seek({target})")
+                assert await page.evaluate(f"{APP}.player.frame") == target
             elif deed == "step":
                 await page.evaluate(f"{APP}.player.step({int(rng.choice([-2, -1, 1, 2]))})")
             elif deed == "second":

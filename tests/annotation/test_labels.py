@@ -82,6 +82,8 @@ def test_the_second_pass_is_stored_beside_the_first() -> None:
     assert runs(labels, "AU2", 2) == [(5, 9, "present")]
     assert labels.videos["a"].passes[2].began == 101.0
     assert labels.latest_pass("a") == 2
+    labels.apply([{"kind": "undo", "video": "a", "pass": 2, "n": 99, "at": 200.0}])
+    assert runs(labels, "AU2", 2) == [], "looking at labels does not change where a pass began"
 
 
 def take(name: str, mode: str = "bounded", dimensions: tuple[str, ...] = ("valence", "arousal")
