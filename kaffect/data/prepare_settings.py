@@ -16,6 +16,8 @@ from kaffect.errors import ConfigError, expected_received
 
 DEFAULT_DETECTOR = "mtcnn"
 NO_DETECTOR = "none"
+# Which of the people in a video a track is about: raised with `track_people`'s rules.
+PEOPLE_RULE = 2
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class PrepareSettings:
         looking = None
         if self.detector is not None:
             described = create_detector(self.detector, self.detector_model).describe()
-            looking = {**described, "tracker": self.tracker.to_dict()}
+            looking = {**described, "tracker": self.tracker.to_dict(), "people": PEOPLE_RULE}
         return {
             "schema_version": SCHEMA_VERSION,
             "crop_rule": self.rule.to_dict(),

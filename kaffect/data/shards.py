@@ -121,6 +121,7 @@ def _describe(job: TrackJob, columns: dict[str, np.ndarray]) -> dict[str, Any]:
         "frames": len(columns["length"]),
         "faces": int(columns["has_face"].sum()),
         "source_frames": int(columns["source_frames"]),
+        "coverage": round(float(columns["coverage"]), 4) if "coverage" in columns else None,
         "notes": columns["notes"].tolist() if "notes" in columns else [],
         "annotation_lines": {task: len(a) for task, a in sorted(job.annotations.items())},
     }

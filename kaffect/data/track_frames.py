@@ -26,6 +26,8 @@ from kaffect.data.video import VideoFrame, VideoReader, nearest_frame
 from kaffect.errors import AnnotationError, VideoError
 from kaffect.files import atomic_write
 
+# A track with a face in a smaller share of its annotated frames is told.
+_LITTLE = 0.5
 LABEL_COLUMNS = (
     "valence_arousal", "va_valid", "expression", "expression_valid", "action_units", "au_valid",
 )  # fmt: skip
@@ -213,6 +215,12 @@ class _TrackWriter:
         columns["source_number"] = places.astype(np.int32) + 1
         columns["source_seconds"] = times[places].astype(np.float32)
         columns["source_frames"] = np.array(decoded)
+        faces = columns["has_face"][nearest[places]]
+        coverage = float(faces.mean()) if len(faces) else 1.0
+        columns["coverage"] = np.array(coverage)
+        if coverage < _LITTLE:
+            notes = [*notes, f"a face of {track.name!r} in {faces.sum()} of {len(faces)} "
+                     "annotated frames only: look whether it is the right person"]  # fmt: skip
         columns["notes"] = np.array(notes, np.str_)
         for name in LABEL_COLUMNS:
             columns[f"source_{name}"] = self._labels[name][places]

@@ -7,6 +7,7 @@ seen: `talk`, or `talk_left` and `talk_right`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -15,26 +16,31 @@ from kaffect.data.detection.video_faces import VideoFaces
 
 Boxes = Mapping[int, np.ndarray]
 SIDES = ("_left", "_right")
+# The distance of looks of which nothing is known: from here on two are not one person.
+_UNLIKE = 0.5
 
 
 def choose_people(
     tracks: Sequence[str], video: str, faces: VideoFaces, given: Mapping[str, Boxes]
-) -> dict[str, int | None]:
-    """Track -> the person (number in `faces`) that it is about, or None where nobody fits.
+) -> dict[str, tuple[int, ...]]:
+    """Track -> the people (numbers in `faces`) that it is about; none where nobody fits.
 
     * A track with boxes of its own: whose face lies in most of them.
-    * `<video>_left`, `<video>_right`: of the two people who are seen most, the one further
-      to that side, on average over the frames that show both.
+    * `<video>_left`, `<video>_right`: of the two people who are seen most beside each other,
+      the one further to that side, on average over the frames that show both.
     * `<video>` beside only one of these: the other of the two. Alone: the person who is
-      seen most (sum over the frames of the side of the face: long and near counts).
+      seen most (sum over the frames of the side of the face: long and near counts), with
+      those who are never seen at the same time and look alike: a cut gave one person
+      several numbers.
 
     Args:
         tracks: all annotated tracks of the video; `video`: its name without suffix.
         given: track -> box of each frame (1-based), for tracks that have a box file.
     """
     order = _by_presence(faces)
-    sides = _sides(faces, order[:2])
-    chosen: dict[str, int | None] = {}
+    main = _joined(order, faces)
+    sides = _sides(faces, _pair(faces), main)
+    chosen: dict[str, tuple[int, ...]] = {}
     for track in tracks:
         if track in given:
             chosen[track] = _inside(given[track], faces)
@@ -43,39 +49,76 @@ def choose_people(
         others = [s for s in SIDES if video + s in tracks]
         if side is None and len(others) == 1:
             side = SIDES[1 - SIDES.index(others[0])]
-        main = order[0] if order else None
         chosen[track] = main if side is None else sides[SIDES.index(side)]
         if side is not None and len(order) == 1 and len(tracks) == 1:
             chosen[track] = main  # only one person: the annotation is about them
     return chosen
 
 
+def _weights(faces: VideoFaces) -> np.ndarray:
+    """[n] float: the side of each face in pixels."""
+    weights: np.ndarray = np.sqrt(np.prod(faces.box[:, 2:] - faces.box[:, :2], axis=1).clip(0))
+    return weights
+
+
 def _by_presence(faces: VideoFaces) -> list[int]:
     """People, most seen first."""
-    sides = np.sqrt(np.prod(faces.box[:, 2:] - faces.box[:, :2], axis=1).clip(0))
-    weight = np.bincount(faces.person, sides, minlength=faces.people)
+    weight = np.bincount(faces.person, _weights(faces), minlength=faces.people)
     return sorted(range(faces.people), key=lambda person: (-weight[person], person))
 
 
-def _sides(faces: VideoFaces, pair: list[int]) -> tuple[int | None, int | None]:
+def _joined(order: list[int], faces: VideoFaces) -> tuple[int, ...]:
+    """The person who is seen most, with the numbers that they have elsewhere in the video."""
+    if not order:
+        return ()
+    found = [order[0]]
+    seen = set(faces.of(order[0]).frame.tolist())
+    for person in order[1:]:
+        frames = set(faces.of(person).frame.tolist())
+        alike = min(faces.unlike(person, other) for other in found) < _UNLIKE
+        if alike and not frames & seen:
+            found.append(person)
+            seen |= frames
+    return tuple(found)
+
+
+def _pair(faces: VideoFaces) -> tuple[int, int] | None:
+    """The two people who are seen most in frames that show both; None where no frame does."""
+    weights = _weights(faces)
+    best, found = 0.0, None
+    rows = {person: np.flatnonzero(faces.person == person) for person in range(faces.people)}
+    for first, second in combinations(rows, 2):
+        _, here, there = np.intersect1d(
+            faces.frame[rows[first]], faces.frame[rows[second]], return_indices=True
+        )
+        shared = weights[rows[first][here]].sum() + weights[rows[second][there]].sum()
+        if shared > best:
+            best, found = float(shared), (first, second)
+    return found
+
+
+def _sides(
+    faces: VideoFaces, pair: tuple[int, int] | None, main: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(who is on the left, who is on the right)."""
-    if not pair:
-        return None, None
-    seen = [faces.of(person) for person in pair]
-    across = [(f.box[:, 0] + f.box[:, 2]) / 2 for f in seen]
-    if len(pair) == 1:
-        left = float(np.mean(across[0])) < faces.size[0] / 2
-        return (pair[0], None) if left else (None, pair[0])
-    both = np.intersect1d(seen[0].frame, seen[1].frame)
-    if len(both):
-        across = [x[np.isin(f.frame, both)] for x, f in zip(across, seen)]
-    first, second = (float(np.mean(x)) for x in across)
-    return (pair[0], pair[1]) if first <= second else (pair[1], pair[0])
+    if pair is None:
+        if not main:
+            return (), ()
+        box = faces.joined(main).box
+        left = float(np.mean(box[:, 0] + box[:, 2])) < faces.size[0]
+        return (main, ()) if left else ((), main)
+    first, second = (faces.of(person) for person in pair)
+    both = np.intersect1d(first.frame, second.frame)
+    across = [
+        float(np.mean((f.box[:, 0] + f.box[:, 2])[np.isin(f.frame, both)])) for f in (first, second)
+    ]
+    ordered = pair if across[0] <= across[1] else pair[::-1]
+    return (ordered[0],), (ordered[1],)
 
 
-def _inside(boxes: Boxes, faces: VideoFaces) -> int | None:
+def _inside(boxes: Boxes, faces: VideoFaces) -> tuple[int, ...]:
     votes = np.zeros(faces.people, int)
     for person, frame, box in zip(faces.person, faces.frame.tolist(), faces.box):
         if frame in boxes:
             votes[person] += overlap(boxes[frame], box) >= 0.3
-    return int(np.argmax(votes)) if votes.any() else None
+    return (int(np.argmax(votes)),) if votes.any() else ()

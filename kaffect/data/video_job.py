@@ -86,9 +86,9 @@ class VideoJob:
             found = self._find(settings, self.faces, progress)
             names = [job.track.name for job in self.tracks]
             aligned = settings.rule.mode == "5-point"
-            for name, person in choose_people(names, self.video.stem, found, given).items():
+            for name, people in choose_people(names, self.video.stem, found, given).items():
                 if name not in given or aligned:
-                    chosen[name] = _faces_of(found, person, aligned)
+                    chosen[name] = _faces_of(found, people, aligned)
         write_tracks(self.tracks, chosen, settings.frames, progress, self.video_copy)
 
     def _find(
@@ -132,10 +132,8 @@ def _borrowed(settings: PrepareSettings) -> Iterator[FaceDetector]:
         idle.append(detector)
 
 
-def _faces_of(found: VideoFaces, person: int | None, aligned: bool) -> TrackFaces:
-    if person is None:
-        return TrackFaces({}, found=True)
-    mine = found.of(person)
+def _faces_of(found: VideoFaces, people: tuple[int, ...], aligned: bool) -> TrackFaces:
+    mine = found.joined(people)
     width, height = found.size.tolist()
     boxes = mine.box.astype(np.float64).round(1).clip(0, [width, height, width, height])
     usable = (boxes[:, 2:] - boxes[:, :2] >= 2).all(axis=1)

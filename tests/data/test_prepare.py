@@ -26,7 +26,15 @@ from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, KaffectError, VideoError
 from kaffect.files import home, sha256, writer_lock
 
-from .drawing import FACELESS, build_tree, draw, read_number, write_labels, write_video
+from .drawing import (
+    FACELESS,
+    build_tree,
+    draw,
+    read_number,
+    write_boxes,
+    write_labels,
+    write_video,
+)
 
 RATES = {
     "train": {b"a": 30, b"b_left": 24000 / 1001, b"b_right": 24000 / 1001},
@@ -285,6 +293,21 @@ def test_length_tolerance_is_a_setting(tree: Path, tmp_path: Path) -> None:
     index = PreparedData.open(out).split("test")
     assert index.va_valid.tolist() == [True] * 30 + [False] * 3
     assert index.expression_valid.sum() == 33 - 33 // 7
+
+
+def test_little_coverage_is_told(tree: Path, tmp_path: Path) -> None:
+    """A face in fewer than half of the annotated frames may be the wrong person's."""
+    write_boxes(tree, "a", range(20))
+    write_boxes(tree, "d", range(20))
+    data = PreparedData.open(prepare_tree(tree, tmp_path / "data", progress=False))
+    tracks = [t for split in data.splits for t in data.manifest["splits"][split]["tracks"]]
+    coverage = {track["name"]: track["coverage"] for track in tracks}
+    assert coverage == {
+        "a": pytest.approx(20 / 50, abs=1e-4), "b_left": 1, "b_right": 1, "c": 1,
+        "d": pytest.approx(20 / 33, abs=1e-4),
+    }  # fmt: skip
+    assert len(data.notes) == 1
+    assert data.notes[0].startswith("a.mp4: a face of 'a' in 20 of 50 annotated frames only")
 
 
 def test_one_label_more_than_frames(tree: Path, tmp_path: Path) -> None:

@@ -49,6 +49,17 @@ class Look:
         ]
         return float(np.mean(parts)) if parts else 0.5
 
+    def to_array(self) -> np.ndarray:
+        """[2, bins] float32: head and clothes, NaN where too little is seen."""
+        parts = (self.head, self.clothes)
+        nothing = np.full(int(np.prod(_BINS)), np.nan, np.float32)
+        return np.stack([nothing if p is None else p.ravel() for p in parts]).astype(np.float32)
+
+    @classmethod
+    def from_array(cls, parts: np.ndarray) -> Look:
+        """The inverse of `to_array`; histograms come back flat."""
+        return cls(*(None if np.isnan(part).any() else part for part in parts))
+
     def blended(self, newer: Look, share: float = 0.2) -> Look:
         """This look with a `share` of a newer one: follows slow changes of light."""
         return Look(

@@ -30,6 +30,7 @@ class TrackedFace:
         detected: whether the detector saw it in this very frame (else: followed).
         confirmed: False until the person was detected often enough to be believed;
             `track_faces` leaves such faces out.
+        look: of the person, so far.
     """
 
     person: int
@@ -38,6 +39,7 @@ class TrackedFace:
     landmarks: np.ndarray | None
     detected: bool
     confirmed: bool = True
+    look: Look | None = field(default=None, compare=False)
 
 
 @dataclass(eq=False)
@@ -127,7 +129,7 @@ class Person:
         left, top, right, bottom = self.box.tolist()
         return TrackedFace(
             self.number, (left, top, right, bottom), self.score, self.landmarks,
-            self.seen == frame, self.confirmed,
+            self.seen == frame, self.confirmed, self.look,
         )  # fmt: skip
 
 

@@ -7,13 +7,14 @@ believed late is kept from the first frame on, and short gaps are closed.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kaffect.archives import Headers, read_npz, require_kinds
+from kaffect.data.detection.appearance import Look
 from kaffect.data.detection.detector import FaceDetector
 from kaffect.data.detection.people import TrackedFace
 from kaffect.data.detection.tracker import FaceTracker
@@ -37,6 +38,7 @@ class VideoFaces:
         landmarks: [n, 5, 2] float32, or NaN where the detector has none.
         detected: [n] bool: seen by the detector in this frame (else followed, or filled in).
         size: [2] int32, width and height of the frames in pixels.
+        looks: [people, 2, bins] float32, colours of each person (`Look.to_array`).
     """
 
     person: np.ndarray
@@ -45,6 +47,7 @@ class VideoFaces:
     landmarks: np.ndarray
     detected: np.ndarray
     size: np.ndarray
+    looks: np.ndarray
 
     @property
     def people(self) -> int:
@@ -55,8 +58,21 @@ class VideoFaces:
         rows = self.person == person
         return VideoFaces(
             self.person[rows], self.frame[rows], self.box[rows], self.landmarks[rows],
-            self.detected[rows], self.size,
+            self.detected[rows], self.size, self.looks,
         )  # fmt: skip
+
+    def joined(self, people: Sequence[int]) -> VideoFaces:
+        """The rows of several people who are never seen at once, in the order of frames."""
+        rows = np.flatnonzero(np.isin(self.person, people))
+        rows = rows[np.argsort(self.frame[rows], kind="stable")]
+        return VideoFaces(
+            self.person[rows], self.frame[rows], self.box[rows], self.landmarks[rows],
+            self.detected[rows], self.size, self.looks,
+        )  # fmt: skip
+
+    def unlike(self, person: int, other: int) -> float:
+        """How different two people look, 0 to 1 (`Look.distance`)."""
+        return Look.from_array(self.looks[person]).distance(Look.from_array(self.looks[other]))
 
     def save(self, path: Path) -> None:
         """Write to `path`; complete or not at all."""
@@ -64,6 +80,7 @@ class VideoFaces:
             np.savez(
                 handle, person=self.person, frame=self.frame, box=self.box,
                 landmarks=self.landmarks, detected=self.detected, size=self.size,
+                looks=self.looks,
             )  # fmt: skip
 
     @classmethod
@@ -89,6 +106,7 @@ class _Rows:
         self.person, self.frame = array("i"), array("i")
         self.numbers, self.detected = array("f"), array("b")
         self.confirmed: set[int] = set()
+        self.looks: dict[int, np.ndarray] = {}
         self.size = np.zeros(2, np.int32)
 
     def add(self, frame: int, face: TrackedFace) -> None:
@@ -100,6 +118,8 @@ class _Rows:
             [np.nan] * 2 * LANDMARKS if points is None else np.ravel(points).tolist()
         )
         self.detected.append(face.detected)
+        if face.detected and face.look is not None:
+            self.looks[face.person] = face.look.to_array()
         if face.confirmed:
             self.confirmed.add(face.person)
 
@@ -110,10 +130,13 @@ class _Rows:
         detected = np.array(self.detected, bool)
         keep = np.isin(person, sorted(self.confirmed))
         order = np.flatnonzero(keep)[np.lexsort((frame[keep], person[keep]))]
-        _, numbered = np.unique(person[order], return_inverse=True)
+        people, numbered = np.unique(person[order], return_inverse=True)
+        unknown = Look(None, None).to_array()
+        looks = [self.looks.get(n, unknown) for n in people.tolist()]
         return VideoFaces(
             numbered.astype(np.int32), frame[order], numbers[order, :4],
             numbers[order, 4:].reshape(-1, LANDMARKS, 2), detected[order], self.size,
+            np.array(looks, np.float32).reshape(len(looks), *unknown.shape),
         )  # fmt: skip
 
 
@@ -169,5 +192,5 @@ def _close_gaps(faces: VideoFaces, shown: np.ndarray) -> VideoFaces:
     detected = np.concatenate([faces.detected, np.zeros(len(first), bool)])
     return VideoFaces(
         person[order], frame[order], between(faces.box)[order],
-        between(faces.landmarks)[order], detected[order], faces.size,
+        between(faces.landmarks)[order], detected[order], faces.size, faces.looks,
     )  # fmt: skip

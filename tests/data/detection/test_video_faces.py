@@ -62,6 +62,22 @@ def test_who_was_never_believed_is_left_out_and_numbers_close_up() -> None:
     assert np.all(np.diff(faces.frame) > 0)
 
 
+def test_people_are_told_apart_by_their_colours() -> None:
+    """Red and blue side by side; red again in other pictures looks like red, not like blue."""
+    pair = [Actor("red", lambda n: (60, 60)), Actor("blue", lambda n: (180, 70))]
+    scene = Scene(pair, 30)
+    faces = find_faces(numbered(scene), Knowing(scene.visible))
+    assert faces.people == 2 and len(faces.looks) == 2
+    other = Scene([Actor("red", lambda n: (120, 80))], 30)
+    again = find_faces(numbered(other), Knowing(other.visible))
+    centre = [faces.of(n).box[:, 0].mean() for n in (0, 1)]
+    red, blue = (0, 1) if centre[0] < centre[1] else (1, 0)
+    assert faces.unlike(red, blue) > 0.5
+    both = np.concatenate([again.looks, faces.looks])
+    joined = VideoFaces(**{**vars(faces), "looks": both})
+    assert joined.unlike(0, 1 + red) < 0.5 < joined.unlike(0, 1 + blue)
+
+
 def test_nobody() -> None:
     faces = find_faces(numbered(Scene([], 12)), Knowing(lambda n: []))
     assert faces.people == 0 and faces.box.shape == (0, 4)
