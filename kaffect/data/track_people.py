@@ -12,12 +12,13 @@ from itertools import combinations
 import numpy as np
 
 from kaffect.data.detection.detector import overlap
+from kaffect.data.detection.tracker_config import TrackerConfig
 from kaffect.data.detection.video_faces import VideoFaces
 
 Boxes = Mapping[int, np.ndarray]
 SIDES = ("_left", "_right")
-# The distance of looks of which nothing is known: from here on two are not one person.
-_UNLIKE = 0.5
+# As the tracker, which knows somebody again by the look alone.
+_SAME_LOOK = TrackerConfig().same_look
 
 
 def choose_people(
@@ -75,7 +76,7 @@ def _joined(order: list[int], faces: VideoFaces) -> tuple[int, ...]:
     seen = set(faces.of(order[0]).frame.tolist())
     for person in order[1:]:
         frames = set(faces.of(person).frame.tolist())
-        alike = min(faces.unlike(person, other) for other in found) < _UNLIKE
+        alike = min(faces.unlike(person, other) for other in found) < _SAME_LOOK
         if alike and not frames & seen:
             found.append(person)
             seen |= frames

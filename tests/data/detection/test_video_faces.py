@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data.detection import overlap
+from kaffect.data.detection import TrackerConfig, overlap
 from kaffect.data.detection.video_faces import VideoFaces, find_faces
 from kaffect.errors import ArtifactError
 
@@ -70,12 +70,13 @@ def test_people_are_told_apart_by_their_colours() -> None:
     assert faces.people == 2 and len(faces.looks) == 2
     other = Scene([Actor("red", lambda n: (120, 80))], 30)
     again = find_faces(numbered(other), Knowing(other.visible))
+    same = TrackerConfig().same_look
     centre = [faces.of(n).box[:, 0].mean() for n in (0, 1)]
     red, blue = (0, 1) if centre[0] < centre[1] else (1, 0)
-    assert faces.unlike(red, blue) > 0.5
+    assert faces.unlike(red, blue) > same
     both = np.concatenate([again.looks, faces.looks])
     joined = VideoFaces(**{**vars(faces), "looks": both})
-    assert joined.unlike(0, 1 + red) < 0.5 < joined.unlike(0, 1 + blue)
+    assert joined.unlike(0, 1 + red) < same < joined.unlike(0, 1 + blue)
 
 
 def test_nobody() -> None:
