@@ -31,12 +31,10 @@ from kaffect.serving.predict.sources import find_sources
 @contextlib.contextmanager
 def own_export(precision: str) -> Iterator[Path]:
     """The paper's network with random weights, exported."""
-    import keras
+    from kaffect.models import layers_compute_in, vggface_gru_attention
 
-    from kaffect.models import vggface_gru_attention
-
-    keras.config.set_dtype_policy(precision)
-    network = vggface_gru_attention(None, preprocessing="paper", seed=0)
+    with layers_compute_in(precision):
+        network = vggface_gru_attention(None, preprocessing="paper", seed=0)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "paper" / "1"
         yield export_model(network, out, Facts("random weights"), precision=precision)

@@ -35,17 +35,17 @@ def _random_batch() -> dict[str, Any]:
 
 def keras_step(precision: str) -> Callable[[], float]:
     """Our `FrameTrainer.train_step`, compiled."""
-    import keras
     import tensorflow as tf
 
-    from kaffect.models import affect_resnet18
+    from kaffect.models import affect_resnet18, layers_compute_in
     from kaffect.training.frames import FrameTrainer
     from kaffect.training.frames_config import FrameLosses, FrameTraining
     from kaffect.training.schedules import make_optimizer
 
     policy = POLICIES[precision]
-    keras.config.set_dtype_policy(policy)
-    trainer = FrameTrainer(affect_resnet18(SIZE, seed=0), FrameLosses(), {})
+    with layers_compute_in(policy):
+        network = affect_resnet18(SIZE, seed=0)
+    trainer = FrameTrainer(network, FrameLosses(), {})
     optimizer = make_optimizer(FrameTraining(), 1000, policy, trainer.trained_variables)
     trainer.compile(optimizer=optimizer, jit_compile=False)
     data = {key: tf.constant(value) for key, value in _random_batch().items()}

@@ -11,6 +11,7 @@ from kaffect.models.affwildnet import (
 )
 from kaffect.models.affwildnet_import import load_affwildnet
 from kaffect.models.dcgan96 import dcgan_discriminator, dcgan_generator
+from kaffect.models.dtypes import layers_compute_in
 from kaffect.models.face_features import face_features
 from kaffect.models.framewise import affect_resnet18
 from kaffect.models.layer_table import LayerRow, layer_table
@@ -35,6 +36,7 @@ __all__ = [
     "frame_encoder",
     "join",
     "layer_table",
+    "layers_compute_in",
     "load_affwildnet",
     "load_torchvision_weights",
     "load_vggface_weights",

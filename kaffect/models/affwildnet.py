@@ -14,7 +14,9 @@ import keras
 
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.attention_gru import AttentionGRU
+from kaffect.models.biased import Dense
 from kaffect.models.dropout import Dropout
+from kaffect.models.dtypes import full_precision
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.preprocessing import MODES, ImagePreprocessing
 from kaffect.models.time_axis import FoldTime, UnfoldTime
@@ -53,7 +55,7 @@ def frame_encoder(
     x = vggface_features(weights, image_size, width, derived_seed(seed, _CNN))(x)
     x = keras.layers.Flatten(name="flatten")(x)
     start = keras.initializers.HeNormal(seed=derived_seed(seed, _FC6))
-    x = keras.layers.Dense(fc_units, activation="relu", kernel_initializer=start, name="fc6")(x)
+    x = Dense(fc_units, activation="relu", kernel_initializer=start, name="fc6")(x)
     return keras.Model(inputs, x, name=name)
 
 
@@ -74,7 +76,9 @@ def _heads(x: Any, sizes: dict[str, int], seed: int | None) -> dict[str, Any]:
             raise ConfigError(expected_received(f"number of {name}", "0 or more", units))
         start = keras.initializers.GlorotUniform(seed=derived_seed(seed, _HEADS, place))
         if units:
-            layer = keras.layers.Dense(units, kernel_initializer=start, dtype="float32", name=name)
+            layer = keras.layers.Dense(
+                units, kernel_initializer=start, dtype=full_precision(), name=name
+            )
             outputs[name] = layer(x)
     return outputs
 

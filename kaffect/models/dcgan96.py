@@ -11,6 +11,7 @@ from __future__ import annotations
 import keras
 
 from kaffect.errors import ConfigError, expected_received
+from kaffect.models.biased import Dense
 from kaffect.models.gan_layers import (
     LATENT,
     Recipe,
@@ -72,7 +73,7 @@ def dcgan_generator(
     recipe = _recipe(seed)
     channels = scaled_channels(PROJECTION, width)
     latent = keras.Input((LATENT,), name="latent")
-    x = keras.layers.Dense(
+    x = Dense(
         _START * _START * channels,
         kernel_initializer=recipe.initialiser(0),
         name="fully_connected",

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 
 from kaffect.errors import ConfigError, expected_received
+from kaffect.models.biased import Conv2DTranspose
+from kaffect.models.dtypes import full_precision
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.normalization import FusedBatchNormalization
 from kaffect.models.strided import StridedConv2D, StridedConv2DTranspose
@@ -62,7 +64,7 @@ def upsampling(
     }
     if (stride, padding) == (2, "same"):
         return StridedConv2DTranspose(channels, kernel, **named)(x)
-    return keras.layers.Conv2DTranspose(channels, kernel, stride, padding, **named)(x)
+    return Conv2DTranspose(channels, kernel, stride, padding, **named)(x)
 
 
 def rectified(x: Any, recipe: Recipe, place: int) -> Any:
@@ -71,7 +73,7 @@ def rectified(x: Any, recipe: Recipe, place: int) -> Any:
 
 def to_image(x: Any) -> Any:
     """tanh to [-1, 1], in float32 under every precision policy."""
-    return keras.layers.Activation("tanh", dtype="float32", name="tanh")(x)
+    return keras.layers.Activation("tanh", dtype=full_precision(), name="tanh")(x)
 
 
 def downsampling(x: Any, recipe: Recipe, place: int, channels: int, kernel: int) -> Any:
@@ -93,7 +95,10 @@ def to_logits(x: Any, recipe: Recipe, outputs: int, place: int) -> Any:
     """
     x = keras.layers.Flatten(name="flatten")(x)
     start = keras.initializers.GlorotUniform(seed=derived_seed(recipe.seed, place))
-    return keras.layers.Dense(outputs, kernel_initializer=start, dtype="float32", name="logits")(x)
+    logits = keras.layers.Dense(
+        outputs, kernel_initializer=start, dtype=full_precision(), name="logits"
+    )
+    return logits(x)
 
 
 def require_outputs(outputs: int) -> None:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.batch_share import batch_share, sum_over_devices
 
-_KERNEL_TYPES = ("float32", "bfloat16", "float16")
+_KERNEL_TYPES = ("float32", "bfloat16", "float16", "float64")
 _tracked = contextvars.ContextVar("moving_statistics_tracked", default=True)
 
 
@@ -35,6 +35,33 @@ def statistics_untouched() -> Iterator[None]:
         _tracked.reset(token)
 
 
+def _fused(x: Any, scale: Any, offset: Any, moments: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    """Normalised `x` with the mean and the unbiased variance of the batch, in one kernel.
+
+    Args:
+        moments: mean and variance to normalise with, or None: those of the batch.
+    """
+    mean, variance = moments or (tf.constant([], tf.float32), tf.constant([], tf.float32))
+    outputs = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=scale,
+        offset=offset,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=moments is None,
+    )
+    return outputs.y, outputs.batch_mean, outputs.batch_variance
+
+
+def _exact(x: Any, scale: Any, offset: Any, moments: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    """As `_fused`, step by step."""
+    mean, variance = moments or tf.nn.moments(x, [0, 1, 2])
+    y = (x - mean) / tf.sqrt(variance + epsilon) * scale + offset
+    count = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), x.dtype)
+    return y, mean, variance * count / tf.maximum(count - 1.0, 1.0)
+
+
 @keras.saving.register_keras_serializable("kaffect")
 class FusedBatchNormalization(keras.layers.Layer):
     """Batch normalisation over the last axis: (x - mean) / sqrt(variance + epsilon) * gamma + beta.
@@ -44,9 +71,10 @@ class FusedBatchNormalization(keras.layers.Layer):
     by n - 1, n values per channel), as in TensorFlow 1; Keras divides by n. What a training
     batch is normalised with is divided by n in both.
 
-    Statistics and weights are float32 under every precision policy. A frozen layer
-    (`trainable=False`) uses its moving statistics, as in Keras. Where several devices compute
-    shares of a batch, it is normalised with the moments of the whole batch.
+    Statistics and weights are float32 under every mixed policy. Under float64, which the fused
+    kernel lacks, everything is float64 and computed step by step (a reference to compare with).
+    A frozen layer (`trainable=False`) uses its moving statistics, as in Keras. Where several
+    devices compute shares of a batch, it is normalised with the moments of the whole batch.
 
     Args:
         momentum: share of the old value in the moving statistics.
@@ -57,7 +85,7 @@ class FusedBatchNormalization(keras.layers.Layer):
     Input and output: [batch, height, width, channels] or [batch, channels].
 
     Raises:
-        ConfigError: another rank, or a dtype that the kernel does not compute in (float64).
+        ConfigError: another rank, or a dtype that is not accepted.
     """
 
     def __init__(
@@ -88,7 +116,8 @@ class FusedBatchNormalization(keras.layers.Layer):
                 expected_received("dtype of fused normalisation", _KERNEL_TYPES, self.compute_dtype)
             )
         # autocast off: under mixed precision the kernel takes these four in float32.
-        shared = {"shape": (input_shape[-1],), "dtype": "float32", "autocast": False}
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        shared = {"shape": (input_shape[-1],), "dtype": dtype, "autocast": False}
         if self.scale:
             self.gamma = self.add_weight(name="gamma", initializer=self.gamma_initializer, **shared)
         if self.center:
@@ -108,18 +137,14 @@ class FusedBatchNormalization(keras.layers.Layer):
         x = inputs[:, tf.newaxis, tf.newaxis, :] if flat else inputs
         mean = tf.convert_to_tensor(self.moving_mean)
         variance = tf.convert_to_tensor(self.moving_variance)
-        outputs = tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=tf.convert_to_tensor(self.gamma) if self.scale else tf.ones_like(mean),
-            offset=tf.convert_to_tensor(self.beta) if self.center else tf.zeros_like(mean),
-            mean=tf.constant([], tf.float32) if use_batch else mean,
-            variance=tf.constant([], tf.float32) if use_batch else variance,
-            epsilon=self.epsilon,
-            is_training=use_batch,
-        )
+        scale = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones_like(mean)
+        offset = tf.convert_to_tensor(self.beta) if self.center else tf.zeros_like(mean)
+        normalise = _exact if self.compute_dtype == "float64" else _fused
+        moments = None if use_batch else (mean, variance)
+        y, batch_mean, batch_variance = normalise(x, scale, offset, moments, self.epsilon)
         if use_batch:
-            self._track(outputs.batch_mean, outputs.batch_variance)
-        return outputs.y[:, 0, 0, :] if flat else outputs.y
+            self._track(batch_mean, batch_variance)
+        return y[:, 0, 0, :] if flat else y
 
     def _track(self, mean: tf.Tensor, unbiased_variance: tf.Tensor) -> None:
         """Move the moving statistics towards those of a batch."""

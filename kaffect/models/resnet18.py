@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
+from kaffect.models.dtypes import full_precision
 from kaffect.models.gan_layers import scaled_channels
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.normalization import FusedBatchNormalization
@@ -188,7 +189,7 @@ def resnet18(
         for block in range(BLOCKS):
             stride = 2 if stage > 1 and block == 0 else 1
             x = builder.block(x, channels, stride, f"layer{stage}.{block}")
-    x = keras.layers.GlobalAveragePooling2D(name="avgpool", dtype="float32")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="avgpool", dtype=full_precision())(x)
     model = keras.Model(inputs, x, name=name)
     if weights is not None:
         load_torchvision_weights(model, weights)

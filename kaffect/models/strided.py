@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
+from kaffect.models.biased import Conv2D, Conv2DTranspose
 from kaffect.models.winograd import strided_conv2d, strided_conv2d_transpose
 
 # Measured with scripts/benchmark_gan.py: above these sizes the direct sums are as fast.
@@ -60,7 +61,7 @@ class _Strided:
 
 
 @keras.saving.register_keras_serializable("kaffect")
-class StridedConv2D(_Strided, keras.layers.Conv2D):
+class StridedConv2D(_Strided, Conv2D):
     """`keras.layers.Conv2D` with stride 2 and 'same' padding; see the file's first lines.
 
     Raises:
@@ -70,12 +71,12 @@ class StridedConv2D(_Strided, keras.layers.Conv2D):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         tile = self._tile(inputs.shape[1] // 2, inputs, training)
         if not tile:
-            return super().call(inputs)
+            return super().call(inputs, training=training)
         return strided_conv2d(inputs, tf.convert_to_tensor(self.kernel), tile) + self.bias
 
 
 @keras.saving.register_keras_serializable("kaffect")
-class StridedConv2DTranspose(_Strided, keras.layers.Conv2DTranspose):
+class StridedConv2DTranspose(_Strided, Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` with stride 2 and 'same' padding, likewise.
 
     Raises:
@@ -85,5 +86,5 @@ class StridedConv2DTranspose(_Strided, keras.layers.Conv2DTranspose):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         tile = self._tile(inputs.shape[1], inputs, training)
         if not tile:
-            return super().call(inputs)
+            return super().call(inputs, training=training)
         return strided_conv2d_transpose(inputs, tf.convert_to_tensor(self.kernel), tile) + self.bias

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 
 from kaffect.errors import ConfigError, expected_received
+from kaffect.models.biased import Conv2D
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.vggface_weights import load_vggface_weights
 
@@ -56,7 +57,7 @@ def vggface_features(
     x, place = inputs, 0
     for block, (convolutions, channels) in enumerate(BLOCKS, start=1):
         for i in range(1, convolutions + 1):
-            x = keras.layers.Conv2D(
+            x = Conv2D(
                 max(1, round(channels * width)),
                 3,
                 padding="same",

@@ -12,6 +12,7 @@ from kaffect.models import (
     frame_classifier,
     frame_encoder,
     join,
+    layers_compute_in,
     sequence_head,
     vggface_gru_attention,
 )
@@ -158,11 +159,8 @@ def test_single_task_networks():
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_gives_float32_outputs(policy):
-    keras.config.set_dtype_policy(policy)
-    try:
+    with layers_compute_in(policy):
         model = vggface_gru_attention(4, **SMALL)
-    finally:
-        keras.config.set_dtype_policy("float32")
     convolution = model.get_layer("frame_encoder").get_layer("vggface").get_layer("conv3_1")
     assert convolution.compute_dtype == policy.removeprefix("mixed_")
     exact = vggface_gru_attention(4, **SMALL)

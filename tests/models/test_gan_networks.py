@@ -13,6 +13,7 @@ from kaffect.models import (
     dcgan_discriminator,
     dcgan_generator,
     layer_table,
+    layers_compute_in,
     ssgan_discriminator,
     ssgan_generator,
 )
@@ -176,11 +177,8 @@ def test_same_seed_same_weights(build: Callable) -> None:
 
 
 def test_generators_give_images_in_range_in_float32_under_mixed_precision() -> None:
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
+    with layers_compute_in("mixed_bfloat16"):
         generator, discriminator = ssgan_generator(width=0.1), ssgan_discriminator(width=0.1)
-    finally:
-        keras.mixed_precision.set_dtype_policy("float32")
     images = generator(np.random.default_rng(0).uniform(-1, 1, (3, LATENT)), training=True)
     assert generator.get_layer("conv2d_transpose_2").compute_dtype == "bfloat16"
     assert images.dtype == "float32" and float(np.abs(images).max()) <= 1

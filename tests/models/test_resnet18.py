@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from kaffect.errors import ConfigError
-from kaffect.models import affect_resnet18, load_torchvision_weights, resnet18
+from kaffect.models import affect_resnet18, layers_compute_in, load_torchvision_weights, resnet18
 from kaffect.models.resnet18 import SymmetricConv2D
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "resnet18"
@@ -104,11 +104,8 @@ def test_heads_are_there_as_asked_for():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_outputs_are_float32_under_mixed_precision(policy):
-    keras.config.set_dtype_policy(policy)
-    try:
+    with layers_compute_in(policy):
         model = affect_resnet18(32, width=0.0625, seed=1)
-    finally:
-        keras.config.set_dtype_policy("float32")
     outputs = model(np.zeros((2, 32, 32, 3), "uint8"), training=True)
     assert all(value.dtype == tf.float32 for value in outputs.values())
     assert all(v.dtype == "float32" for v in model.trainable_variables)
