@@ -80,7 +80,8 @@ class AttentionGRU(keras.layers.Layer):
         seed: of the initial weights.
 
     Input: [batch, time, features]; batch and time may be unknown.
-    Output: [batch, time, units[-1]], linear, unbounded.
+    Output: [batch, time, units[-1]], linear, unbounded; float32 under a half-precision policy,
+    so that the heads lose no digits.
 
     Example:
 
@@ -137,7 +138,7 @@ class AttentionGRU(keras.layers.Layer):
             outputs, *_ = self._loop.layer(inputs)
         else:
             outputs, _, _ = self._fused(inputs, None, self.jit_compile and bool(training))
-        return tf.cast(outputs, self.compute_dtype)
+        return outputs
 
     def initial_state(self, batch_size: int | Tensor = 1) -> State:
         """The state before the first frame: all zeros, no slot filled."""
@@ -156,14 +157,14 @@ class AttentionGRU(keras.layers.Layer):
         inputs = tf.cast(inputs, self.compute_dtype)
         self._build_for(inputs)
         output, states = self.cell(inputs, self.cell.flatten(state))
-        return tf.cast(output, self.compute_dtype), self.cell.unflatten(states)
+        return output, self.cell.unflatten(states)
 
     def run(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """A piece of a stream [batch, time, features] and the state before it: outputs, state."""
         inputs = tf.cast(inputs, self.compute_dtype)
         self._build_for(inputs)
         outputs, _, last = self._fused(inputs, state)
-        return tf.cast(outputs, self.compute_dtype), last
+        return outputs, last
 
     def attention_weights(self, inputs: Tensor) -> Tensor:
         """Softmax weights [batch, time, attention_length] over the window, newest slot last."""
@@ -212,11 +213,11 @@ class AttentionGRU(keras.layers.Layer):
         below, gates = tf.split(gates, [features, first])
         beside, candidate = tf.split(candidate, [features, first])
         kernel = tf.concat([below, beside], 1)
-        folded, context = _fold(tf.cast(cell.input_kernel, dtype), tf.cast(kernel, dtype))
+        # Folded in full precision: only the product over all frames is computed in `dtype`.
+        folded, context = _fold(tf.convert_to_tensor(cell.input_kernel), kernel)
         bias = tf.linalg.matvec(kernel, cell.input_bias, transpose_a=True)
         bias += tf.concat([gates_bias, candidate_bias], 0)
-        context = tf.cast(context, cell.compute_dtype)
-        return folded, bias, self._loop_weights(context, gates, candidate)
+        return tf.cast(folded, dtype), bias, self._loop_weights(context, gates, candidate)
 
     def _loop_weights(self, context: Tensor, gates: Tensor, candidate: Tensor) -> Weights:
         cell = self.cell

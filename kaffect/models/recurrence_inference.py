@@ -43,9 +43,8 @@ class FoldedRecurrence(tf.Module):
 
     def __init__(self, layer: AttentionGRU) -> None:
         super().__init__(name="recurrence")
-        # Folded in float32 even where the product is then computed in half precision.
-        kernel, bias, weights = layer.folded_weights(layer.cell.compute_dtype)
-        self.kernel = _fixed(tf.cast(kernel, layer.compute_dtype), "kernel")
+        kernel, bias, weights = layer.folded_weights(layer.compute_dtype)
+        self.kernel = _fixed(kernel, "kernel")
         self.bias = _fixed(bias, "bias")
         self._structure = tf.nest.map_structure(lambda _: 0, weights)
         self._flat = [_fixed(w, f"weight_{i}") for i, w in enumerate(tf.nest.flatten(weights))]
