@@ -27,6 +27,8 @@ IMPLEMENTATIONS = ("fused", "cell")
 # Of Action Units: probability 0.5, or those of the best F1 on validation.
 THRESHOLDS = ("half", "validation")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+# "run" is the precision that the network was trained and scored in.
+EXPORT_PRECISIONS = ("run", *PRECISIONS[1:])
 BORDERS = ("video", "legacy")
 SELECTIONS = ("all", "paper")
 CNN_REGIMES = ("fixed", "end_to_end")
@@ -128,6 +130,7 @@ class PretrainConfig:
 
     Attributes:
         steps: updates; 0 leaves the CNN as it is initialised or loaded.
+        dropout: rate behind the fully connected layer in this training.
         evaluate_every: steps between two looks at the validation frames.
         patience: stop after so many looks without a better score; 0 never stops early.
         warmup: steps in which the learning rate rises to its value, before it falls along
@@ -138,6 +141,7 @@ class PretrainConfig:
     steps: int = 0
     batch: int = 64
     learning_rate: float = 1e-4
+    dropout: float = 0.5
     evaluate_every: int = 200
     patience: int = 0
     warmup: int = 50
@@ -150,6 +154,7 @@ class PretrainConfig:
                 raise ConfigError(
                     expected_received(f"Invalid value for pretrain.{name}", "0 or more", value)
                 )
+        require_range("pretrain.dropout", self.dropout, 0, 1, open_end=True)
         for name in ("batch", "learning_rate", "evaluate_every"):
             require_positive(f"pretrain.{name}", getattr(self, name))
 
