@@ -27,6 +27,7 @@ from kaffect.training.frame_runs import build_frame_network
 from kaffect.training.frames import FrameTrainer, label_weights, task_losses
 from kaffect.training.frames_config import FrameConfig, FrameData
 from kaffect.training.loop import Progress, Schedule, train
+from kaffect.training.precision import precision_here
 from kaffect.training.prediction import Predictions, predict_rows, predictor
 from kaffect.training.progress import training_progress
 from kaffect.training.schedules import make_optimizer, plateau_rate
@@ -55,7 +56,6 @@ class FrameRun:
 
     config: FrameConfig
     source: Source
-    policy: str
     strategy: tf.distribute.Strategy = field(default_factory=tf.distribute.get_strategy)
     rows: np.ndarray | tuple[np.ndarray, ...] = field(init=False)
     validation: FrameIndex = field(init=False)
@@ -81,7 +81,10 @@ class FrameRun:
         self.trainer = FrameTrainer(network, config.loss, self.weights, self.strategy)
         with self.strategy.scope():
             optimizer = make_optimizer(
-                config.train, self.schedule.steps, self.policy, self.trainer.trained_variables
+                config.train,
+                self.schedule.steps,
+                precision_here(config.train.precision),
+                self.trainer.trained_variables,
             )
         self.trainer.compile(optimizer=optimizer, jit_compile=False)
         self.predict = predictor(network)
@@ -153,7 +156,6 @@ class FrameRun:
 def run_row(
     config: FrameConfig,
     source: Source,
-    policy: str,
     folder: Path,
     summaries: RunSummaries,
     *,
@@ -174,7 +176,7 @@ def run_row(
         ArtifactError: a checkpoint to go on from is damaged or of another configuration.
     """
     started, busy = time.monotonic(), time.process_time()
-    run = FrameRun(config, source, policy, strategy or tf.distribute.get_strategy())
+    run = FrameRun(config, source, strategy or tf.distribute.get_strategy())
     progress = _train(run, folder, summaries, label, resume)
     answers = run.answers(run.validation)
     thresholds = run.thresholds(answers)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from experiments.affwild2 import STILLS_SUFFIX, FramePlan
@@ -18,7 +18,7 @@ from experiments.affwild2_problems import OF_ONE_ROW, Problem, raise_faults
 from experiments.affwild2_report import baselines, report
 from experiments.affwild2_row import FrameRun, run_row
 from experiments.profiles import Profile
-from experiments.results import append_record, finished_runs, now, record_head
+from experiments.results import append_record, finished_runs, now, record_head, run_name
 from experiments.sources import Source, open_source
 from kaffect.config import ModelConfig, PretrainConfig
 from kaffect.data.prepare_stills import prepare_stills
@@ -27,7 +27,7 @@ from kaffect.data.stills import StillSet, read_stills
 from kaffect.data.submissions import write_submission
 from kaffect.evaluation.still_predictions import write_still_predictions
 from kaffect.evaluation.submission import submissions
-from kaffect.training.determinism import make_deterministic
+from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import choose_strategy, on_devices
 from kaffect.training.frame_runs import describe_frame_run
 from kaffect.training.frames_config import FrameConfig
@@ -45,18 +45,24 @@ def run(plan: FramePlan, folder: Path, resume: bool) -> None:
     """
     started = time.monotonic()
     source = open_frames(plan)
-    wanted = dict.fromkeys(config.train.precision for _, _, config in plan.configurations())
-    policies = dict.fromkeys(map(precision_here, wanted))
+    plan = with_precision(plan)
     strategy = choose_strategy()
-    where = on_devices(strategy)
-    print(f"precision {', '.join(policies)}; {where}; results in {folder}", flush=True)
     table = FrameTableRun(plan, source, folder, resume, strategy)
+    table.require_same_runs()
+    used = dict.fromkeys(config.train.precision for _, _, config in plan.configurations())
+    print(f"precision {', '.join(used)}; {on_devices(strategy)}; results in {folder}", flush=True)
     for number, row, config in plan.configurations():
         table.run(number, row, config)
     table.run_baselines()
     report(plan, folder, table.results, table.problems)
     print(f"done in {time.monotonic() - started:.0f} s", flush=True)
     raise_faults(table.problems)
+
+
+def with_precision(plan: FramePlan) -> FramePlan:
+    """`plan` with what "auto" means on this machine, under the rows' own precisions."""
+    changes = {**plan.profile.changes, "train.precision": precision_here("auto")}
+    return dataclasses.replace(plan, profile=dataclasses.replace(plan.profile, changes=changes))
 
 
 def open_frames(plan: FramePlan) -> Source:
@@ -118,15 +124,20 @@ class FrameTableRun:
     def results(self) -> Path:
         return self.folder / f"table_{self.plan.table.name.lower()}.jsonl"
 
+    def require_same_runs(self) -> None:
+        """Raise `ConfigError` where a run to go on with has other settings, data or precision."""
+        if self.resume:
+            for number, _, config in self.plan.configurations():
+                folder = self.folder / "checkpoints" / run_name(number, config.train.seed)
+                identity = self.source.identity(config.to_dict())
+                CheckpointFolder(folder).require_same(identity)
+
     def run(self, number: int, row: FrameRow, config: FrameConfig) -> None:
         """Train one row, unless it has its result already; why one has none is kept and told."""
         seed = config.train.seed
         if (number, seed, config.hash()) in self.done:
             return
-        # Each row starts from the same state, whatever ran before it.
-        keras.utils.clear_session()
-        make_deterministic(seed)
-        name = f"row-{number:02d}-seed-{seed}"
+        name = run_name(number, seed)
         settings = {**{k: str(v) for k, v in row.changes.items()}, "seed": seed}
         summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
         try:
@@ -145,12 +156,9 @@ class FrameTableRun:
     ) -> dict[str, float]:
         """Train, draw and record one row; its scores."""
         seed = config.train.seed
-        policy = precision_here(config.train.precision)
-        keras.config.set_dtype_policy(policy)
         part, trained = run_row(
             config,
             self.source,
-            policy,
             self.folder / "checkpoints" / name,
             summaries,
             label=f"row {number}/{len(self.plan.table.rows)}, seed {seed}",
@@ -162,7 +170,7 @@ class FrameTableRun:
         record = {
             **self.shared,
             **part,
-            "precision": policy,
+            "precision": config.train.precision,
             "notes": [*self.shared["notes"], *scored_note(number, config, part)],
             "row": number,
             "label": row.label,

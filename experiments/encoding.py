@@ -17,18 +17,18 @@ import tensorflow as tf
 
 from experiments.sources import Source
 from kaffect.config import RunConfig
-from kaffect.data.features import FeatureStore
 from kaffect.data.pipeline import evaluation_frames, training_frames
 from kaffect.data.records import FrameIndex
 from kaffect.evaluation.scoring import score
 from kaffect.files import home, stable_hash
-from kaffect.models import frame_classifier
-from kaffect.training.checkpoints import CheckpointFolder, weights_hash
+from kaffect.models import frame_classifier, layers_compute_in
+from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.loop import Progress, Schedule, train
 from kaffect.training.multitask import MultiTaskTrainer
 from kaffect.training.networks import build_encoder
-from kaffect.training.prediction import Predictions, predict_rows, predictor
+from kaffect.training.precision import precision_here
+from kaffect.training.prediction import Predictions, frame_features, predict_rows, predictor
 from kaffect.training.pretraining import frame_trainer
 from kaffect.training.progress import training_progress
 
@@ -49,15 +49,12 @@ class Encoder:
 
 
 def fixed_encoder(
-    config: RunConfig,
-    source: Source,
-    policy: str,
-    strategy: tf.distribute.Strategy | None = None,
+    config: RunConfig, source: Source, strategy: tf.distribute.Strategy | None = None
 ) -> Encoder:
     """The CNN of `config`: initialised or loaded, and trained on single frames if it says so.
 
-    A finished training is kept below `$KAFFECT_HOME/encoders` and reused by every row
-    and later run with the same settings and data.
+    It computes in the configuration's precision. A finished training is kept below
+    `$KAFFECT_HOME/encoders` and reused by every row and later run with the same settings and data.
 
     Args:
         strategy: of `choose_strategy`; None: one device.
@@ -70,8 +67,7 @@ def fixed_encoder(
     )
     if config.pretrain.steps == 0:
         return Encoder(network, origin)
-    key = _key(config, source, policy)
-    progress = train_encoder(network, config, source, policy, key, strategy)
+    progress = train_encoder(network, config, source, _key(config, source), strategy)
     return Encoder(
         network, f"{origin}; trained on single frames, step {progress.best_step}", progress
     )
@@ -81,7 +77,6 @@ def train_encoder(
     network: keras.Model,
     config: RunConfig,
     source: Source,
-    policy: str,
     key: str,
     strategy: tf.distribute.Strategy | None = None,
 ) -> Progress:
@@ -89,18 +84,19 @@ def train_encoder(
 
     Args:
         network: uint8 frames to features; gets the weights that are best on validation.
-        config: its `pretrain`, `train` and dropout.
+        config: its `pretrain` and `train`.
         key: names all that the result depends on; a training of that key is reused.
         strategy: in whose scope `network` was made; None: one device.
     """
     space = source.prepared.label_space
     strategy = strategy or tf.distribute.get_strategy()
-    with strategy.scope():
+    policy = precision_here(config.train.precision)
+    with strategy.scope(), layers_compute_in(policy):
         frames = frame_classifier(
             network,
             expressions=len(space.expressions),
             action_units=len(space.action_units),
-            dropout=config.model.dropout,
+            dropout=config.pretrain.dropout,
             seed=derived_seed(config.train.seed, "frame heads"),
         )
     folder = home() / "encoders" / key
@@ -111,11 +107,11 @@ def train_encoder(
     return _train_frames(trainer, config, source, CheckpointFolder(folder))
 
 
-def _key(config: RunConfig, source: Source, policy: str) -> str:
+def _key(config: RunConfig, source: Source) -> str:
     values = config.to_dict()
-    model = {k: values["model"][k] for k in ("width", "fc_units", "preprocessing", "dropout")}
+    model = {k: values["model"][k] for k in ("width", "fc_units", "preprocessing")}
     weights = config.model.weights and Path(config.model.weights).name
-    seed = config.train.seed
+    policy, seed = precision_here(config.train.precision), config.train.seed
     parts = [model, weights, values["pretrain"], source.prepared.hash, source.partition]
     return stable_hash([*parts, policy, seed, config.train.adam_epsilon, TRAINING])
 
@@ -167,7 +163,4 @@ def features_of(encoder: Encoder, source: Source, splits: tuple[str, ...]) -> di
         Split name -> [frames of the whole split, features] memory map; frames outside
         the table's partition are not computed and hold 0.
     """
-    predict = predictor(encoder.network)
-    key = weights_hash(encoder.network)
-    store = FeatureStore(home() / "features")
-    return {name: store.get_or_compute(source.split(name), predict, key) for name in splits}
+    return {name: frame_features(encoder.network, source.split(name)) for name in splits}

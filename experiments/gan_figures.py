@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,6 @@ from kaffect.errors import ConfigError, DatasetError
 from kaffect.evaluation.pictures import image_grid, write_image
 from kaffect.files import read_json, write_json
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.determinism import make_deterministic
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_loop import RESULT, saved_config
 from kaffect.training.precision import precision_here
@@ -82,13 +82,14 @@ def figure_7(options: argparse.Namespace) -> None:
     source = open_source(
         plan.data, PROFILES[plan.profile.name], "au", options=plan.tree, tasks=("va", "au")
     )
+    plan = dataclasses.replace(plan, precision=precision_here(plan.precision))
     config = plan.rows[0][1].configure(
         plan.base(configuration), source.prepared.label_space, plan.seeds[0]
     )
     gan = finished_gan(plan, config, source.prepared.hash, out / "gan")
     if gan is None:
         gan = out / "gan"
-        _train(plan, config, source, gan, options.resume)
+        _train(config, source, gan, options.resume)
     print(f"figure 7: the GAN in {gan}, after {config.in_rounds(config.steps)} updates")
     _draw(gan, source, out)
 
@@ -167,11 +168,9 @@ def finished_gan(plan: GanPlan, config: GanConfig, data_hash: str, own: Path) ->
     return None
 
 
-def _train(plan: GanPlan, config: GanConfig, source: Source, gan: Path, resume: bool) -> None:
-    make_deterministic(config.seed)
+def _train(config: GanConfig, source: Source, gan: Path, resume: bool) -> None:
     summaries = RunSummaries(gan.parent / "tensorboard", {"configuration": config.configuration})
-    policy = precision_here(plan.precision)
-    _, part = run_gan_row(config, source, gan, summaries, policy, label="figure 7", resume=resume)
+    _, part = run_gan_row(config, source, gan, summaries, label="figure 7", resume=resume)
     summaries.close()
     made_of = {
         "config": config.to_dict(),

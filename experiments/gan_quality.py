@@ -18,7 +18,7 @@ from experiments.encoding import train_encoder
 from experiments.gan_faces import real_faces
 from experiments.sources import Source
 from kaffect import models
-from kaffect.config import PretrainConfig, RunConfig
+from kaffect.config import PretrainConfig, RunConfig, TrainConfig
 from kaffect.evaluation.gan_quality import quality
 from kaffect.evaluation.generation import FaceGenerator
 from kaffect.files import stable_hash
@@ -27,7 +27,9 @@ from kaffect.training.prediction import predictor
 
 # One network for all rows, seeds and configurations: its seed is not the run's.
 FEATURES = RunConfig(
-    pretrain=PretrainConfig(steps=600, batch=32, learning_rate=1e-3, evaluate_every=300)
+    pretrain=PretrainConfig(steps=600, batch=32, learning_rate=1e-3, evaluate_every=300),
+    # Figures must not depend on the precision of a run.
+    train=TrainConfig(precision="float32"),
 )
 FEATURES_NOTE = (
     "FID, KID, precision and recall are of a small network of kaffect's own (Table VI's "
@@ -55,12 +57,12 @@ def face_features(source: Source, steps: int | None = None) -> Features:
         pretrain = dataclasses.replace(config.pretrain, steps=steps)
         config = dataclasses.replace(config, pretrain=pretrain)
     size = config.data.image_size
-    encoder = models.face_features(size, seed=config.train.seed)
+    with models.layers_compute_in(config.train.precision):
+        encoder = models.face_features(size, seed=config.train.seed)
     values = config.to_dict()
-    parts = [encoder.name, values["pretrain"], values["train"], values["model"]["dropout"]]
+    parts = [encoder.name, values["pretrain"], values["train"]]
     key = stable_hash([*parts, source.prepared.hash, source.partition])
-    # float32: figures must not depend on the precision of a run.
-    train_encoder(encoder, config, source, "float32", key)
+    train_encoder(encoder, config, source, key)
     predict = predictor(encoder)
 
     def features(faces: np.ndarray) -> np.ndarray:

@@ -31,7 +31,6 @@ def run_gan_row(
     source: Source,
     folder: Path,
     summaries: RunSummaries,
-    policy: str,
     *,
     label: str,
     resume: bool,
@@ -50,7 +49,7 @@ def run_gan_row(
     Raises:
         TrainingDiverged: a value was not finite; the last good checkpoint is kept.
     """
-    trainer = GanTrainer(config, policy)
+    trainer = GanTrainer(config)
     judge = Judge(trainer)
     batches = GanBatches(
         source.prepared.split("train"),

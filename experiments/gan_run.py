@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,11 @@ from experiments.results import append_record, finished_runs, now, read_records,
 from experiments.sources import Source, open_source
 from kaffect.evaluation.baselines import constant_baseline
 from kaffect.files import stable_hash, write_json
-from kaffect.training.determinism import make_deterministic
+from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import on_one_device
 from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
-from kaffect.training.gan_loop import RESULT
+from kaffect.training.gan_loop import MAY_CHANGE, RESULT, gan_identity
 from kaffect.training.precision import precision_here
 from kaffect.training.summaries import RunSummaries
 
@@ -36,9 +37,10 @@ def run(plan: GanPlan, folder: Path, resume: bool) -> None:
     source = open_source(
         plan.data, PROFILES[plan.profile.name], "au", options=plan.tree, tasks=("va", "au")
     )
-    policy = precision_here(plan.precision)
-    print(f"precision {policy}; {on_one_device()}; results in {folder}", flush=True)
-    table = GanTableRun(plan, source, policy, folder, resume)
+    plan = dataclasses.replace(plan, precision=precision_here(plan.precision))
+    table = GanTableRun(plan, source, folder, resume)
+    table.require_same_runs()
+    print(f"precision {plan.precision}; {on_one_device()}; results in {folder}", flush=True)
     for number, row, config in plan.trainings(source.prepared.label_space):
         table.run_row(number, row, config)
     table.run_baselines()
@@ -53,7 +55,6 @@ class GanTableRun:
 
     plan: GanPlan
     source: Source
-    policy: str
     folder: Path
     resume: bool
     done: set[tuple[Any, Any, Any]] = field(init=False)
@@ -66,11 +67,19 @@ class GanTableRun:
     def results(self) -> Path:
         return self.folder / "table_ix.jsonl"
 
+    def require_same_runs(self) -> None:
+        """Raise `ConfigError` where a run to go on with has other settings, data or precision."""
+        if self.resume:
+            prepared = self.source.prepared
+            for number, _, config in self.plan.trainings(prepared.label_space):
+                folder = self.folder / "gans" / name_of(self.plan, number, config)
+                identity = gan_identity(config, prepared.hash)
+                CheckpointFolder(folder).require_same(identity, free=MAY_CHANGE)
+
     def run_row(self, number: int, row: GanRow, config: GanConfig) -> None:
         """Train and score one row, unless its result is there."""
         if (number, config.seed, config.hash()) in self.done:
             return
-        make_deterministic(config.seed)
         name = name_of(self.plan, number, config)
         settings = {**row.settings, "configuration": config.configuration, "seed": config.seed}
         summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
@@ -80,7 +89,6 @@ class GanTableRun:
             self.source,
             self.folder / "gans" / name,
             summaries,
-            self.policy,
             label=label,
             resume=self.resume,
         )
@@ -149,7 +157,7 @@ class GanTableRun:
         """What every record of one configuration has in common."""
         notes = which_configuration(self.plan, configuration), *self.plan.deviations(configuration)
         head = record_head(self.plan.table.name, self.plan.profile.name, self.source, notes)
-        return {**head, "configuration": configuration, "precision": self.policy}
+        return {**head, "configuration": configuration, "precision": self.plan.precision}
 
 
 def which_configuration(plan: GanPlan, configuration: int) -> str:

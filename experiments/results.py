@@ -116,6 +116,11 @@ def finished_runs(path: Path, data_hash: str) -> set[tuple[Any, Any, Any]]:
     }
 
 
+def run_name(row: int, seed: int) -> str:
+    """Folder of a row's checkpoints, pictures and TensorBoard events."""
+    return f"row-{row:02d}-seed-{seed}"
+
+
 def now() -> str:
     """The time of a record, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

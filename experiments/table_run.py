@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from experiments.definitions import AnyRow
@@ -17,15 +16,15 @@ from experiments.encoding import Encoder, features_of, fixed_encoder
 from experiments.profiles import Profile
 from experiments.recognition import Plan
 from experiments.reporting import baseline_records, report
-from experiments.results import append_record, finished_runs, now, record_head
+from experiments.results import append_record, finished_runs, now, record_head, run_name
 from experiments.rows import run_row
 from experiments.sources import Source, open_source
 from experiments.workbench import Workbench
 from kaffect.config import RunConfig
 from kaffect.data.sequences import make_windows
-from kaffect.training.determinism import make_deterministic
+from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import choose_strategy, on_devices
-from kaffect.training.precision import precision_here
+from kaffect.training.precision import resolved
 from kaffect.training.runs import describe, save_encoder
 from kaffect.training.summaries import RunSummaries
 
@@ -42,12 +41,13 @@ def run(plan: Plan, folder: Path, resume: bool) -> None:
         options=plan.tree,
         tasks=("va", "expression"),
     )
-    plan = dataclasses.replace(plan, base=scaled_to_data(plan.base, plan.profile, source))
-    policy = precision_here(plan.base.train.precision)
-    keras.config.set_dtype_policy(policy)
+    base = resolved(scaled_to_data(plan.base, plan.profile, source))
+    plan = dataclasses.replace(plan, base=base)
     strategy = choose_strategy()
-    print(f"precision {policy}; {on_devices(strategy)}; results in {folder}", flush=True)
-    table = TableRun(plan, source, policy, folder, resume, strategy)
+    table = TableRun(plan, source, folder, resume, strategy)
+    table.require_same_runs()
+    precision = base.train.precision
+    print(f"precision {precision}; {on_devices(strategy)}; results in {folder}", flush=True)
     for seed in plan.seeds:
         table.run_seed(seed)
     table.run_baselines()
@@ -61,7 +61,6 @@ class TableRun:
 
     plan: Plan
     source: Source
-    policy: str
     folder: Path
     resume: bool
     strategy: tf.distribute.Strategy
@@ -72,13 +71,24 @@ class TableRun:
     def __post_init__(self) -> None:
         profile = self.plan.profile
         head = record_head(self.plan.table.name, profile.name, self.source, profile.deviations)
-        self.shared = {**head, "precision": self.policy}
-        self.bench = Workbench(self.source.prepared.label_space, self.policy, self.strategy)
+        precision = self.plan.base.train.precision
+        self.shared = {**head, "precision": precision}
+        self.bench = Workbench(self.source.prepared.label_space, precision, self.strategy)
         self.done = finished_runs(self.results, self.source.prepared.hash)
 
     @property
     def results(self) -> Path:
         return self.folder / f"table_{self.plan.table.name.lower()}.jsonl"
+
+    def require_same_runs(self) -> None:
+        """Raise `ConfigError` where a run to go on with has other settings, data or precision."""
+        if self.resume:
+            for number, _, config in self.plan.configurations():
+                identity = self.source.identity(config.to_dict())
+                self._checkpoints(number, config.train.seed).require_same(identity)
+
+    def _checkpoints(self, number: int, seed: int) -> CheckpointFolder:
+        return CheckpointFolder(self.folder / "checkpoints" / run_name(number, seed))
 
     def run_seed(self, seed: int) -> None:
         """The rows of one seed that have no result yet; they share one CNN."""
@@ -89,8 +99,7 @@ class TableRun:
         ]
         if not todo:
             return
-        make_deterministic(seed)
-        encoder = fixed_encoder(todo[0][2], self.source, self.policy, self.strategy)
+        encoder = fixed_encoder(todo[0][2], self.source, self.strategy)
         features, place = None, None
         if self.plan.base.train.cnn == "fixed":
             splits = dict.fromkeys(("train", "validation", self.source.scored_split))
@@ -110,9 +119,7 @@ class TableRun:
         place: Path | None,
     ) -> None:
         seed = config.train.seed
-        # Each row starts from the same state, whatever ran before it.
-        make_deterministic(seed)
-        name = f"row-{number:02d}-seed-{seed}"
+        name = run_name(number, seed)
         settings = {**row.settings, "seed": seed}
         summaries = RunSummaries(self.folder / "tensorboard" / name, settings)
         part = run_row(

@@ -25,15 +25,15 @@ class Workbench:
     """One network, one compiled training step for each loss, one compiled prediction.
 
     Args:
-        space: of the labels; policy: the dtype policy in force; strategy: of
-            `choose_strategy`; None: one device.
+        space: of the labels; precision: of every configuration that is asked for.
+        strategy: of `choose_strategy`; None: one device.
     """
 
     def __init__(
-        self, space: LabelSpace, policy: str, strategy: tf.distribute.Strategy | None = None
+        self, space: LabelSpace, precision: str, strategy: tf.distribute.Strategy | None = None
     ) -> None:
         self.space = space
-        self.policy = policy
+        self.precision = precision
         self.strategy = strategy or tf.distribute.get_strategy()
         self.network: keras.Model | None = None
         self._predict: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None
@@ -79,6 +79,6 @@ class Workbench:
             self.network, sequence_losses(config.loss), inputs=inputs, strategy=self.strategy
         )
         with self.strategy.scope():
-            optimizer = adam(config.train, self.policy)
+            optimizer = adam(config.train, self.precision)
         compiled(trainer, optimizer)
         return trainer, [variable.numpy() for variable in trainer.optimizer.variables]

@@ -50,6 +50,8 @@ def run_command(
 def _run(options: argparse.Namespace, command: Command, interrupted: str) -> int:
     # TensorFlow logs at error level what is no error; its real errors are exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if options.debug else "3")
+    # Deterministic kernels; TensorFlow has no public way back, so no library code asks for them.
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     try:
         with contextlib.nullcontext() if options.debug else quiet_tensorflow():
             return command(options) or 0

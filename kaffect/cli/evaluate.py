@@ -41,11 +41,15 @@ def run_evaluate(options: argparse.Namespace) -> None:
         "split": options.split,
         "data": str(prepared.root),
         "data_kind": "synthetic" if prepared.synthetic else "real",
+        "precision": run.precision,
     }
     if options.json:
         print(json.dumps({**about, "metrics": metrics}, sort_keys=True))
         return
-    print(f"{options.folder}, step {run.step}, {about['data_kind']} data, {options.split} set:")
+    print(
+        f"{options.folder}, step {run.step}, {about['data_kind']} data, {options.split} set, "
+        f"{run.precision}:"
+    )
     for name, value in metrics.items():
         print(f"  {name:24s} {value:8.4f}")
 

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from kaffect.config import EXPORT_PRECISIONS
 from kaffect.errors import ConfigError
 
 
@@ -22,9 +23,9 @@ def register(commands: Any) -> None:
     export.add_argument("--part", choices=("generator", "discriminator"), help="of a GAN")
     export.add_argument(
         "--precision",
-        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        choices=EXPORT_PRECISIONS,
         default="float32",
-        help="in which the graph computes",
+        help="in which the graph computes; 'run': that of the training, which its scores are of",
     )
     export.add_argument(
         "--tflite", action="store_true", help="a TensorFlow Lite file too, one frame at a time"

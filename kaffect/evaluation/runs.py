@@ -14,20 +14,18 @@ from kaffect.data.sequences import make_windows
 from kaffect.errors import ConfigError, DatasetError, KaffectError, expected_received
 from kaffect.evaluation.scoring import score
 from kaffect.files import home
-from kaffect.training.prediction import predict_rows, predictor
+from kaffect.training.prediction import frame_features, predict_rows, predictor
 from kaffect.training.runs import Run, RunDescription
 
 
-def evaluate_run(
-    run: Run, prepared: PreparedData, split: str, *, batch: int = 1
-) -> dict[str, float]:
+def evaluate_run(run: Run, prepared: PreparedData, split: str) -> dict[str, float]:
     """Metrics of `run` on one split, by the rules of the tables.
 
-    Sequences, reset of the recurrent state and scoring are those of the run's own
-    evaluation, so that its scored split gives its own numbers again.
+    Batches, sequences, reset of the recurrent state and scoring are those of the run's own
+    evaluation, so that its scored split gives its own numbers again, to the last digit.
 
     Args:
-        run: from `load_run`; batch: sequences computed at a time.
+        run: from `load_run`.
         split: 'train', 'validation' or 'test'.
 
     Returns:
@@ -45,8 +43,11 @@ def evaluate_run(
     if not len(scoring):
         raise DatasetError(f"{prepared.root}: no annotated frame in the {split} set")
     windows = make_windows(index, config.data.sequence_length)
-    batches = evaluation_sequences(index, windows, batch=batch)
-    answers = predict_rows(predictor(run.network), batches, index.rows, inputs="images")
+    fixed = run.encoder is not None
+    features = frame_features(run.encoder, index) if fixed else None
+    batches = evaluation_sequences(index, windows, batch=config.data.sequences, features=features)
+    inputs = "features" if fixed else "images"
+    answers = predict_rows(predictor(run.trained), batches, index.rows, inputs=inputs)
     return score(answers, index.rows, scoring, config.loss.tasks)
 
 

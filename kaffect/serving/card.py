@@ -30,7 +30,7 @@ def model_card(facts: Facts, manifest: Mapping[str, Any]) -> str:
     lines += [f"* {text}" for text in (*limits, *facts.notes)] + [""]
     lines += ["## Data and metrics", ""]
     lines += [f"Training data: {facts.data.get('name')} ({facts.data.get('kind')}).", ""]
-    lines += _metrics(facts)
+    lines += _metrics(facts, manifest["precision"])
     lines += ["## Input", ""] + _inputs(facts, manifest)
     lines += ["## Signatures", ""] + _signatures(manifest)
     lines += ["## Labels, in order", ""]
@@ -55,7 +55,7 @@ def _units(facts: Facts) -> str:
     return ", ".join(parts)
 
 
-def _metrics(facts: Facts) -> list[str]:
+def _metrics(facts: Facts, precision: str) -> list[str]:
     if not facts.metrics:
         return ["Not measured by this software.", ""]
     splits = list(facts.metrics)
@@ -65,7 +65,17 @@ def _metrics(facts: Facts) -> list[str]:
         cells = [facts.metrics[s].get(name) for s in splits]
         shown = ["" if c is None else f"{c:.3f}" for c in cells]
         table.append(f"| {name} | {' | '.join(shown)} |")
-    return [*table, ""]
+    return [*_scored_in(facts.scored_in, precision), *table, ""]
+
+
+def _scored_in(scored: str, precision: str) -> list[str]:
+    if not scored or scored == precision:
+        return [f"Computed in {precision}, as this export computes.", ""] if scored else []
+    return [
+        f"Computed in {scored}; this export computes in {precision}, so its own scores differ "
+        "slightly. `kaffect export --precision run` keeps the precision of the scores.",
+        "",
+    ]
 
 
 def _inputs(facts: Facts, manifest: Mapping[str, Any]) -> list[str]:

@@ -81,12 +81,17 @@ def export_model(
 
 
 def export_generator(
-    generator: keras.Model, out: str | Path, facts: Facts, *, extras: Iterable[Extra] = ()
+    generator: keras.Model,
+    out: str | Path,
+    facts: Facts,
+    *,
+    precision: str = "float32",
+    extras: Iterable[Extra] = (),
 ) -> Path:
     """Export a generator, [batch, 100] -> faces in [-1, 1]; see `export_model`."""
     z = np.random.default_rng(0).uniform(-1, 1, (4, LATENT)).astype(np.float32)
     golden = {"latents": z}, {"images": to_pixels(generator(z, training=False))}
-    more = {"kind": "generator", "precision": "float32"}
+    more = {"kind": "generator", "precision": precision}
     return _write(GeneratorGraph(generator), Path(out), facts, more, golden, extras)
 
 
@@ -97,6 +102,7 @@ def export_discriminator(
     facts: Facts,
     *,
     picture_size: int = 96,
+    precision: str = "float32",
     extras: Iterable[Extra] = (),
 ) -> Path:
     """Export a discriminator, faces in [-1, 1] -> logits; see `export_model`."""
@@ -114,7 +120,7 @@ def export_discriminator(
     more = {
         "kind": "frames",
         "picture_shape": list(graph.picture_shape),
-        "precision": "float32",
+        "precision": precision,
     }
     return _write(graph, Path(out), facts, more, ({"images": images}, expected), extras)
 

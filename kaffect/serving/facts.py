@@ -29,6 +29,7 @@ class Facts:
         fps: frames a second at which sequences were built.
         data: name, kind ('synthetic', 'real' or 'unknown') and hash of the training data.
         metrics: split -> metric -> value; splits may be missing, values are never guessed.
+        scored_in: precision in which the metrics were computed; "" where that is not known.
         action_unit_thresholds: name -> probability from which a unit counts as active.
         action_unit_logit_thresholds: the same as logits, where known: a probability is rounded
             to 1 behind a logit of 17 in float32.
@@ -43,6 +44,7 @@ class Facts:
     fps: int = FPS
     data: Mapping[str, Any] = field(default_factory=lambda: {"name": "unknown", "kind": "unknown"})
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    scored_in: str = ""
     action_unit_thresholds: Mapping[str, float] = field(default_factory=dict)
     action_unit_logit_thresholds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kaffect.config import PRECISIONS
+from kaffect.config import EXPORT_PRECISIONS
 from kaffect.data.faces import CropRule
 from kaffect.errors import ArtifactError, ConfigError, expected_received
 from kaffect.files import read_json
@@ -18,6 +18,7 @@ from kaffect.training.frame_runs import FRAMES, load_frame_run
 from kaffect.training.frames_config import FrameConfig
 from kaffect.training.gan import build_networks
 from kaffect.training.gan_loop import DESCRIPTION, RESULT, load_gan
+from kaffect.training.precision import recorded
 from kaffect.training.runs import RUN, Run, RunDescription, load_run
 
 PARTS = ("generator", "discriminator")
@@ -46,7 +47,7 @@ def export_run(
         row, seed: narrow the choice in a results folder.
         which: checkpoint, "best" on validation or "last".
         part: of a GAN, "generator" (default) or "discriminator".
-        precision: in which the exported graph computes.
+        precision: in which the exported graph computes; "run": the training's own.
         tflite: write a TensorFlow Lite file too (recognition networks).
 
     Returns:
@@ -56,27 +57,29 @@ def export_run(
         ArtifactError, ConfigError: nothing there to export, or a setting not accepted.
     """
     folder = find_run(Path(run), row, seed)
-    if precision not in PRECISIONS or precision == "auto":
-        accepted = tuple(p for p in PRECISIONS if p != "auto")
-        raise ConfigError(expected_received("--precision of an export", accepted, precision))
+    if precision not in EXPORT_PRECISIONS:
+        what = "--precision of an export"
+        raise ConfigError(expected_received(what, EXPORT_PRECISIONS, precision))
+    policy = None if precision == "run" else precision
     if (folder / DESCRIPTION).is_file():
         if tflite:
             raise ConfigError("--tflite: only for networks that read faces, not for a GAN")
-        return _export_gan(folder, out, which, part or "generator", precision, extras)
+        return _export_gan(folder, out, which, part or "generator", policy, extras)
     if part is not None:
         raise ConfigError(f"--part: {folder} is no GAN; it has one network")
     if (folder / FRAMES).is_file():
-        network, config, found = load_frame_run(folder, which, precision)
+        network, config, found = load_frame_run(folder, which, policy)
         facts = _frame_facts(folder, config, found)
-        return export_model(network, out, facts, precision=precision, tflite=tflite, extras=extras)
-    loaded = load_run(folder, which, precision)
+        policy = policy or recorded(config)
+        return export_model(network, out, facts, precision=policy, tflite=tflite, extras=extras)
+    loaded = load_run(folder, which, policy)
     return export_model(
         loaded.network,
         out,
         run_facts(loaded),
         outputs=[_TRAINED[task] for task in loaded.description.config.loss.tasks],
         reset_every=loaded.description.config.data.sequence_length,
-        precision=precision,
+        precision=loaded.precision,
         tflite=tflite,
         extras=extras,
     )
@@ -122,6 +125,7 @@ def run_facts(run: Run) -> Facts:
         fps=description.fps,
         data=description.data,
         metrics=description.metrics,
+        scored_in=recorded(config),
         notes=description.notes,
         source={
             "run": run.folder.name,
@@ -146,6 +150,7 @@ def _frame_facts(folder: Path, config: FrameConfig, found: dict[str, Any]) -> Fa
         fps=found["fps"],
         data=found["data"],
         metrics=metrics,
+        scored_in=recorded(config),
         action_unit_thresholds=found["thresholds"] if "au" in config.loss.tasks else {},
         # Runs of earlier versions know probabilities alone.
         action_unit_logit_thresholds=(
@@ -167,29 +172,29 @@ def _export_gan(
     out: str | Path,
     which: str,
     part: str,
-    precision: str,
+    policy: str | None,
     extras: Iterable[Extra],
 ) -> Path:
     if part not in PARTS:
         raise ConfigError(expected_received("--part of a GAN", PARTS, part))
-    if precision != "float32":
-        raise ConfigError(expected_received("--precision of a GAN's export", "float32", precision))
-    trainer = load_gan(folder, which)
+    trainer = load_gan(folder, which, policy)
     facts = _gan_facts(folder, trainer.config, which, part)
     averaged = dataclasses.replace(
         facts, notes=("weights: their moving average over training", *facts.notes)
     )
+    precision = trainer.policy_name
     generator, discriminator = build_networks(trainer.config, precision)
     if part == "generator":
         trainer.average.copy_to(generator)
         facts = dataclasses.replace(averaged, metrics={})
-        return export_generator(generator, out, facts, extras=extras)
+        return export_generator(generator, out, facts, precision=precision, extras=extras)
     heads = trainer.config.heads
-    if trainer.discriminator_average is None:
-        return export_discriminator(trainer.discriminator, heads, out, facts, extras=extras)
-    # The average is what the scores and thresholds are of.
-    trainer.discriminator_average.copy_to(discriminator)
-    return export_discriminator(discriminator, heads, out, averaged, extras=extras)
+    network = trainer.discriminator
+    if trainer.discriminator_average is not None:
+        # The average is what the scores and thresholds are of.
+        trainer.discriminator_average.copy_to(discriminator)
+        network, facts = discriminator, averaged
+    return export_discriminator(network, heads, out, facts, precision=precision, extras=extras)
 
 
 def _gan_facts(folder: Path, config: Any, which: str, part: str) -> Facts:
@@ -214,6 +219,7 @@ def _gan_facts(folder: Path, config: Any, which: str, part: str) -> Facts:
             "hash": result.get("data_hash", ""),
         },
         metrics=metrics,
+        scored_in=recorded(config),
         action_unit_thresholds=_gan_thresholds(config, result),
         action_unit_logit_thresholds=dict(
             zip(config.unit_names, result.get("logit_thresholds", ()))

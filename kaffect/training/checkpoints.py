@@ -90,17 +90,25 @@ class CheckpointFolder:
         identity, path = json.loads(json.dumps(identity)), self.root / IDENTITY
         last = self.last()
         if resume and last is not None:
-            if path.exists() and identity:
-                stated = read_json(path)
-                _require_same(self.root, stated, identity, free)
-                if stated != identity:
-                    write_json(path, identity, sealed=True)
+            self.require_same(identity, free=free)
+            if path.exists() and identity and read_json(path) != identity:
+                write_json(path, identity, sealed=True)
             return last
         self._clear()
         path.unlink(missing_ok=True)
         if identity:
             write_json(path, identity, sealed=True)
         return None
+
+    def require_same(self, identity: Mapping[str, Any], *, free: tuple[str, ...] = ()) -> None:
+        """Raise `ConfigError` where the run in this folder is another one; writes nothing.
+
+        Args: as of `begin`. A folder without a checkpoint or without an identity is any run's.
+        """
+        path = self.root / IDENTITY
+        if identity and self.last() is not None and path.exists():
+            identity = json.loads(json.dumps(identity))
+            _require_same(self.root, read_json(path), identity, free)
 
     def save(
         self, step: int, objects: Mapping[str, Any], state: dict[str, Any], *, best: bool = False
@@ -232,9 +240,13 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def weights_hash(model: Any) -> str:
-    """A hash of every variable's bytes: the key under which features of a fixed CNN are cached."""
-    digest = hashlib.sha256()
+def network_hash(model: Any) -> str:
+    """A hash of everything that decides a Keras model's answers: what its features are cached by.
+
+    Of every variable's bytes and of the model's own description, which has the layers with their
+    settings: preprocessing and precision are among them and have no variables.
+    """
+    digest = hashlib.sha256(model.to_json().encode())
     for variable in model.variables:
         digest.update(variable.value.numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -1,20 +1,14 @@
-"""Same seed, same bytes: the switches that make a run repeatable on one kind of machine.
+"""Same seed, same bytes: every random number of a run is derived from its seed.
 
-Bit-exactness is promised for one machine type, on the CPU, at fixed versions;
-on other hardware the promise is a tolerance.
+Networks, data order and augmentation take seeds as arguments; nothing draws from a global
+generator. TensorFlow's deterministic kernels are switched on for a whole process, so only the
+entry points (`experiments/run.py`, `kaffect`) do that. Bit-exactness is promised for one machine
+type, on the CPU, at fixed versions; on other hardware the promise is a tolerance.
 """
 
 from __future__ import annotations
 
-import keras
 import numpy as np
-import tensorflow as tf
-
-
-def make_deterministic(seed: int) -> None:
-    """Ask TensorFlow for deterministic kernels and seed every global generator."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
 
 
 def derived_seed(seed: int, *names: int | str) -> int:

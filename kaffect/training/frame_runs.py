@@ -18,25 +18,33 @@ from kaffect.data.records import PreparedData
 from kaffect.errors import ArtifactError, KaffectError
 from kaffect.files import read_json, write_json
 from kaffect.labels import LabelSpace
-from kaffect.models import affect_resnet18
+from kaffect.models import affect_resnet18, layers_compute_in
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.frames_config import FrameConfig
+from kaffect.training.precision import precision_here, recorded
 
 FRAMES = "frames.json"
 KIND = "frame run"
 
 
-def build_frame_network(config: FrameConfig, space: LabelSpace) -> keras.Model:
-    """ResNet-18 with a head for each task that `config` trains."""
+def build_frame_network(
+    config: FrameConfig, space: LabelSpace, *, policy: str | None = None
+) -> keras.Model:
+    """ResNet-18 with a head for each task that `config` trains.
+
+    Args:
+        policy: dtype policy to compute in; None: the configuration's precision.
+    """
     tasks = config.loss.tasks
-    return affect_resnet18(
-        valence_arousal="va" in tasks,
-        expressions=len(space.expressions) if "expression" in tasks else 0,
-        action_units=len(space.action_units) if "au" in tasks else 0,
-        seed=derived_seed(config.train.seed, "resnet"),
-        **vars(config.model),
-    )
+    with layers_compute_in(policy or precision_here(config.train.precision)):
+        return affect_resnet18(
+            valence_arousal="va" in tasks,
+            expressions=len(space.expressions) if "expression" in tasks else 0,
+            action_units=len(space.action_units) if "au" in tasks else 0,
+            seed=derived_seed(config.train.seed, "resnet"),
+            **vars(config.model),
+        )
 
 
 def describe_frame_run(folder: Path, prepared: PreparedData, record: Mapping[str, Any]) -> None:
@@ -76,9 +84,13 @@ def describe_frame_run(folder: Path, prepared: PreparedData, record: Mapping[str
 
 
 def load_frame_run(
-    folder: Path, which: str = "best", policy: str = "float32"
+    folder: Path, which: str = "best", policy: str | None = None
 ) -> tuple[keras.Model, FrameConfig, dict[str, Any]]:
     """Network, settings and description of the run in `folder`.
+
+    Args:
+        which: checkpoint, "best" on validation or "last".
+        policy: dtype policy to compute in; None: the run's own, which gives its scores again.
 
     Raises:
         ArtifactError: not a described run of single frames, or without a complete checkpoint.
@@ -99,13 +111,8 @@ def load_frame_run(
     step = checkpoints.best() if which == "best" else checkpoints.last()
     if step is None:
         raise ArtifactError(f"{folder}: expected a trained network. Received: no checkpoint")
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        # Weights come from the checkpoint; a weights file of the training need not be there.
-        model = dataclasses.replace(config.model, weights=None)
-        network = build_frame_network(dataclasses.replace(config, model=model), space)
-    finally:
-        keras.config.set_dtype_policy(before)
+    # Weights come from the checkpoint; a weights file of the training need not be there.
+    bare = dataclasses.replace(config, model=dataclasses.replace(config.model, weights=None))
+    network = build_frame_network(bare, space, policy=policy or recorded(config))
     checkpoints.restore(step, {"network": network}, only=True)
     return network, config, {**values, "label_space": space, "step": step}

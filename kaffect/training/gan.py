@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -13,6 +12,7 @@ from kaffect.losses import fake_loss, generator_loss, real_loss, reconstruction_
 from kaffect.models import (
     dcgan_discriminator,
     dcgan_generator,
+    layers_compute_in,
     ssgan_discriminator,
     ssgan_generator,
 )
@@ -37,21 +37,11 @@ Update = Callable[[tf.Tensor, Batch], dict[str, tf.Tensor]]
 FIRST_SCALE = 2.0**10
 
 
-@contextlib.contextmanager
-def _policy(name: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def build_networks(config: GanConfig, policy: str = "float32") -> tuple[keras.Model, keras.Model]:
     """Generator and discriminator of `config`, initial weights from its seed."""
     outputs, width = config.heads.outputs, config.width
     seeds = [derived_seed(config.seed, name) for name in ("generator", "discriminator")]
-    with _policy(policy):
+    with layers_compute_in(policy):
         if config.configuration == 1:
             return (
                 ssgan_generator(config.style, width, seeds[0]),

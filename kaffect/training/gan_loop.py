@@ -21,11 +21,14 @@ from kaffect.training.gan_config import GanConfig
 from kaffect.training.guards import KEPT, require_finite
 from kaffect.training.loop import DatasetFrom, Progress, Validate
 from kaffect.training.loss_scaling import SKIPPED
+from kaffect.training.precision import recorded
 
 # Settings that decide which variables a checkpoint has and what they mean.
 _IDENTITY = (
     "configuration", "kernel", "style", "width", "label_space", "valence_arousal", "action_units",
 )  # fmt: skip
+# What may change when a run goes on.
+MAY_CHANGE = ("gan.steps", "gan.evaluate_every")
 DESCRIPTION = "gan.json"
 # Metrics, data and notes of the finished run, beside its checkpoints.
 RESULT = "result.json"
@@ -178,10 +181,12 @@ def _begin(
         raise ConfigError(
             f"{checkpoints.root}: {expected_received('gan.steps', accepted, config.steps)}"
         )
-    identity: dict[str, Any] = {"gan": config.to_dict()}
-    if data is not None:
-        identity["prepared data"] = data
-    return checkpoints.begin(identity, resume=resume, free=("gan.steps", "gan.evaluate_every"))
+    return checkpoints.begin(gan_identity(config, data), resume=resume, free=MAY_CHANGE)
+
+
+def gan_identity(config: GanConfig, data: str | None) -> dict[str, Any]:
+    """What a GAN run is; `data` is the hash of the prepared data. See `CheckpointFolder.begin`."""
+    return {"gan": config.to_dict()} | ({} if data is None else {"prepared data": data})
 
 
 def restore_gan(
@@ -227,13 +232,13 @@ def saved_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load_gan(folder: str | Path, which: str = "last", policy: str = "float32") -> GanTrainer:
+def load_gan(folder: str | Path, which: str = "last", policy: str | None = None) -> GanTrainer:
     """The networks of the run in `folder`, as trained; the optimisers are new.
 
     Args:
         folder: of the run's checkpoints.
         which: "last", or "best" on validation.
-        policy: precision to compute in.
+        policy: dtype policy to compute in; None: the run's own, which gives its scores again.
 
     Raises:
         ArtifactError: `folder` holds no GAN or no complete checkpoint.
@@ -245,6 +250,6 @@ def load_gan(folder: str | Path, which: str = "last", policy: str = "float32") -
     step = checkpoints.last() if which == "last" else checkpoints.best()
     if step is None:
         raise ArtifactError(f"{folder}: expected a trained GAN. Received: no complete checkpoint")
-    trainer = GanTrainer(config, policy)
+    trainer = GanTrainer(config, policy or recorded(config))
     restore_gan(trainer, checkpoints, step, optimizers=False)
     return trainer

@@ -8,20 +8,31 @@ import keras
 
 from kaffect.config import RunConfig
 from kaffect.labels import LabelSpace
-from kaffect.models import frame_encoder, join, sequence_head, vggface_gru_attention
+from kaffect.models import (
+    frame_encoder,
+    layers_compute_in,
+    sequence_head,
+    vggface_gru_attention,
+)
 from kaffect.training.determinism import derived_seed
+from kaffect.training.precision import precision_here
 
 
-def build_encoder(config: RunConfig) -> keras.Model:
-    """VGG-Face convolutions and FC, uint8 frames in, features out; normalisation inside."""
-    return frame_encoder(
-        image_size=config.data.image_size,
-        width=config.model.width,
-        fc_units=config.model.fc_units,
-        preprocessing=config.model.preprocessing,
-        weights=config.model.weights,
-        seed=derived_seed(config.train.seed, "cnn"),
-    )
+def build_encoder(config: RunConfig, *, policy: str | None = None) -> keras.Model:
+    """VGG-Face convolutions and FC, uint8 frames in, features out; normalisation inside.
+
+    Args:
+        policy: dtype policy to compute in; None: the configuration's precision.
+    """
+    with layers_compute_in(policy or precision_here(config.train.precision)):
+        return frame_encoder(
+            image_size=config.data.image_size,
+            width=config.model.width,
+            fc_units=config.model.fc_units,
+            preprocessing=config.model.preprocessing,
+            weights=config.model.weights,
+            seed=derived_seed(config.train.seed, "cnn"),
+        )
 
 
 def build_network(
@@ -30,12 +41,14 @@ def build_network(
     encoder: keras.Model | None = None,
     *,
     any_length: bool = False,
+    policy: str | None = None,
 ) -> keras.Model:
     """The trained part: RNN, attention and outputs on features, or everything end to end.
 
     Args:
         encoder: whose weights an end-to-end network starts from.
         any_length: for sequences of any length instead of the configured one.
+        policy: dtype policy to compute in; None: the configuration's precision.
     """
     model, data = config.model, config.data
     length = None if any_length else data.sequence_length
@@ -49,24 +62,18 @@ def build_network(
         "jit_compile": model.jit_compile and model.implementation == "fused",
         "seed": derived_seed(config.train.seed, "sequence network"),
     }
-    if config.train.cnn == "fixed":
-        return sequence_head(length, features=model.fc_units, **shared)
-    network = vggface_gru_attention(
-        length,
-        image_size=data.image_size,
-        width=model.width,
-        fc_units=model.fc_units,
-        preprocessing=model.preprocessing,
-        weights=model.weights,
-        **shared,
-    )
+    with layers_compute_in(policy or precision_here(config.train.precision)):
+        if config.train.cnn == "fixed":
+            return sequence_head(length, features=model.fc_units, **shared)
+        network = vggface_gru_attention(
+            length,
+            image_size=data.image_size,
+            width=model.width,
+            fc_units=model.fc_units,
+            preprocessing=model.preprocessing,
+            weights=model.weights,
+            **shared,
+        )
     if encoder is not None:
         network.get_layer("frame_encoder").set_weights(encoder.get_weights())
     return network
-
-
-def whole_network(encoder: keras.Model, trained: keras.Model) -> keras.Model:
-    """Images to outputs, whatever was trained: `trained` alone, or behind `encoder`."""
-    if "frame_encoder" in {layer.name for layer in trained.layers}:
-        return trained
-    return join(encoder, trained, trained.input_shape[1])

@@ -1,19 +1,33 @@
 """Which number format a run computes in (mixed precision; not in the paper).
 
-`auto` takes mixed_float16 (with loss scaling) on a GPU, mixed_bfloat16 where
-the processor multiplies bfloat16 in hardware, and float32 everywhere else:
-bfloat16 without such instructions is slower than float32.
+`auto` is what the environment variable KAFFECT_PRECISION says. Without it, `auto` takes
+mixed_float16 (with loss scaling) on a GPU, mixed_bfloat16 where the processor multiplies
+bfloat16 in hardware, and float32 everywhere else: bfloat16 without such instructions is
+slower than float32.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import keras
 import tensorflow as tf
 
+from kaffect.config import PRECISIONS
+from kaffect.errors import ConfigError, expected_received
+
 # What Linux calls the instructions that multiply bfloat16 matrices or vectors.
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+# Least compute capability of NVIDIA GPUs that compute a precision in hardware.
+LEAST_CAPABILITY = {"mixed_float16": (5, 3), "mixed_bfloat16": (8, 0)}
+POLICIES = tuple(name for name in PRECISIONS if name != "auto")
+VARIABLE = "KAFFECT_PRECISION"
+
+AnyConfig = TypeVar("AnyConfig", bound=Any)
 
 
 def processor_flags(path: str | Path = "/proc/cpuinfo") -> frozenset[str]:
@@ -28,19 +42,78 @@ def processor_flags(path: str | Path = "/proc/cpuinfo") -> frozenset[str]:
     return frozenset()
 
 
-def resolve_precision(requested: str, *, gpus: int, flags: frozenset[str]) -> str:
-    """The Keras dtype policy for `requested`, given the number of GPUs and processor flags."""
-    if requested != "auto":
-        return requested
+def resolve_precision(
+    requested: str,
+    *,
+    gpus: Sequence[tuple[int, int]],
+    flags: frozenset[str],
+    environment: Mapping[str, str],
+) -> str:
+    """The Keras dtype policy for `requested` on a machine.
+
+    Args:
+        requested: one of `PRECISIONS`.
+        gpus: compute capability (major, minor) of each GPU.
+        flags: of the processor, from `processor_flags`.
+        environment: variables; KAFFECT_PRECISION is what "auto" means where it is set.
+
+    Raises:
+        ConfigError: an unknown precision, or one that a GPU cannot compute.
+    """
+    if requested == "auto":
+        requested = environment.get(VARIABLE) or _fastest(gpus, flags)
+        if requested not in POLICIES:
+            raise ConfigError(expected_received(VARIABLE, POLICIES, requested))
+    if requested not in POLICIES:
+        raise ConfigError(expected_received("precision", PRECISIONS, requested))
+    least = LEAST_CAPABILITY.get(requested)
+    for capability in gpus:
+        if least is not None and capability < least:
+            what = f"precision {requested} on a GPU"
+            accepted = f"compute capability {least[0]}.{least[1]} or more; use float32"
+            received = f"{capability[0]}.{capability[1]}"
+            raise ConfigError(expected_received(what, accepted, received))
+    return requested
+
+
+def _fastest(gpus: Sequence[tuple[int, int]], flags: frozenset[str]) -> str:
     if gpus:
-        return "mixed_float16"
+        half = all(capability >= LEAST_CAPABILITY["mixed_float16"] for capability in gpus)
+        return "mixed_float16" if half else "float32"
     return "mixed_bfloat16" if flags & BFLOAT16_FLAGS else "float32"
 
 
 def precision_here(requested: str) -> str:
     """`resolve_precision` for this machine."""
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    return resolve_precision(requested, gpus=gpus, flags=processor_flags())
+    devices = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(device) for device in devices]
+    return resolve_precision(
+        requested,
+        # A device that does not say what it is (not NVIDIA's) is not refused anything.
+        gpus=[detail.get("compute_capability") or (99, 0) for detail in details],
+        flags=processor_flags(),
+        environment=os.environ,
+    )
+
+
+def resolved(config: AnyConfig) -> AnyConfig:
+    """`config` with the precision that "auto" means on this machine: what a run records.
+
+    Args:
+        config: has a setting `precision`, or `train.precision`.
+    """
+    if hasattr(config, "train"):
+        return dataclasses.replace(config, train=resolved(config.train))
+    return dataclasses.replace(config, precision=precision_here(config.precision))
+
+
+def recorded(config: Any) -> str:
+    """The precision that a stored `config` was computed in, for loading it as it was.
+
+    Runs of versions that recorded "auto" did not say what it meant; they load as float32.
+    """
+    precision: str = getattr(config, "train", config).precision
+    return "float32" if precision == "auto" else precision
 
 
 def scaled(

@@ -12,7 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kaffect.data.features import FeatureStore
+from kaffect.data.records import FrameIndex
 from kaffect.errors import DatasetError
+from kaffect.training.checkpoints import network_hash
 
 Predictions = dict[str, np.ndarray]
 
@@ -25,6 +28,15 @@ def predictor(network: keras.Model) -> Callable[[tf.Tensor], dict[str, tf.Tensor
         return network(inputs, training=False)
 
     return predict
+
+
+def frame_features(encoder: keras.Model, index: FrameIndex) -> np.ndarray:
+    """Features [rows of the split, F] of a fixed CNN for the rows that count, cached on disk.
+
+    Their key is all that they depend on: the network, its precision and the data. See
+    `FeatureStore.get_or_compute`, whose errors it raises.
+    """
+    return FeatureStore().get_or_compute(index, predictor(encoder), network_hash(encoder))
 
 
 def predict_rows(

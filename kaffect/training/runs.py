@@ -20,8 +20,10 @@ from kaffect.data.records import PreparedData
 from kaffect.errors import ArtifactError, ConfigError, KaffectError, expected_received
 from kaffect.files import read_json, safe_join, write_json
 from kaffect.labels import LabelSpace
+from kaffect.models import join
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.networks import build_encoder, build_network, whole_network
+from kaffect.training.networks import build_encoder, build_network
+from kaffect.training.precision import recorded
 
 RUN = "run.json"
 KIND = "recognition run"
@@ -102,21 +104,36 @@ def save_encoder(results: Path, seed: int, network: keras.Model, origin: str) ->
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, loaded: images [batch, time, h, w, 3] uint8 -> logits."""
+    """A finished run, loaded: images [batch, time, h, w, 3] uint8 -> logits.
 
-    network: keras.Model
+    Attributes:
+        encoder, trained: the fixed CNN and the sequence network behind it; `encoder` is None
+            where the whole network was trained end to end.
+        precision: dtype policy that they compute in.
+    """
+
+    encoder: keras.Model | None
+    trained: keras.Model
     description: RunDescription
     folder: Path
     step: int
+    precision: str
+
+    @property
+    def network(self) -> keras.Model:
+        """Images to outputs, in one model."""
+        if self.encoder is None:
+            return self.trained
+        return join(self.encoder, self.trained, self.trained.input_shape[1])
 
 
-def load_run(folder: str | Path, which: str = "best", policy: str = "float32") -> Run:
+def load_run(folder: str | Path, which: str = "best", policy: str | None = None) -> Run:
     """The network of the run in `folder`, as trained, for sequences of any length.
 
     Args:
         folder: of its checkpoints, with `run.json`.
         which: "best" on validation or "last".
-        policy: precision to compute in.
+        policy: dtype policy to compute in; None: the run's own, which gives its scores again.
 
     Raises:
         ArtifactError: not a complete run, damaged, or without its CNN.
@@ -132,17 +149,14 @@ def load_run(folder: str | Path, which: str = "best", policy: str = "float32") -
     # Weights come from the checkpoint; a weights file of the training need not be there.
     model = dataclasses.replace(description.config.model, weights=None)
     config = dataclasses.replace(description.config, model=model)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        encoder = build_encoder(config)
-        trained = build_network(config, description.label_space, any_length=True)
-    finally:
-        keras.config.set_dtype_policy(before)
+    policy = policy or recorded(config)
+    trained = build_network(config, description.label_space, any_length=True, policy=policy)
     checkpoints.restore(step, {"network": trained}, only=True)
+    encoder = None
     if config.train.cnn == "fixed":
+        encoder = build_encoder(config, policy=policy)
         _restore_encoder(folder, description, encoder)
-    return Run(whole_network(encoder, trained), description, folder, step)
+    return Run(encoder, trained, description, folder, step, policy)
 
 
 def _restore_encoder(folder: Path, description: RunDescription, encoder: keras.Model) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
@@ -92,7 +91,7 @@ def test_a_run_s_network_holds_the_file_s_numbers(stills: Path, tmp_path: Path, 
     wanted = plan("A1", str(path), 1, data=stills)
     source = open_frames(wanted)
     ((_, _, config),) = wanted.configurations()
-    started = torchvision_weights(FrameRun(config, source, "float32").trainer.network)
+    started = torchvision_weights(FrameRun(config, source).trainer.network)
     assert started.keys() == arrays.keys()
     for name, value in arrays.items():
         np.testing.assert_array_equal(started[name], value, err_msg=name)
@@ -134,12 +133,12 @@ Fake = Callable[[dict[str, Exception]], dict[str, str]]
 
 
 @pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+def faked(monkeypatch: pytest.MonkeyPatch) -> Fake:
     """Rows are not trained: those of some settings raise, the others score one half.
 
-    The result gets each configuration's policy at the time of its row.
+    The result gets the precision that each configuration was run in.
     """
-    policies: dict[str, str] = {}
+    precisions: dict[str, str] = {}
     for name in ("draw_run", "describe_frame_run"):
         monkeypatch.setattr(affwild2_run, name, lambda *a, **k: None)
     monkeypatch.setattr(affwild2_run.FrameTableRun, "_submit", lambda *a: None)
@@ -149,15 +148,14 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
             key = f"{config.train.optimizer} {config.loss.class_weights} {config.data.mixing}"
             if key in errors:
                 raise errors[key]
-            policies[config.hash()] = keras.config.dtype_policy().name
+            precisions[config.hash()] = config.train.precision
             part = {"metrics": {"p_expr": 0.5}, "wall_time": 1.0, "frames": {"validation": 37}}
             return part, None
 
         monkeypatch.setattr(affwild2_run, "run_row", run_row)
-        return policies
+        return precisions
 
-    yield install
-    keras.config.set_dtype_policy("float32")
+    return install
 
 
 def test_a_row_that_fails_leaves_the_others_their_turn(
@@ -194,7 +192,7 @@ def test_a_row_that_fails_leaves_the_others_their_turn(
 def test_each_row_has_its_own_precision_and_says_on_what_it_is_scored(
     stills: Path, tmp_path: Path, home: None, faked: Fake
 ) -> None:
-    policies, out = faked({}), tmp_path / "out"
+    precisions, out = faked({}), tmp_path / "out"
     out.mkdir()
     affwild2_run.run(plan("A4", None, 8, 22, 25, 26, data=stills), out, False)
     lines = [json.loads(line) for line in (out / "table_a4.jsonl").read_text().splitlines()]
@@ -202,7 +200,7 @@ def test_each_row_has_its_own_precision_and_says_on_what_it_is_scored(
     wanted = {8: precision_here("auto"), 22: precision_here("auto"), 25: "float32"}
     wanted |= {26: "mixed_bfloat16"}
     assert {n: r["precision"] for n, r in rows.items()} == wanted
-    assert {n: policies[r["config_hash"]] for n, r in rows.items()} == wanted
+    assert {n: precisions[r["config_hash"]] for n, r in rows.items()} == wanted
     note = "row 22 is validated and scored on the 37 training frames that follow those it was "
     note += "trained on"
     assert [n for n, r in rows.items() if note in r["notes"]] == [22]

@@ -105,7 +105,7 @@ def test_a_row_is_scored_on_the_frames_that_follow_its_own(
     })  # fmt: skip
     looks = progress([0.1, 0.2], look=1)
     monkeypatch.setattr(affwild2_row, "_train", lambda *a: looks)
-    arguments = source, "float32", tmp_path, RunSummaries(tmp_path / "log", {})
+    arguments = source, tmp_path, RunSummaries(tmp_path / "log", {})
     record, run = affwild2_row.run_row(config, *arguments, label="row", resume=False)
     train = prepared.split("train")
     assert len(train) == 32

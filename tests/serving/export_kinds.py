@@ -25,6 +25,7 @@ from kaffect.models import (
     frame_classifier,
     frame_encoder,
     join,
+    layers_compute_in,
     ssgan_discriminator,
     ssgan_generator,
     vggface_gru_attention,
@@ -95,13 +96,9 @@ KINDS: dict[str, Callable[[], Any]] = {
 
 def save_kind(kind: str, folder: Path, policy: str = "float32") -> None:
     """Write the SavedModel of one kind, without the rest of an export."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
+    with layers_compute_in(policy):
         graph = KINDS[kind]()
         save_graph(traced_signatures(graph), folder)
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def read_graph(folder: Path) -> Any:

@@ -15,9 +15,13 @@ from kaffect.training.checkpoints import IDENTITY, CheckpointFolder
 
 
 def _objects(units: int = 3, seed: int = 0) -> dict[str, object]:
-    keras.utils.set_random_seed(seed)
+    start = keras.initializers.GlorotUniform(seed)
     model = keras.Sequential(
-        [keras.Input((4,)), keras.layers.Dense(units), keras.layers.Dropout(0.5)]
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(units, kernel_initializer=start),
+            keras.layers.Dropout(0.5, seed=seed),
+        ]
     )
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)

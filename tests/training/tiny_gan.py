@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from kaffect.files import write_json
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.determinism import make_deterministic
 from kaffect.training.gan import GanTrainer
 from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_loop import DESCRIPTION, train_gan
@@ -67,7 +66,6 @@ def one_round(config: GanConfig, first: int = 0) -> dict[str, tf.Tensor]:
 
 
 def make_trainer(config: GanConfig, policy: str = "float32") -> GanTrainer:
-    make_deterministic(config.seed)
     return GanTrainer(config, policy)
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import tensorflow as tf
 
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.determinism import make_deterministic
 from kaffect.training.loop import Progress, Schedule, train
 from kaffect.training.multitask import MultiTaskTrainer, compiled
 from kaffect.training.precision import scaled
@@ -39,11 +38,11 @@ def losses(batch: dict, outputs: dict) -> dict[str, tf.Tensor]:
 
 
 def make_trainer(seed: int = 3, policy: str = "float32") -> MultiTaskTrainer:
-    make_deterministic(seed)
     x = keras.Input((3,))
-    hidden = keras.layers.Dense(16, "relu", dtype=policy)(x)
+    start = keras.initializers.GlorotUniform
+    hidden = keras.layers.Dense(16, "relu", kernel_initializer=start(seed), dtype=policy)(x)
     hidden = keras.layers.Dropout(0.5, seed=seed, dtype=policy)(hidden)
-    value = keras.layers.Dense(1, dtype=policy)(hidden)
+    value = keras.layers.Dense(1, kernel_initializer=start(seed + 1), dtype=policy)(hidden)
     network = keras.Model(x, {"value": keras.ops.cast(value, "float32")})
     trainer = MultiTaskTrainer(network, losses, inputs="features")
     # Float16 starts with a scale that overflows: the first updates are skipped.
