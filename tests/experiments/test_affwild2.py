@@ -20,6 +20,8 @@ from tests.data.drawing import build_tree
 
 from .log_lines import passes
 
+pytestmark = pytest.mark.precision
+
 NAMES = ("A1", "A2", "A3", "A4", "A5")
 
 

@@ -27,6 +27,8 @@ from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_data import GanBatches
 from kaffect.training.gan_loop import load_gan
 
+pytestmark = pytest.mark.precision
+
 NAME = "configuration-1-row-05-seed-0"
 
 

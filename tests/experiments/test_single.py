@@ -9,6 +9,8 @@ import pytest
 
 from kaffect import cli
 
+pytestmark = pytest.mark.precision
+
 ROW = "checkpoints/row-02-seed-0"
 
 

@@ -31,6 +31,8 @@ CONFIG = RunConfig(
     model=ModelConfig(width=1 / 32, fc_units=8, gru_units=(5,), attention_length=3),
 )
 
+pytestmark = pytest.mark.precision
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:

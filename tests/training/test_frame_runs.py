@@ -17,6 +17,8 @@ from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.frame_runs import build_frame_network, describe_frame_run, load_frame_run
 from kaffect.training.frames_config import FrameConfig, FrameModel
 
+pytestmark = pytest.mark.precision
+
 
 def test_a_run_of_single_frames_comes_back_and_is_exported(tmp_path: Path) -> None:
     config = FrameConfig(model=FrameModel(image_size=32, width=1 / 16))

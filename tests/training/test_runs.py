@@ -24,6 +24,8 @@ CONFIG = RunConfig(
     model=ModelConfig(width=1 / 32, fc_units=8, gru_units=(5, 4), attention_length=3),
 )
 
+pytestmark = pytest.mark.precision
+
 
 def trained(results: Path, cnn: str) -> tuple[Path, np.ndarray, np.ndarray]:
     """A run in `results` with weights that no seed gives; its folder, pictures, valence/arousal."""
