@@ -97,7 +97,7 @@ def test_a_run_s_network_holds_the_file_s_numbers(stills: Path, tmp_path: Path, 
         np.testing.assert_array_equal(started[name], value, err_msg=name)
     wide = config.changed({"model.width": 0.125})
     with pytest.raises(StartError, match="does not fit.*add --set model.width=1$"):
-        FrameRun(wide, source, "float32")
+        FrameRun(wide, source)
 
 
 # --- rows that have no result --------------------------------------------------------------------

@@ -250,8 +250,9 @@ def test_alarms_stand_in_the_report() -> None:
 
 
 def _options(**changes: object) -> argparse.Namespace:
-    names = ("profile", "data", "row", "configuration")
+    names = ("profile", "data", "row", "configuration", "length_tolerance")
     values = dict.fromkeys(names) | {"seeds": 1, "kernel": 5, "precision": "float32", "set": []}
+    values["keep_going"] = False
     return argparse.Namespace(**values | changes)
 
 

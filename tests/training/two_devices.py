@@ -57,7 +57,7 @@ def sequences(prepared: PreparedData, cnn: str) -> Make:
         config = RunConfig(
             model=ModelConfig(0.0625, 12, (8, 8), 4, dropout=dropout),
             data=DataConfig(sequences=3, sequence_length=6, image_size=SIZE),
-            train=TrainConfig(cnn=cnn),
+            train=TrainConfig(cnn=cnn, precision="float32"),
         )
         inputs = "features" if cnn == "fixed" else "images"
         with strategy.scope():
@@ -83,8 +83,9 @@ def frames(prepared: PreparedData) -> Make:
             "model.image_size": SIZE, "model.width": 0.125, "model.dropout": dropout,
             "model.stem": "no_pool", "data.batch": 6, "data.mixing": "mixaugment",
             "train.optimizer": optimizer, "train.momentum": 0.0, "train.learning_rate": 1e-3,
+            "train.precision": "float32",
         })  # fmt: skip
-        run = FrameRun(config, source, "float32", strategy)
+        run = FrameRun(config, source, strategy)
         for variable in run.trainer.network.trainable_variables:
             # Four deviations off ReLU's kink: a unit that rounding takes to its other side
             # changes the gradient by much more than rounding does. Heads of no great error.
