@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from kaffect.annotation.copies import open_copy
 from kaffect.annotation.export import ExportSettings, export_tree, replay_all
@@ -16,6 +17,7 @@ from kaffect.annotation.labels import AnnotatorLabels
 from kaffect.annotation.project import Project
 from kaffect.annotation.review import Review
 from kaffect.annotation.review_site import ReviewSite
+from kaffect.annotation.trial import target
 from kaffect.cli import main
 from kaffect.data import read_annotations
 from tests.annotation.pages import (
@@ -285,6 +287,17 @@ def test_the_page_survives_its_server(project: Project) -> None:
     assert sets == [[["AU1", 0, 0, "present"]], [["AU2", 7, 7, "present"]]]
 
 
+CHECK_ACCESS = """(() => {
+  const named = (e) => e.labels?.length || e.getAttribute('aria-labelledby')
+    || /[a-z]{2}|[0-9] s/i.test(e.getAttribute('aria-label') ?? e.textContent);
+  const all = 'button, input, select, textarea, canvas, video, dialog';
+  const bare = [...document.querySelectorAll(all)]
+    .filter((e) => !named(e)).map((e) => e.outerHTML);
+  const wide = document.documentElement.scrollWidth > innerWidth;
+  return { bare, wide, lang: document.documentElement.lang };
+})()"""
+
+
 def test_the_supervisors_page(project: Project) -> None:
     for name, last in (("anna", 29), ("ben", 24)):
         write(project, name, put(["AU12", 10, last, "present"]), done("au"),
@@ -296,6 +309,7 @@ def test_the_supervisors_page(project: Project) -> None:
             await page.wait_for("globalThis.kaffectReview?.report?.videos.length === 1")
             cells = await page.evaluate("document.getElementById('agreement').textContent")
             assert "AU12" in cells and "20 / 15" in cells
+            assert await page.evaluate(CHECK_ACCESS) == {"bare": [], "wide": False, "lang": "en"}
             comments = await page.evaluate("document.getElementById('comments').textContent")
             assert "frame 4: <script>x</script>" in comments
             await page.evaluate("document.querySelector('#runs-table button').click()")
@@ -308,17 +322,6 @@ def test_the_supervisors_page(project: Project) -> None:
         asyncio.run(visit(server.address))
     assert main(["data", "check", str(project.root / "selections/001")]) == 0
     assert (project.root / "selections/001/agreement.json").is_file()
-
-
-CHECK_ACCESS = """(() => {
-  const named = (e) => e.labels?.length || e.getAttribute('aria-labelledby')
-    || /[a-z]{2}|[0-9] s/i.test(e.getAttribute('aria-label') ?? e.textContent);
-  const all = 'button, input, select, textarea, canvas, video, dialog';
-  const bare = [...document.querySelectorAll(all)]
-    .filter((e) => !named(e)).map((e) => e.outerHTML);
-  const wide = document.documentElement.scrollWidth > innerWidth;
-  return { bare, wide, lang: document.documentElement.lang };
-})()"""
 
 
 def test_everything_has_a_name_and_nothing_is_cut_off_at_200_percent(project: Project) -> None:
@@ -341,6 +344,61 @@ def test_everything_has_a_name_and_nothing_is_cut_off_at_200_percent(project: Pr
 
     with annotating(project) as (server, _):
         in_page(server.address, steps)
+
+
+FOLLOW = """globalThis.said = null; (async () => {
+  const { trial } = %s, box = () => trial.plane.getBoundingClientRect();
+  await trial.show();
+  trial.target = trial.target.slice(0, %%d);
+  const follow = () => {
+    if (!trial.running) return;
+    const frame = Math.max(Math.floor((trial.time - 0.5) * 30), 0), { left, top, width } = box();
+    const [x, y] = trial.target[Math.min(frame, trial.target.length - 1)], reach = width / 2 - 14;
+    trial.plane.dispatchEvent(new PointerEvent('pointermove', {
+      pointerType: 'mouse', clientX: left + width / 2 + x * reach,
+      clientY: top + width / 2 - y * reach,
+    }));
+    requestAnimationFrame(follow);
+  };
+  document.getElementById('trial-start').click();
+  follow();
+  while (trial.running) await new Promise((done) => setTimeout(done, 50));
+  await new Promise((done) => setTimeout(done, 500));
+  globalThis.said = document.getElementById('trial-text').textContent;
+})(); true""" % APP  # fmt: skip
+
+
+def followed(project: Project, frames: int) -> str:
+    """Follow the trial's target for some frames, half a second late; give what the page says."""
+    said: list[str] = []
+
+    async def steps(page: Any) -> None:
+        await page.evaluate(FOLLOW % frames)
+        said.append(await page.wait_for("said", 180))
+
+    with annotating(project) as (server, _):
+        in_page(server.address, steps)
+    return said[0]
+
+
+def test_a_trial_is_recorded(project: Project) -> None:
+    assert followed(project, 45) == "Not done yet.", "a second and a half is no trial"
+    samples = [s for e in project.read_log("anna").events if e["kind"] == "samples"
+               for s in e["samples"]]  # fmt: skip
+    wanted = target(project.seed)
+    times = np.array([s[0] for s in samples])
+    assert times[0] < 0.3 and 1.2 < times[-1] < 1.5
+    late = np.clip(((times - 0.5) * 30).astype(int), 0, None)
+    apart = np.abs(np.array([s[2:4] for s in samples]) - wanted[late]).max(axis=1)
+    assert np.median(apart) < 0.05
+
+
+@pytest.mark.nightly
+def test_a_whole_trial_measures_the_delay(project: Project) -> None:
+    text = followed(project, 3600)
+    found = re.match(r"Delay (\d+) frames \([\d.]+ s\), reliability ([\d.]+)", text)
+    assert found is not None, text
+    assert abs(int(found[1]) - 15) <= 2 and float(found[2]) > 0.95
 
 
 def test_a_page_for_one_task_offers_nothing_else(project: Project) -> None:

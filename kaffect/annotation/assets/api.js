@@ -57,7 +57,9 @@ export class EventQueue {
         keepalive: leaving,
       });
       if (answer.ok) {
-        this.waiting.splice(0, events.length);
+        // By id: what was sent while the page was being left may be stored already.
+        const sent = new Set(events.map((event) => event.id));
+        this.waiting = this.waiting.filter((event) => !sent.has(event.id));
         if (!this.waiting.length) this.atOnce = AT_ONCE;
       } else {
         problem = (await answer.json()).error;

@@ -53,5 +53,15 @@ export function fillHelp() {
 export function showNotes(notes) {
   if (!notes.length) return;
   find("notes").replaceChildren(...notes.map((text) => element("li", text)));
-  find("note").showModal();
+  if (!find("note").open) find("note").showModal();
+}
+
+/* Two tabs would each undo what the other did: the second one is told. */
+export function watchOtherTabs() {
+  const channel = new BroadcastChannel("kaffect-annotate");
+  channel.onmessage = (event) => {
+    if (event.data === "opened") channel.postMessage("open already");
+    else showNotes(["This page is open in another tab. Use one of them only, and reload it."]);
+  };
+  channel.postMessage("opened");
 }

@@ -2,7 +2,7 @@
 
 import { EventQueue, getFloats, getJson } from "./api.js";
 import { Pointing } from "./devices.js";
-import { QueueDialog, fillHelp, showNotes } from "./dialogs.js";
+import { QueueDialog, fillHelp, showNotes, watchOtherTabs } from "./dialogs.js";
 import { actionOf } from "./keys.js";
 import { EXPRESSION, FACE, Labels, UNSET, rowsOf } from "./labels.js";
 import { Player } from "./player.js";
@@ -45,6 +45,7 @@ class App {
     this.#listen();
     this.view.saved(0, "");
     showNotes(this.project.damaged);
+    watchOtherTabs();
     const next = this.project.queue.find((v) => v.done.length < this.project.tasks.length);
     await this.open((next ?? this.project.queue[0]).video);
   }
