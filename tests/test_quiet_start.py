@@ -150,7 +150,7 @@ def test_debug_shows_everything(tmp_path: Path) -> None:
     assert lines == [UNKNOWN[0], *NOISE, UNKNOWN[1], *NOISE, *UNKNOWN[2:], "no end of line: after"]
 
 
-def test_the_real_tensorflow_is_quiet() -> None:
+def test_the_real_tensorflow_is_quiet_and_deterministic() -> None:
     """From the import over the first device and operation to the first compiled function."""
     program = (
         "from experiments import run\n"
@@ -159,8 +159,12 @@ def test_the_real_tensorflow_is_quiet() -> None:
         "tf.config.list_logical_devices()\n"
         "compiled = tf.function(lambda x: tf.sin(x) * 2, jit_compile=True)\n"
         "print(float(compiled(tf.constant(0.0))))\n"
+        # Under determinism TensorFlow refuses a random number without a seed.
+        "try:\n    tf.random.uniform([1])\n"
+        "except RuntimeError as error:\n    print('determinism' in str(error))\n"
     )
-    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    ours = ("TF_CPP_MIN_LOG_LEVEL", "TF_DETERMINISTIC_OPS")
+    environment = {k: v for k, v in os.environ.items() if k not in ours}
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**environment, "PYTHONPATH": str(ROOT)},
@@ -169,7 +173,7 @@ def test_the_real_tensorflow_is_quiet() -> None:
         timeout=300,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "0.0"
+    assert done.stdout.splitlines()[-2:] == ["0.0", "True"]
 
 
 @pytest.mark.parametrize(

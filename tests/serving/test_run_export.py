@@ -15,6 +15,7 @@ from kaffect.config import DataConfig, LossConfig, ModelConfig, RunConfig
 from kaffect.data.faces import CropRule
 from kaffect.errors import ArtifactError, ConfigError
 from kaffect.labels import AFF_WILD
+from kaffect.serving.card import CARD
 from kaffect.serving.golden import read_golden
 from kaffect.serving.loading import load_export
 from kaffect.serving.mobile import check_tflite
@@ -37,10 +38,13 @@ pytestmark = pytest.mark.precision
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     """Two rows with one CNN; the second is better on validation and trains valence/arousal only."""
-    root = tmp_path_factory.mktemp("results")
-    save_encoder(root, 0, build_encoder(CONFIG), "by hand")
+    return write_results(tmp_path_factory.mktemp("results"), CONFIG)
+
+
+def write_results(root: Path, base: RunConfig) -> Path:
+    save_encoder(root, 0, build_encoder(base), "by hand")
     for number, score, alpha in ((1, 0.2, 0.5), (2, 0.7, 1.0)):
-        config = dataclasses.replace(CONFIG, loss=LossConfig(alpha=alpha, beta=1 - alpha))
+        config = dataclasses.replace(base, loss=LossConfig(alpha=alpha, beta=1 - alpha))
         folder = root / "checkpoints" / f"row-{number:02d}-seed-0"
         network = build_network(config, AFF_WILD)
         CheckpointFolder(folder).save(5, {"network": network}, {}, best=True)
@@ -91,6 +95,26 @@ def test_a_row_can_be_chosen(results: Path) -> None:
         export_run(results, results / "x" / "1", part="generator")
     with pytest.raises(ConfigError, match="--precision"):
         export_run(results, results / "x" / "1", precision="float64")
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_the_precision_of_a_run_can_be_kept(policy: str, tmp_path: Path) -> None:
+    train = dataclasses.replace(CONFIG.train, precision=policy)
+    root = write_results(tmp_path / "run", dataclasses.replace(CONFIG, train=train))
+    kept, plain = tmp_path / "kept" / "1", tmp_path / "plain" / "1"
+    export_run(root, kept, precision="run")
+    export_run(root, plain)
+    manifests = {out: load_export(out).manifest["precision"] for out in (kept, plain)}
+    assert manifests == {kept: policy, plain: "float32"}
+    images = np.random.default_rng(1).integers(0, 256, (1, 6, 32, 32, 3), dtype=np.uint8)
+    network = load_run(root / "checkpoints" / "row-02-seed-0").network
+    wanted = network(images)["valence_arousal"]
+    found = {out: load_export(out).run("serving_default", images=images) for out in manifests}
+    apart = {out: np.abs(f["valence_arousal"] - wanted).max() for out, f in found.items()}
+    assert apart[kept] <= apart[plain] and apart[kept] < 1e-3
+    assert f"Computed in {policy}, as this export computes." in (kept / CARD).read_text()
+    text = f"Computed in {policy}; this export computes in float32, so its own scores differ"
+    assert text in (plain / CARD).read_text()
 
 
 def test_a_gan_is_exported(tmp_path: Path) -> None:
