@@ -30,12 +30,12 @@ FRAMES = 24
 MISSING = (1, 9, 10, 23, 24)  # frames without a face, from 1
 
 
-def write_faces(root: Path, track: str, frames: Iterable[int]) -> Path:
-    """Pictures 112x112 of these frames, from 1; each shows its number minus one."""
+def write_faces(root: Path, track: str, frames: Iterable[int], shift: int = -1) -> Path:
+    """Pictures 112x112 of these frames, from 1; each shows its number plus `shift`."""
     folder = root / "cropped_aligned" / track
     folder.mkdir(parents=True, exist_ok=True)
     for frame in frames:
-        image = draw(frame - 1, 112, 112)
+        image = draw(frame + shift, 112, 112)
         cv2.imwrite(str(folder / f"{frame:05d}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
     return folder
 
