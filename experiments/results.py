@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaffect.appending import append_line
 from kaffect.errors import ArtifactError, ConfigError
-from kaffect.files import append_line
 
 if TYPE_CHECKING:
     from experiments.sources import Source

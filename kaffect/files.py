@@ -1,4 +1,4 @@
-"""The only module that writes: what has its final name is complete.
+"""The only module that writes files, but for lines at the end of one (`kaffect.appending`).
 
 Serves every user: a run that is killed, or a disk that is full, leaves no
 half-written file under a final name and destroys nothing that was there.
@@ -7,7 +7,6 @@ half-written file under a final name and destroys nothing that was there.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -15,7 +14,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -130,53 +129,6 @@ def _unsealed(path: str | Path, value: Any) -> Any:
             raise ArtifactError(f"{path}: damaged: its contents do not fit its own hash")
         return {k: v for k, v in value.items() if k not in ("seal", _SEALED)}
     return value
-
-
-def append_line(path: str | Path, line: str) -> None:
-    """Append one line in one write and force it to disk (JSON lines of results)."""
-    append_lines(path, [line])
-
-
-def append_lines(path: str | Path, lines: Sequence[str]) -> None:
-    """Append lines in one write and force them to disk; after a failure none of them is there.
-
-    Raises:
-        ArtifactError: the disk is full or the file cannot be written.
-    """
-    if any("\n" in line for line in lines):
-        raise ValueError("append_lines takes single lines")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        start = os.fstat(descriptor).st_size
-        try:
-            written = os.write(descriptor, data)
-            if written < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(descriptor)
-        except OSError as error:
-            os.ftruncate(descriptor, start)
-            raise ArtifactError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
-    if new:
-        fsync_directory(path.parent)
-
-
-def cut_file(path: str | Path, count: int, keep: str | Path) -> None:
-    """Take the last `count` bytes off a file, and append them to the file `keep` first."""
-    with open(path, "r+b") as handle:
-        handle.seek(-count, os.SEEK_END)
-        place = handle.tell()
-        with open(keep, "ab") as kept:
-            kept.write(handle.read() + b"\n")
-            kept.flush()
-            os.fsync(kept.fileno())
-        handle.truncate(place)
-        os.fsync(handle.fileno())
 
 
 @contextlib.contextmanager

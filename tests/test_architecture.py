@@ -88,7 +88,10 @@ def test_a_file_keeps_the_rules(path: Path) -> None:
     source = path.read_text()
     assert forbidden(source) == []
     name = path.relative_to(ROOT).as_posix()
-    if name != "kaffect/files.py" and name not in INSIDE_AN_ATOMIC_FOLDER:
+    if (
+        name not in ("kaffect/files.py", "kaffect/appending.py")
+        and name not in INSIDE_AN_ATOMIC_FOLDER
+    ):
         assert writes(source) == []
     assert len(source.splitlines()) <= 330, "look for a second idea in this file"
     assert ast.get_docstring(ast.parse(source)) or not source.strip(), "say what it serves"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kaffect import files
+from kaffect import appending, files
 from kaffect.errors import ArtifactError, DatasetError
 
 
@@ -147,11 +147,11 @@ def test_two_writers_one_folder(tmp_path: Path) -> None:
 
 def test_append_line_adds_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    files.append_line(path, '{"a": 1}')
-    files.append_line(path, '{"a": 2}')
+    appending.append_line(path, '{"a": 1}')
+    appending.append_line(path, '{"a": 2}')
     assert path.read_bytes() == b'{"a": 1}\n{"a": 2}\n'
     with pytest.raises(ValueError, match="single line"):
-        files.append_line(path, "a\nb")
+        appending.append_line(path, "a\nb")
 
 
 def test_read_json_is_strict(tmp_path: Path) -> None:

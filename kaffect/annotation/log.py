@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kaffect.appending import append_lines, cut_file
 from kaffect.errors import DatasetError
-from kaffect.files import append_lines, cut_file, writer_lock
+from kaffect.files import writer_lock
 
 FORMAT = 1
 FILE = "log.jsonl"

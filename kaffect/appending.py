@@ -1,0 +1,61 @@
+"""Lines at the end of a file: results and annotation logs, which grow and are never rewritten.
+
+Serves every user: what was appended is on disk when the call returns, all of it or none.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from kaffect.errors import ArtifactError
+from kaffect.files import fsync_directory
+
+
+def append_line(path: str | Path, line: str) -> None:
+    """Append one line in one write and force it to disk (JSON lines of results)."""
+    append_lines(path, [line])
+
+
+def append_lines(path: str | Path, lines: Sequence[str]) -> None:
+    """Append lines in one write and force them to disk; after a failure none of them is there.
+
+    Raises:
+        ArtifactError: the disk is full or the file cannot be written.
+    """
+    if any("\n" in line for line in lines):
+        raise ValueError("append_lines takes single lines")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        start = os.fstat(descriptor).st_size
+        try:
+            written = os.write(descriptor, data)
+            if written < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, start)
+            raise ArtifactError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+    if new:
+        fsync_directory(path.parent)
+
+
+def cut_file(path: str | Path, count: int, keep: str | Path) -> None:
+    """Take the last `count` bytes off a file, and append them to the file `keep` first."""
+    with open(path, "r+b") as handle:
+        handle.seek(-count, os.SEEK_END)
+        place = handle.tell()
+        with open(keep, "ab") as kept:
+            kept.write(handle.read() + b"\n")
+            kept.flush()
+            os.fsync(kept.fileno())
+        handle.truncate(place)
+        os.fsync(handle.fileno())
