@@ -11,7 +11,12 @@ import tensorflow as tf
 
 from kaffect.errors import ConfigError
 from kaffect.losses import Heads
-from kaffect.models import dcgan_generator, ssgan_discriminator
+from kaffect.models import (
+    dcgan_generator,
+    frame_classifier,
+    frame_encoder,
+    ssgan_discriminator,
+)
 from kaffect.serving.export import export_discriminator, export_generator, export_model
 from kaffect.serving.facts import Facts
 from kaffect.serving.golden import golden_pictures, zero_state
@@ -125,6 +130,27 @@ def test_single_pictures(frame_export: Path, frame_network: keras.Model) -> None
     np.testing.assert_allclose(found["expression_probabilities"].sum(-1), 1, atol=1e-5)
     assert export.run("encode", images=images)["features"].shape == (37, 9)
     assert "serve_stream" not in export.signatures
+
+
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.nightly)]
+)
+def test_single_pictures_in_mixed_precision(tmp_path: Path, policy: str) -> None:
+    """Its features are float32 too, and its graph holds nothing that is refused."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        encoder = frame_encoder(image_size=32, width=1 / 64, fc_units=9, seed=2)
+        network = frame_classifier(encoder, action_units=0, seed=3)
+    finally:
+        keras.config.set_dtype_policy(before)
+    out = export_model(network, tmp_path / "half" / "1", Facts("half"), precision=policy)
+    export = load_export(out)
+    images = pictures(3, size=32)
+    found = export.run("serving_default", images=images)["valence_arousal"]
+    wanted = network((images.astype(np.float32) - 128) / 128)["valence_arousal"]
+    np.testing.assert_allclose(found, wanted, atol=3e-2)
+    assert export.run("encode", images=images)["features"].dtype == np.float32
 
 
 def test_only_the_outputs_that_were_asked_for(frame_network: keras.Model, tmp_path: Path) -> None:
