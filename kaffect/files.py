@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from kaffect import seals
 from kaffect.errors import ArtifactError, DatasetError
 
 MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
-# Says that there is a hash, so that losing the hash is noticed too.
-_SEALED = "sealed"
 _MOST_JSON = 256 * 2**20
+stable_hash = seals.stable_hash
 
 
 def home() -> Path:
@@ -71,24 +71,13 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         handle.write(data)
 
 
-def seal(description: dict[str, Any]) -> dict[str, Any]:
-    """`description` with a hash of itself: a changed one is noticed like a changed file.
-
-    The list `files` of a manifest is left out of it: those files are compared with it.
-    """
-    content = {k: v for k, v in description.items() if k not in ("files", "seal")}
-    return {**content, "seal": stable_hash(content)}
-
-
 def write_json(path: str | Path, value: Any, *, sealed: bool = False) -> None:
     """Write JSON with sorted keys, so that the same value gives the same bytes; NaN is refused.
 
     Args:
         sealed: with a hash of the value (a dictionary), which `read_json` checks.
     """
-    if sealed and not {"files", "seal", _SEALED}.isdisjoint(value):
-        raise ValueError("what is sealed has no keys 'files', 'seal' and 'sealed' of its own")
-    value = seal({**value, _SEALED: True}) if sealed else value
+    value = seals.sealed(value) if sealed else value
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -116,19 +105,7 @@ def read_json(path: str | Path) -> Any:
         value = json.loads(text, parse_constant=refuse, parse_float=finite)
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: cannot be read as JSON: {error}") from error
-    return _unsealed(path, value)
-
-
-def _unsealed(path: str | Path, value: Any) -> Any:
-    """The value without its hash, where it has one; earlier versions wrote none."""
-    if not isinstance(value, dict):
-        return value
-    # A manifest of prepared data has a hash without the word: its reader compares it.
-    if _SEALED in value or ("seal" in value and "files" not in value):
-        if seal(value)["seal"] != value.get("seal"):
-            raise ArtifactError(f"{path}: damaged: its contents do not fit its own hash")
-        return {k: v for k, v in value.items() if k not in ("seal", _SEALED)}
-    return value
+    return seals.unsealed(path, value)
 
 
 @contextlib.contextmanager
@@ -211,12 +188,6 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def stable_hash(value: Any) -> str:
-    """A short hash of JSON-able `value` that is the same in every process."""
-    text = json.dumps(value, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def file_entries(root: Path) -> list[dict[str, Any]]:
     """Name, size and SHA-256 of every file below `root` but its manifest, sorted by name."""
     paths = sorted(p for p in root.rglob("*") if p.is_file() and p != root / MANIFEST)
@@ -230,7 +201,7 @@ def write_manifest(root: str | Path, description: dict[str, Any]) -> None:
     """Write `manifest.json`: `description`, sealed, plus name, size and SHA-256 of every file."""
     root = Path(root)
     if "seal" not in description:
-        description = seal({**description, _SEALED: True})
+        description = seals.sealed(description)
     write_json(root / MANIFEST, {**description, "files": file_entries(root)})
 
 
@@ -244,9 +215,7 @@ def verify_manifest(root: str | Path) -> dict[str, Any]:
     manifest = read_json(root / MANIFEST)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), list):
         raise ArtifactError(f"{root / MANIFEST}: not a manifest: it has no list 'files'")
-    # Read without the word that says so: its hash still counts.
-    if "seal" in manifest and seal(manifest)["seal"] != manifest["seal"]:
-        raise ArtifactError(f"{root / MANIFEST}: damaged: its contents do not fit its own hash")
+    seals.require_fit(root / MANIFEST, manifest)
     listed = set()
     for entry in manifest["files"]:
         path = _listed(root, entry)

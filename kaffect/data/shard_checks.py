@@ -12,7 +12,8 @@ from typing import Any
 
 from kaffect.data.shards import FOOTER_BYTES, HEADER_BYTES, KIND, SCHEMA_VERSION
 from kaffect.errors import DatasetError, expected_received
-from kaffect.files import MANIFEST, safe_join, seal, sha256
+from kaffect.files import MANIFEST, safe_join, sha256
+from kaffect.seals import seal
 
 AGAIN = "Delete the folder and prepare the data again"
 

@@ -21,7 +21,8 @@ import numpy as np
 from kaffect.data.faces import BOX_COLUMNS
 from kaffect.data.track_frames import LABEL_COLUMNS, TrackJob
 from kaffect.data.tree import SPLITS
-from kaffect.files import safe_join, seal, write_bytes, write_manifest, write_text
+from kaffect.files import safe_join, write_bytes, write_manifest, write_text
+from kaffect.seals import seal
 
 SCHEMA_VERSION = 1
 KIND = "kaffect prepared frames"

@@ -58,7 +58,7 @@ def problem_of(node: Any, part: str) -> str | None:
         return f"places an operation {node.op} on the device {node.device!r}"
     # TensorFlow would end the process where a constant is of another type than it says.
     if node.op == "Const" and node.attr["value"].tensor.dtype != node.attr["dtype"].type:
-        return "has a constant of another type than it says"
+        return "has an operation Const of another dtype than its value"
     return attribute_problem(f"operation {node.op}", node.attr, operations[node.op])
 
 
