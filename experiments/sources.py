@@ -16,7 +16,8 @@ from experiments.profiles import Profile
 from kaffect.data.prepare import prepare_tree
 from kaffect.data.records import FrameIndex, PreparedData
 from kaffect.data.synthetic import SyntheticConfig, write_tree
-from kaffect.data.tree import DataTree, SplitError
+from kaffect.data.track_files import SplitError
+from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError
 from kaffect.evaluation.runs import usable_partition
 from kaffect.files import home, stable_hash

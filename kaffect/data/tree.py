@@ -15,8 +15,7 @@ accepted as well (`kaffect.data.discovery`). A track is one person in one video:
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +25,6 @@ from kaffect.data.discovery import (
     LIST,
     SPLITS,
     VIDEO_SUFFIXES,
-    LabelFile,
     box_file,
     find_label_files,
     find_video_files,
@@ -38,7 +36,14 @@ from kaffect.data.discovery import (
 from kaffect.data.face_folders import RATES, folder_digest, read_rates
 from kaffect.data.lengths import header_rate
 from kaffect.data.subjects import Subject, leaks, read_subjects
-from kaffect.data.track_labels import labelled_tracks, open_list, read_track_labels
+from kaffect.data.track_files import (
+    SplitError,
+    files_of_tracks,
+    refuse_two_splits,
+    task_of,
+    usable_files,
+)
+from kaffect.data.track_labels import read_track_labels
 from kaffect.data.video import FPS
 from kaffect.errors import DatasetError
 from kaffect.files import safe_join, sha256, stable_hash
@@ -48,10 +53,6 @@ _LISTS_UNUSED = (
     "multi-task list files are not used, because there are files for single tasks: {}. To train "
     "on the lists, put them into a tree without the other annotations"
 )
-
-
-class SplitError(DatasetError):
-    """Something is in two splits: training and evaluation would share it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Track:
         """The tasks in whose partition the track is."""
         if LIST in self.annotations:
             return tuple(self.labels())
-        here = set(map(_task, self.annotations))
+        here = set(map(task_of, self.annotations))
         return tuple(task for task in TASKS if task in here)
 
     def labels(self) -> dict[str, Annotation]:
@@ -123,7 +124,7 @@ class DataTree:
         """
         root = Path(root)
         found, unused = usable_files(find_label_files(root))
-        found = [f for f in found if f.task == LIST or _task(f.task) in tasks]
+        found = [f for f in found if f.task == LIST or task_of(f.task) in tasks]
         if not found:
             raise DatasetError(f"{root}: expected annotations of {', '.join(tasks)}; there is none")
         videos = find_videos(root)
@@ -131,7 +132,7 @@ class DataTree:
         rates = read_rates(root / RATES) if _is_file(root, RATES) else {}
         films = find_video_files(root)
         files = files_of_tracks(found)
-        _refuse_two_splits(root, files)
+        refuse_two_splits(root, files)
         tracks = [_track(root, name, files[name], videos, subjects) for name in sorted(files)]
         tracks = [replace(track, rate=_rate(track, rates, films)) for track in tracks]
         tracks.sort(key=lambda track: (SPLITS.index(track.split), track.name))
@@ -202,56 +203,6 @@ def _rate(track: Track, rates: dict[str, Fraction], films: dict[str, Path]) -> F
 
 def _is_file(root: Path, name: str) -> bool:
     return safe_join(root, name).is_file()
-
-
-def usable_files(files: list[LabelFile]) -> tuple[list[LabelFile], list[LabelFile]]:
-    """(used, unused): list files count only where there are no files for single tasks."""
-    lists = [file for file in files if file.task == LIST]
-    single = [file for file in files if file.task != LIST]
-    return (single, lists) if single else (lists, [])
-
-
-def files_of_tracks(files: list[LabelFile]) -> dict[str, dict[tuple[str, str], Path]]:
-    """Track -> (task, split) -> annotation file.
-
-    Raises:
-        DatasetError: two files for one task of a track.
-        AnnotationError: a list file cannot be read.
-    """
-    found: dict[str, dict[tuple[str, str], Path]] = defaultdict(dict)
-    for file in files:
-        names = labelled_tracks(open_list(file.path)) if file.task == LIST else [file.path.stem]
-        for name in names:
-            other = found[name].setdefault((file.task, file.split), file.path)
-            if other != file.path:
-                raise DatasetError(
-                    f"{file.path}: a second annotation of the same task; see {other}"
-                )
-    return found
-
-
-def _task(kind: str) -> str:
-    """The task of a kind of annotation file."""
-    return "va" if kind in VALENCE_AROUSAL else kind
-
-
-def _refuse_two_splits(
-    root: Path, files: Mapping[str, Mapping[tuple[str, str], Path]], most: int = 5
-) -> None:
-    found = []
-    for name, paths in sorted(files.items()):
-        by_split = {split: path.relative_to(root) for (_, split), path in paths.items()}
-        if len(by_split) > 1:
-            listed = ", ".join(f"{path} ({split})" for split, path in sorted(by_split.items()))
-            found.append(f"{name!r} is in more than one split: {listed}")
-    if found:
-        more = f"; and {len(found) - most} more" if len(found) > most else ""
-        raise SplitError(
-            f"{root}: {len(found)} of {len(files)} tracks: {'; '.join(found[:most])}{more}. A "
-            "network that learns several tasks would be scored on what it was trained on: "
-            "`kaffect data split` makes one partition for all tasks. Tables of one task, and "
-            "--task, use the official sets of that task"
-        )
 
 
 def _track(
