@@ -195,22 +195,30 @@ def test_a_trace_is_recorded_while_it_plays(project: Project) -> None:
     before = AnnotatorLabels(project.space, {"film": FRAMES})
     before.apply(taken["events"])
     first, moved = before.arrays("film", 1).va, taken["moved"]
-    assert np.isfinite(first[2:]).all()
-    np.testing.assert_allclose(first[3 : moved - 1], [[0.5, 0.5]] * (moved - 4), atol=0.02)
-    np.testing.assert_allclose(first[moved + 2 :], [[-0.5, 0.25]] * (FRAMES - moved - 2), atol=0.02)
-    np.testing.assert_allclose(replayed[:40], first[:40], atol=1e-6)
-    np.testing.assert_allclose(replayed[:, 1], first[:, 1], atol=1e-6)
-    assert replayed[-1, 0] > first[39, 0], "the key moved valence up from where it was"
     events = project.read_log("anna").events
     takes = [e for e in events if e["kind"] == "take"]
     assert [(e["device"], e["dimensions"]) for e in takes] == [
         ("mouse", ["valence", "arousal"]), ("keys", ["valence"])
     ]  # fmt: skip
-    own = [s for e in events if e["kind"] == "samples" and e["take"] == takes[0]["take"]
-           for s in e["samples"]]  # fmt: skip
-    times = np.array([s[0] for s in own])
-    assert (np.diff(times) >= 0).all() and times[-1] > FRAMES / 30 - 0.1
-    assert all(abs(t * 30 - frame) < 3.1 for t, frame, *_ in own), "time and frame go together"
+    own = np.array([s for e in events if e["kind"] == "samples" and e["take"] == takes[0]["take"]
+                    for s in e["samples"]])  # fmt: skip
+    times, frames, places = own[:, 0], own[:, 1], own[:, 2:4]
+    assert (np.diff(times) >= 0).all() and (np.diff(own[:, 4]) >= 0).all()
+    assert ((times * 30 - frames > -0.01) & (times * 30 - frames < 1.01)).all()
+    there = np.abs(places - [0.5, 0.5]).max(axis=1) < 0.02
+    then = np.abs(places - [-0.5, 0.25]).max(axis=1) < 0.02
+    change = int(there.sum())
+    assert there[:change].all() and then[change:].all(), "two places, one after the other"
+    assert frames[change - 1] <= moved <= frames[change]
+    covered = slice(int(frames[0]) + 1, int(frames[-1]))
+    assert np.isfinite(first[covered]).all()
+    np.testing.assert_allclose(
+        first[covered.start : int(frames[change - 1]) - 1, 0], 0.5, atol=0.02
+    )
+    np.testing.assert_allclose(first[int(frames[change]) + 1 : covered.stop, 1], 0.25, atol=0.02)
+    np.testing.assert_array_equal(replayed[:40], first[:40])
+    np.testing.assert_array_equal(replayed[:, 1], first[:, 1])
+    assert np.nanmax(replayed[40:, 0]) > first[39, 0], "the key moved valence up from where it was"
 
 
 def test_a_persons_way_from_page_to_tree(project: Project, tmp_path: Path) -> None:
@@ -387,7 +395,7 @@ def test_a_trial_is_recorded(project: Project) -> None:
                for s in e["samples"]]  # fmt: skip
     wanted = target(project.seed)
     times = np.array([s[0] for s in samples])
-    assert times[0] < 0.3 and 1.2 < times[-1] < 1.5
+    assert 0 <= times[0] < times[-1] < 1.5
     late = np.clip(((times - 0.5) * 30).astype(int), 0, None)
     apart = np.abs(np.array([s[2:4] for s in samples]) - wanted[late]).max(axis=1)
     assert np.median(apart) < 0.05
