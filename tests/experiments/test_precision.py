@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ from experiments import run
 from kaffect import cli
 
 HALVES = ("mixed_bfloat16", "mixed_float16")
+
+
+def refused(command: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The error of `command`, which must leave every file as it is."""
+    before = {p: p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+    capsys.readouterr()
+    assert run.main([*command, "--out", str(out), "--resume"]) == 2
+    assert {p: p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()} == before
+    return capsys.readouterr().err.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize("precision", HALVES)
@@ -37,11 +47,8 @@ def test_a_table_is_scored_again_to_the_last_digit(
     assert found["precision"] == precision
     assert found["metrics"] == record["metrics"]
     # Going on in another precision is refused before anything is written.
-    before = {p: p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
-    assert run.main([*command, "--out", str(out), "--resume"]) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    error = refused(command, out, capsys)
     assert f"train.precision: expected '{precision}', received 'float32'" in error
-    assert {p: p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()} == before
 
 
 def test_an_unknown_precision_is_one_line(
@@ -57,3 +64,27 @@ def test_an_unknown_precision_is_one_line(
     assert error.startswith("error: KAFFECT_PRECISION. Expected one of 'float32', ")
     assert error.endswith("Received: 'bfloat16'")
     assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_a_gan_does_not_go_on_in_another_precision(
+    finished_gan_table: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tree, out = finished_gan_table
+    monkeypatch.setenv("KAFFECT_HOME", str(out.parent / "home"))
+    other = "float32" if os.environ["KAFFECT_PRECISION"] != "float32" else "mixed_bfloat16"
+    command = ["--table", "IX", "--row", "5", "--data", str(tree), "--profile", "smoke"]
+    error = refused([*command, "--precision", other], out, capsys)
+    assert f"gan.precision: expected '{os.environ['KAFFECT_PRECISION']}'" in error
+    assert f"received '{other}'" in error
+
+
+def test_single_frames_do_not_go_on_in_another_precision(
+    stills: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["--table", "A1", "--row", "1", "--data", str(stills), "--profile", "smoke"]
+    assert run.main([*command, "--out", str(out), "--precision", "mixed_bfloat16"]) == 0
+    error = refused([*command, "--precision", "float32"], out, capsys)
+    assert "train.precision: expected 'mixed_bfloat16', received 'float32'" in error
