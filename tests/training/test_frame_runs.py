@@ -16,12 +16,13 @@ from kaffect.serving.run_export import export_run
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.frame_runs import build_frame_network, describe_frame_run, load_frame_run
 from kaffect.training.frames_config import FrameConfig, FrameModel
+from kaffect.training.precision import resolved
 
 pytestmark = pytest.mark.precision
 
 
 def test_a_run_of_single_frames_comes_back_and_is_exported(tmp_path: Path) -> None:
-    config = FrameConfig(model=FrameModel(image_size=32, width=1 / 16))
+    config = resolved(FrameConfig(model=FrameModel(image_size=32, width=1 / 16)))
     network = build_frame_network(config, AFF_WILD2)
     rng = np.random.default_rng(2)
     for variable in network.trainable_variables:
@@ -42,7 +43,7 @@ def test_a_run_of_single_frames_comes_back_and_is_exported(tmp_path: Path) -> No
     for name, value in again(images).items():
         np.testing.assert_allclose(value, expected[name], atol=1e-5)
     assert found == config
-    export = load_export(export_run(tmp_path, tmp_path / "resnet" / "1"))
+    export = load_export(export_run(tmp_path, tmp_path / "resnet" / "1", precision="run"))
     answers = export.run("serving_default", images=images)
     for name in ("valence_arousal", "expression_logits"):
         if name in expected:
