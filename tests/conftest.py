@@ -16,6 +16,9 @@ os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 # What "auto" means in tests, so that they do not depend on the processor.
 os.environ.setdefault("KAFFECT_PRECISION", "float32")
 
+# Changed by pytest with each phase of a test, and by scikit-learn when it is imported.
+_NOT_OURS = ("PYTEST_CURRENT_TEST", "KMP_")
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -23,8 +26,7 @@ def process_state() -> dict[str, Any]:
     """What no test and no library code may leave changed."""
     state: dict[str, Any] = {
         "working directory": os.getcwd(),
-        # pytest's own variable names the running phase of a test.
-        "environment": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+        "environment": {k: v for k, v in os.environ.items() if not k.startswith(_NOT_OURS)},
     }
     keras = sys.modules.get("keras")
     state["dtype policy"] = keras.config.dtype_policy().name if keras else "float32"

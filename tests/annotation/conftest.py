@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-# Sets environment variables when it is imported, which would look like a test's doing.
-import sklearn  # noqa: F401
-
 from kaffect.annotation.project import Project
 from tests.annotation import bar_codes
 from tests.annotation.pages import project_of
