@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from experiments.results import results_folder
+from kaffect.config import automatic_precision
 from kaffect.errors import ConfigError
 from kaffect.files import writer_lock
 
@@ -118,6 +120,7 @@ def run_plan(
     Returns:
         The results folder; None where nothing was run.
     """
+    automatic_precision(os.environ)  # reject a wrong one before data are rendered
     if options.dry_run:
         describe(plan)
         return None

@@ -8,6 +8,7 @@ pass silently. The paper's values are the defaults.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ THRESHOLDS = ("half", "validation")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 # "run" is the precision that the network was trained and scored in.
 EXPORT_PRECISIONS = ("run", *PRECISIONS[1:])
+PRECISION_VARIABLE = "KAFFECT_PRECISION"
 BORDERS = ("video", "legacy")
 SELECTIONS = ("all", "paper")
 CNN_REGIMES = ("fixed", "end_to_end")
@@ -205,6 +207,18 @@ class RunConfig:
     def hash(self) -> str:
         """A short name of this configuration, the same in every process."""
         return stable_hash(self.to_dict())
+
+
+def automatic_precision(environment: Mapping[str, str]) -> str | None:
+    """What KAFFECT_PRECISION says that the precision "auto" is; None where it is not set.
+
+    Raises:
+        ConfigError: it is no precision.
+    """
+    value = environment.get(PRECISION_VARIABLE)
+    if value:
+        require_one_of(PRECISION_VARIABLE, value, PRECISIONS[1:])
+    return value or None
 
 
 def from_dict(kind: type[Config], values: dict[str, Any], where: str = "configuration") -> Config:

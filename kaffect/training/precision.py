@@ -17,15 +17,13 @@ from typing import Any, TypeVar
 import keras
 import tensorflow as tf
 
-from kaffect.config import PRECISIONS
+from kaffect.config import PRECISIONS, automatic_precision
 from kaffect.errors import ConfigError, expected_received
 
 # What Linux calls the instructions that multiply bfloat16 matrices or vectors.
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 # Least compute capability of NVIDIA GPUs that compute a precision in hardware.
 LEAST_CAPABILITY = {"mixed_float16": (5, 3), "mixed_bfloat16": (8, 0)}
-POLICIES = tuple(name for name in PRECISIONS if name != "auto")
-VARIABLE = "KAFFECT_PRECISION"
 
 AnyConfig = TypeVar("AnyConfig", bound=Any)
 
@@ -61,10 +59,8 @@ def resolve_precision(
         ConfigError: an unknown precision, or one that a GPU cannot compute.
     """
     if requested == "auto":
-        requested = environment.get(VARIABLE) or _fastest(gpus, flags)
-        if requested not in POLICIES:
-            raise ConfigError(expected_received(VARIABLE, POLICIES, requested))
-    if requested not in POLICIES:
+        requested = automatic_precision(environment) or _fastest(gpus, flags)
+    if requested not in PRECISIONS[1:]:
         raise ConfigError(expected_received("precision", PRECISIONS, requested))
     least = LEAST_CAPABILITY.get(requested)
     for capability in gpus:
