@@ -11,7 +11,6 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from importlib import resources
-from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from aiohttp import web
 from kaffect.annotation.events import MAX_EVENTS, EventError
 from kaffect.annotation.session import Session
 from kaffect.errors import ConfigError, KaffectError
+from kaffect.loopback import is_loopback
 
 LOG = logging.getLogger(__name__)
 HOST = "127.0.0.1"
@@ -134,16 +134,6 @@ def _refusal(request: web.Request) -> web.Response | None:
     if request.method == "POST" and request.content_type != "application/json":
         return refuse(415, "This address takes JSON")
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def read_json_body(request: web.Request) -> Any:

@@ -7,10 +7,10 @@ offline; a content security policy holds the browser to that.
 from __future__ import annotations
 
 from importlib import resources
-from ipaddress import ip_address
 
 from aiohttp import web
 
+from kaffect.loopback import is_loopback
 from kaffect.serving.demo.reading import DemoModel
 from kaffect.serving.demo.sessions import Sessions
 from kaffect.serving.server.http import Handler, json_response, text_response
@@ -90,13 +90,3 @@ class DemoSite:
 def _host_name(request: web.BaseRequest) -> str:
     host = request.headers.get("Host", "")
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

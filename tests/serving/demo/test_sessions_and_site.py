@@ -15,9 +15,9 @@ import pytest
 import requests
 
 import kaffect.serving.demo
+from kaffect.loopback import is_loopback
 from kaffect.serving.demo.reading import FaceReading
 from kaffect.serving.demo.sessions import SessionLimits, decode_frame
-from kaffect.serving.demo.site import is_loopback
 from kaffect.serving.server.limits import Limits, RequestError
 from tests.serving.demo import served_demo
 from tests.serving.server import hostile, served
