@@ -14,9 +14,9 @@ import tensorflow as tf
 from experiments.affwild2_problems import weights_advice
 from experiments.rows import Meter
 from experiments.sources import Source
-from kaffect.data.pipeline import evaluation_frames, training_frames
-from kaffect.data.records import FrameIndex
-from kaffect.data.warp import Warp
+from kaffect.data.batches.pipeline import evaluation_frames, training_frames
+from kaffect.data.batches.warp import Warp
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import ArtifactError, DatasetError
 from kaffect.evaluation.framewise import labels_of, score_frames
 from kaffect.evaluation.scoring import HALF, threshold_record, thresholds_for

@@ -21,10 +21,10 @@ from experiments.profiles import Profile
 from experiments.results import append_record, finished_runs, now, record_head, run_name
 from experiments.sources import Source, open_source
 from kaffect.config import ModelConfig, PretrainConfig
-from kaffect.data.prepare_stills import prepare_stills
-from kaffect.data.records import PreparedData
-from kaffect.data.stills import StillSet, read_stills
-from kaffect.data.submissions import write_submission
+from kaffect.data.annotations.submissions import write_submission
+from kaffect.data.prepared.prepare_stills import prepare_stills
+from kaffect.data.prepared.records import PreparedData
+from kaffect.data.prepared.stills import StillSet, read_stills
 from kaffect.evaluation.still_predictions import write_still_predictions
 from kaffect.evaluation.submission import submissions
 from kaffect.training.checkpoints import CheckpointFolder

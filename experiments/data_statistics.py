@@ -12,10 +12,10 @@ from pathlib import Path
 from experiments import reference
 from experiments.profiles import PROFILES
 from experiments.sources import embedded_tree
-from kaffect.data.statistics import Statistics, describe
+from kaffect.curation.report import PaperValues
+from kaffect.curation.statistics import Statistics, describe
 from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError
-from kaffect.evaluation.dataset_report import PaperValues
 from kaffect.files import write_text
 
 EMBEDDED = "synthetic Aff-Wild"
@@ -36,9 +36,8 @@ def run_table(options: argparse.Namespace) -> None:
     if options.dry_run:
         print(f"would count {_where(options)} and write {path}")
         return
-    from kaffect.evaluation import dataset_figures as figures
-    from kaffect.evaluation import dataset_report as report
-    from kaffect.evaluation.dataset_tables import markdown
+    from kaffect.curation import figures, report
+    from kaffect.curation.tables import markdown
 
     tree, statistics = _open(options)
     if name == "II":
@@ -61,8 +60,7 @@ def run_figure(options: argparse.Namespace) -> None:
     if options.dry_run:
         print(f"would count {_where(options)} and draw {path}")
         return
-    from kaffect.evaluation import dataset_figures as figures
-    from kaffect.evaluation import dataset_report as report
+    from kaffect.curation import figures, report
 
     tree, statistics = _open(options)
     if name == "1":

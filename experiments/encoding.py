@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from experiments.sources import Source
 from kaffect.config import RunConfig
-from kaffect.data.pipeline import evaluation_frames, training_frames
-from kaffect.data.records import FrameIndex
+from kaffect.data.batches.pipeline import evaluation_frames, training_frames
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.evaluation.scoring import score
 from kaffect.files import home, stable_hash
 from kaffect.models import frame_classifier, layers_compute_in

@@ -8,8 +8,8 @@ import numpy as np
 
 from experiments.pictures import read_images
 from experiments.sources import Source
-from kaffect.data.pipeline import evaluation_frames, labelled_rows
-from kaffect.data.records import FrameIndex
+from kaffect.data.batches.pipeline import evaluation_frames, labelled_rows
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import DatasetError
 from kaffect.training.gan_images import normalise, to_pixels
 

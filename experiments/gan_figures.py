@@ -15,7 +15,7 @@ from experiments.pictures import read_images
 from experiments.plans import TreeOptions, data_name, require_data
 from experiments.profiles import PROFILES
 from experiments.sources import Source, open_source
-from kaffect.data.records import FrameIndex
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import ConfigError, DatasetError
 from kaffect.evaluation.pictures import image_grid, write_image
 from kaffect.files import read_json, write_json

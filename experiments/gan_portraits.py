@@ -11,7 +11,7 @@ import numpy as np
 from experiments.gan_faces import faces_in_parts
 from experiments.pictures import read_images
 from experiments.sources import Source
-from kaffect.data.records import FrameIndex
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import DatasetError
 from kaffect.evaluation.generation import FaceGenerator, interpolate
 from kaffect.evaluation.nearest import NearestFaces

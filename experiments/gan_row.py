@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.gan_faces import real_faces
 from experiments.sources import Source
-from kaffect.data.records import FrameIndex
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.evaluation.discriminator import Judge, score_answers, score_discriminator
 from kaffect.evaluation.gan_watch import GanWatch
 from kaffect.evaluation.scoring import threshold_record

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kaffect.data.pipeline import evaluation_frames
-from kaffect.data.records import FrameIndex
+from kaffect.data.batches.pipeline import evaluation_frames
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.training.prediction import Predictions
 from kaffect.training.summaries import RunSummaries, attention_figure, faces_figure
 

@@ -16,7 +16,7 @@ from experiments.reference import LEGENDS, TABLES
 from experiments.reference import rows as reference_rows
 from experiments.results import read_records
 from experiments.sources import Source
-from kaffect.data.records import FrameIndex, Scoring
+from kaffect.data.prepared.records import FrameIndex, Scoring
 from kaffect.evaluation.baselines import constant_baseline, grey_pixels, linear_probe
 from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
 from kaffect.files import write_text

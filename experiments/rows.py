@@ -16,8 +16,8 @@ from experiments.pictures import picture_attention, picture_faces
 from experiments.sources import Source
 from experiments.workbench import Workbench
 from kaffect.config import RunConfig
-from kaffect.data.pipeline import evaluation_sequences, training_sequences
-from kaffect.data.sequences import make_windows
+from kaffect.data.batches.pipeline import evaluation_sequences, training_sequences
+from kaffect.data.batches.sequences import make_windows
 from kaffect.evaluation.scoring import score
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed

@@ -13,15 +13,15 @@ from typing import Any
 
 from experiments.plans import TreeOptions
 from experiments.profiles import Profile
-from kaffect.data.prepare import prepare_tree
-from kaffect.data.records import FrameIndex, PreparedData
-from kaffect.data.synthetic import SyntheticConfig, write_tree
+from kaffect.data.prepared.prepare import prepare_tree
+from kaffect.data.prepared.records import FrameIndex, PreparedData
 from kaffect.data.track_files import SplitError
 from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError
 from kaffect.evaluation.runs import usable_partition
 from kaffect.files import home, stable_hash
 from kaffect.labels import TASKS
+from kaffect.synthetic import SyntheticConfig, write_tree
 
 # Raised whenever the renderer's pictures change, so that an older cache is not taken for them.
 RENDERER_VERSION = 1

@@ -21,7 +21,7 @@ from experiments.rows import run_row
 from experiments.sources import Source, open_source
 from experiments.workbench import Workbench
 from kaffect.config import RunConfig
-from kaffect.data.sequences import make_windows
+from kaffect.data.batches.sequences import make_windows
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import choose_strategy, on_devices
 from kaffect.training.precision import resolved

@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from kaffect.data.annotations import read_annotations  # noqa: E402
+from kaffect.data.annotations.files import read_annotations  # noqa: E402
 from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8, VALENCE_AROUSAL  # noqa: E402
 
 SPLITS = ("Training_Set", "Training_Set", "Training_Set", "Validation_Set", "Test_Set")

@@ -35,17 +35,17 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from kaffect.config import LossConfig, PretrainConfig, TrainConfig  # noqa: E402
-from kaffect.data.pipeline import training_frames, training_sequences  # noqa: E402
-from kaffect.data.prepare import prepare_tree  # noqa: E402
-from kaffect.data.records import FrameIndex, PreparedData  # noqa: E402
-from kaffect.data.sequences import make_windows  # noqa: E402
-from kaffect.data.synthetic import SyntheticConfig, write_tree  # noqa: E402
+from kaffect.data.batches.pipeline import training_frames, training_sequences  # noqa: E402
+from kaffect.data.batches.sequences import make_windows  # noqa: E402
+from kaffect.data.prepared.prepare import prepare_tree  # noqa: E402
+from kaffect.data.prepared.records import FrameIndex, PreparedData  # noqa: E402
 from kaffect.models import (  # noqa: E402
     frame_classifier,
     frame_encoder,
     sequence_head,
     vggface_gru_attention,
 )
+from kaffect.synthetic import SyntheticConfig, write_tree  # noqa: E402
 from kaffect.training.multitask import (  # noqa: E402
     MultiTaskTrainer,
     adam,

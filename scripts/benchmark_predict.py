@@ -49,7 +49,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def end_to_end(predictor: Predictor, clip: Path, rounds: int, detector: str) -> dict[str, float]:
     """Frames/s of file to CSV and of the network alone, by turns; medians."""
-    from kaffect.data.detection import create_detector
+    from kaffect.faces import create_detector
 
     (source,) = find_sources(str(clip))
     rule = predictor.facts.crop_rule

@@ -17,8 +17,8 @@ import cv2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kaffect.data.synthetic import SyntheticConfig, VideoPlan, make_plan, render_video  # noqa: E402
-from kaffect.data.synthetic.encode import write_mp4  # noqa: E402
+from kaffect.synthetic import SyntheticConfig, VideoPlan, make_plan, render_video  # noqa: E402
+from kaffect.synthetic.encode import write_mp4  # noqa: E402
 
 
 def draw(video: VideoPlan) -> tuple[int, float]:

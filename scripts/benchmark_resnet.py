@@ -78,9 +78,9 @@ def pipeline_step() -> Callable[[], float]:
     import cv2
     import numpy as np
 
-    from kaffect.data.pipeline import training_frames
-    from kaffect.data.prepare_stills import prepare_stills
-    from kaffect.data.records import PreparedData
+    from kaffect.data.batches.pipeline import training_frames
+    from kaffect.data.prepared.prepare_stills import prepare_stills
+    from kaffect.data.prepared.records import PreparedData
 
     folder = Path(tempfile.mkdtemp(prefix="benchmark-resnet-"))
     generator = np.random.default_rng(0)

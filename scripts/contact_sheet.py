@@ -16,7 +16,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kaffect.data.synthetic import (  # noqa: E402
+from kaffect.files import write_bytes  # noqa: E402
+from kaffect.labels import ACTION_UNIT_NAMES, EXPRESSIONS_7  # noqa: E402
+from kaffect.synthetic import (  # noqa: E402
     SyntheticConfig,
     Track,
     VideoPlan,
@@ -24,12 +26,10 @@ from kaffect.data.synthetic import (  # noqa: E402
     render_video,
     simulate_video,
 )
-from kaffect.data.synthetic.canvas import Image  # noqa: E402
-from kaffect.data.synthetic.people import sample_person  # noqa: E402
-from kaffect.data.synthetic.portrait import portrait  # noqa: E402
-from kaffect.data.synthetic.prototypes import DRAWN_UNITS, REACTIONS  # noqa: E402
-from kaffect.files import write_bytes  # noqa: E402
-from kaffect.labels import ACTION_UNIT_NAMES, EXPRESSIONS_7  # noqa: E402
+from kaffect.synthetic.canvas import Image  # noqa: E402
+from kaffect.synthetic.people import sample_person  # noqa: E402
+from kaffect.synthetic.portrait import portrait  # noqa: E402
+from kaffect.synthetic.prototypes import DRAWN_UNITS, REACTIONS  # noqa: E402
 
 _BAND = 18  # pixels of the caption below a cell
 

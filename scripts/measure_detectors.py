@@ -20,9 +20,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kaffect.data.detection import create_detector, overlap
-from kaffect.data.detection.video_faces import find_faces
-from kaffect.data.video import VideoReader
+from kaffect.data.video.resample import VideoReader
+from kaffect.faces import create_detector, overlap
+from kaffect.faces.video_faces import find_faces
 
 TRUTH = Path(__file__).parents[1] / "tests" / "golden" / "clip_boxes.csv"
 Box = tuple[float, float, float, float]

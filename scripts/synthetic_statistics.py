@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kaffect.data.synthetic import (  # noqa: E402
+from kaffect.synthetic import (  # noqa: E402
     SyntheticConfig,
     Track,
     make_plan,
@@ -27,10 +27,10 @@ from kaffect.data.synthetic import (  # noqa: E402
     simulate_tracks,
     simulate_video,
 )
-from kaffect.data.synthetic.canvas import Image  # noqa: E402
-from kaffect.data.synthetic.config import SPLITS  # noqa: E402
-from kaffect.data.synthetic.motion import FRONTAL  # noqa: E402
-from kaffect.data.synthetic.prototypes import (  # noqa: E402
+from kaffect.synthetic.canvas import Image  # noqa: E402
+from kaffect.synthetic.config import SPLITS  # noqa: E402
+from kaffect.synthetic.motion import FRONTAL  # noqa: E402
+from kaffect.synthetic.prototypes import (  # noqa: E402
     ANY_UNIT_SHARE,
     EXPRESSION_SHARES,
     UNIT_SHARES,

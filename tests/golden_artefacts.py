@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kaffect.config import DataConfig, ModelConfig, RunConfig, TrainConfig
-from kaffect.data.faces import CropRule
+from kaffect.faces.crops import CropRule
 from kaffect.files import atomic_write, write_json
 from kaffect.labels import AFF_WILD2
 from kaffect.models import ssgan_generator, vggface_gru_attention

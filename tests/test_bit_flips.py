@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 
 from kaffect.config import RunConfig
-from kaffect.data import features
-from kaffect.data.faces import CropRule
-from kaffect.data.features import FeatureStore
+from kaffect.data.batches import features
+from kaffect.data.batches.features import FeatureStore
 from kaffect.errors import KaffectError
+from kaffect.faces.crops import CropRule
 from kaffect.files import read_json, write_json, write_manifest, write_text
 from kaffect.labels import AFF_WILD
 from kaffect.serving.card import CARD

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from kaffect.annotation.project import Project
-from kaffect.data.mp4 import Mp4Writer
-from kaffect.data.video import FPS, VideoReader
+from kaffect.data.video.mp4 import Mp4Writer
+from kaffect.data.video.resample import FPS, VideoReader
 from kaffect.errors import ArtifactError, VideoError
 from kaffect.files import (
     atomic_write,

@@ -17,9 +17,9 @@ from kaffect.annotation.formats.trees import read_tree
 from kaffect.annotation.labels import AnnotatorLabels
 from kaffect.annotation.log import open_log
 from kaffect.annotation.project import Project, open_project
-from kaffect.data.synthetic import SyntheticConfig, write_tree
 from kaffect.files import atomic_directory, home, writer_lock
 from kaffect.labels import TASKS
+from kaffect.synthetic import SyntheticConfig, write_tree
 
 VIDEOS = 3
 VISITOR = "visitor"

@@ -25,8 +25,8 @@ from kaffect.annotation.events import EXPRESSION, FACE, UNSURE
 from kaffect.annotation.labels import UNSET, AnnotatorLabels, Arrays
 from kaffect.annotation.project import Project
 from kaffect.annotation.trial import latest_result
-from kaffect.data.annotations import Annotation, write_annotations
-from kaffect.data.experts import TRIALS
+from kaffect.curation.experts import TRIALS
+from kaffect.data.annotations.files import Annotation, write_annotations
 from kaffect.errors import ConfigError, DatasetError, VideoError
 from kaffect.files import atomic_directory, sha256, write_json
 from kaffect.labels import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kaffect.data.video import FPS
+from kaffect.data.video.resample import FPS
 
 
 def resample(

@@ -25,11 +25,11 @@ from kaffect.annotation.export import (
 )
 from kaffect.annotation.labels import AnnotatorLabels
 from kaffect.annotation.project import Project
-from kaffect.data.annotations import Annotation, write_annotations
-from kaffect.data.experts import Ratings, TrialDelay
-from kaffect.data.merging import Merged, MergeSettings, disagreements, merge
+from kaffect.curation.annotators import agreement, write_merged
+from kaffect.curation.experts import Ratings, TrialDelay
+from kaffect.curation.merging import Merged, MergeSettings, disagreements, merge
+from kaffect.data.annotations.files import Annotation, write_annotations
 from kaffect.errors import DatasetError
-from kaffect.evaluation.annotators import agreement, write_merged
 from kaffect.labels import MISSING_VALENCE_AROUSAL, TASKS, VALENCE_AROUSAL
 from kaffect.metrics import ccc
 from kaffect.metrics.agreement import evaluator_weights

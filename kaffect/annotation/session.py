@@ -11,7 +11,7 @@ from kaffect.annotation.labels import UNSET, AnnotatorLabels, Pass
 from kaffect.annotation.log import LogWriter
 from kaffect.annotation.project import Project
 from kaffect.annotation.trial import SECONDS, latest_result, target
-from kaffect.data.video import FPS
+from kaffect.data.video.resample import FPS
 from kaffect.labels import ACTION_UNIT_NAMES
 
 

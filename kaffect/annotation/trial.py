@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from kaffect.annotation.labels import Take
-from kaffect.data.experts import MAX_TRIAL_DELAY
-from kaffect.data.video import FPS
+from kaffect.curation.experts import MAX_TRIAL_DELAY
+from kaffect.data.video.resample import FPS
 
 SECONDS = 120
 # Of 100 simulated good annotators (delay 0.2 to 3 s, gain 0.6 to 1.2, low-passed, noise 0.15)

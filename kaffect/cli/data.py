@@ -62,7 +62,7 @@ def register(commands: Any) -> None:
 
 def render_data(options: argparse.Namespace) -> None:
     """`kaffect data render`."""
-    from kaffect.data.synthetic import SyntheticConfig, write_tree
+    from kaffect.synthetic import SyntheticConfig, write_tree
 
     if options.out.exists():
         raise ConfigError(f"{options.out}: exists already; name a folder that does not")
@@ -75,14 +75,14 @@ def render_data(options: argparse.Namespace) -> None:
 
 def prepare_data(options: argparse.Namespace) -> None:
     """`kaffect data prepare`."""
-    from kaffect.data.preparation import Runner, run_in_threads
-    from kaffect.data.prepare import prepare_tree
-    from kaffect.data.records import PreparedData
+    from kaffect.data.prepared.preparation import Runner, run_in_threads
+    from kaffect.data.prepared.prepare import prepare_tree
+    from kaffect.data.prepared.records import PreparedData
     from kaffect.data.tree import DataTree
 
     runner: Runner = run_in_threads
     if options.beam is not None:
-        from kaffect.data.beam import beam_runner
+        from kaffect.data.prepared.beam import beam_runner
 
         runner = beam_runner(options.beam)
 

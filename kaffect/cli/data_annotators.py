@@ -46,9 +46,9 @@ def register(actions: Any) -> None:
 
 def merge_annotators(options: argparse.Namespace) -> None:
     """`kaffect data merge-annotators`."""
-    from kaffect.data.experts import read_experts, read_trials
-    from kaffect.data.merging import MergeSettings
-    from kaffect.evaluation.annotators import agreement_markdown, write_merged
+    from kaffect.curation.annotators import agreement_markdown, write_merged
+    from kaffect.curation.experts import read_experts, read_trials
+    from kaffect.curation.merging import MergeSettings
 
     settings = MergeSettings(
         units=options.units, max_lag=options.max_lag, reference=options.reference

@@ -28,9 +28,9 @@ def register(actions: Any) -> None:
 
 def check_data(options: argparse.Namespace) -> int:
     """`kaffect data check`: exit code 0 where nothing was found, else 1."""
-    from kaffect.data.anomalies import KINDS
-    from kaffect.data.check import check_tree
-    from kaffect.data.split_tree import read_partition
+    from kaffect.curation.anomalies import KINDS
+    from kaffect.curation.check import check_tree
+    from kaffect.curation.split_tree import read_partition
 
     if options.list:
         for kind, what in KINDS.items():

@@ -29,7 +29,7 @@ def register(actions: Any) -> None:
 
 def split_data(options: argparse.Namespace) -> None:
     """`kaffect data split`."""
-    from kaffect.data.split_tree import split_tree, write_split
+    from kaffect.curation.split_tree import split_tree, write_split
 
     if options.out is not None and options.out.exists():
         raise ConfigError(f"{options.out}: exists already; name a folder that does not")

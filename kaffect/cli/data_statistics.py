@@ -36,8 +36,8 @@ def write_statistics(options: argparse.Namespace) -> None:
     from experiments.data_statistics import EMBEDDED, paper_values
     from experiments.profiles import PROFILES
     from experiments.sources import embedded_tree
+    from kaffect.curation.report import tables_of, write_dataset_report
     from kaffect.data.tree import DataTree
-    from kaffect.evaluation.dataset_report import tables_of, write_dataset_report
 
     if options.out.exists():
         raise ConfigError(f"{options.out}: exists already; name a folder that does not")
@@ -53,8 +53,8 @@ def write_statistics(options: argparse.Namespace) -> None:
 
 def show_data(options: argparse.Namespace) -> None:
     """`kaffect data show`."""
-    from kaffect.evaluation.dataset_figures import sample_grid, write_figure
-    from kaffect.evaluation.dataset_samples import shown_samples
+    from kaffect.curation.figures import sample_grid, write_figure
+    from kaffect.curation.sample_sheet import shown_samples
 
     if not 1 <= options.count <= 200:
         raise ConfigError(expected_received("--count", "1 to 200", options.count))

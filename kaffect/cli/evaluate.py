@@ -55,8 +55,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def _prepared(data: Path, image_size: int) -> Any:
-    from kaffect.data.prepare import prepare_tree
-    from kaffect.data.records import PreparedData
+    from kaffect.data.prepared.prepare import prepare_tree
+    from kaffect.data.prepared.records import PreparedData
     from kaffect.files import MANIFEST
 
     if (data / MANIFEST).is_file():

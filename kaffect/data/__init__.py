@@ -5,13 +5,13 @@ Importing this package loads neither TensorFlow nor a video library.
 
 from __future__ import annotations
 
-from kaffect.data.annotation_lists import (
+from kaffect.data.annotations.files import Annotation, read_annotations, write_annotations
+from kaffect.data.annotations.lists import (
     AnnotationList,
     read_annotation_list,
     write_annotation_list,
 )
-from kaffect.data.annotations import Annotation, read_annotations, write_annotations
-from kaffect.data.submissions import Submission, read_submission, write_submission
+from kaffect.data.annotations.submissions import Submission, read_submission, write_submission
 
 __all__ = [
     "Annotation",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kaffect.data.number_text import read_text
+from kaffect.data.annotations.numbers import read_text
 from kaffect.errors import AnnotationError, expected_received
 
 _HEADERS = (("video", "subject"), ("video", "subject", "gender"))

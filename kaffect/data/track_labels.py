@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kaffect.data.annotation_lists import AnnotationList, read_annotation_list
-from kaffect.data.annotations import Annotation, read_annotations
+from kaffect.data.annotations.files import Annotation, read_annotations
+from kaffect.data.annotations.lists import AnnotationList, read_annotation_list
 from kaffect.data.discovery import LIST
 from kaffect.errors import AnnotationError
 from kaffect.labels import (
@@ -94,7 +94,7 @@ def labelled_tracks(rows: AnnotationList) -> list[str]:
 
 def beyond_video(rows: AnnotationList, track: str, video: Path) -> AnnotationError | None:
     """The first row of `track` for a frame that its video cannot have, or None."""
-    from kaffect.data.lengths import most_frames, tolerated
+    from kaffect.data.video.lengths import most_frames, tolerated
 
     here = np.flatnonzero(rows.tracks == track)
     if not len(here):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
-from kaffect.data.annotations import Annotation
+from kaffect.data.annotations.files import Annotation
 from kaffect.data.discovery import (
     LIST,
     SPLITS,
@@ -33,8 +33,6 @@ from kaffect.data.discovery import (
     recording_stem,
     video_of,
 )
-from kaffect.data.face_folders import RATES, folder_digest, read_rates
-from kaffect.data.lengths import header_rate
 from kaffect.data.subjects import Subject, leaks, read_subjects
 from kaffect.data.track_files import (
     SplitError,
@@ -44,7 +42,9 @@ from kaffect.data.track_files import (
     usable_files,
 )
 from kaffect.data.track_labels import read_track_labels
-from kaffect.data.video import FPS
+from kaffect.data.video.face_folders import RATES, folder_digest, read_rates
+from kaffect.data.video.lengths import header_rate
+from kaffect.data.video.resample import FPS
 from kaffect.errors import DatasetError
 from kaffect.files import safe_join, sha256, stable_hash
 from kaffect.labels import TASKS, VALENCE_AROUSAL

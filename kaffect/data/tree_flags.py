@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kaffect.data.lengths import FEWEST_TOLERATED, SHARE_TOLERATED
+from kaffect.data.video.lengths import FEWEST_TOLERATED, SHARE_TOLERATED
 
 
 def add_tree_flags(parser: argparse.ArgumentParser) -> None:

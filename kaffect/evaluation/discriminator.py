@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kaffect.data.pipeline import evaluation_frames
-from kaffect.data.records import FrameIndex
+from kaffect.data.batches.pipeline import evaluation_frames
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.evaluation.scoring import HALF, score, thresholds_for
 from kaffect.training.gan import GanTrainer, build_networks
 from kaffect.training.gan_images import normalise

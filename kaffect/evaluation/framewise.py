@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kaffect.data.records import FrameIndex, Scoring
+from kaffect.data.prepared.records import FrameIndex, Scoring
 from kaffect.evaluation.scoring import HALF, score, units_present
 from kaffect.labels import LabelSpace
 from kaffect.metrics import (

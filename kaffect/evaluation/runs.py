@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kaffect.data.pipeline import evaluation_sequences
-from kaffect.data.records import PreparedData
-from kaffect.data.sequences import make_windows
+from kaffect.data.batches.pipeline import evaluation_sequences
+from kaffect.data.batches.sequences import make_windows
+from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import ConfigError, DatasetError, KaffectError, expected_received
 from kaffect.evaluation.scoring import score
 from kaffect.files import home

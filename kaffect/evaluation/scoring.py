@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kaffect.data.records import Scoring
+from kaffect.data.prepared.records import Scoring
 from kaffect.metrics import au_scores, best_logit_thresholds, expression_scores, va_scores
 from kaffect.metrics.thresholds import HALF, probabilities
 from kaffect.training.prediction import Predictions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaffect.data.records import FrameIndex
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.evaluation.scoring import HALF
 from kaffect.evaluation.submission import decided
 from kaffect.files import atomic_write

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kaffect.data.annotation_lists import LIST_COLUMNS
-from kaffect.data.records import FrameIndex
-from kaffect.data.submissions import Submission
+from kaffect.data.annotations.lists import LIST_COLUMNS
+from kaffect.data.annotations.submissions import Submission
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.evaluation.scoring import HALF, units_present
 from kaffect.labels import EXPRESSIONS_8, LABEL_SPACES, TASKS, VALENCE_AROUSAL
 from kaffect.training.prediction import Predictions

@@ -35,10 +35,10 @@ def framewise_losses(
 ) -> dict[str, tf.Tensor]:
     """The unweighted loss of each task, each over its own labelled frames.
 
-    With `mix_share` s among the labels (see `kaffect.data.mixing`), the outputs of a mixture of
-    pictures i and i - 1 are held against both labels: s L(i) + (1 - s) L(i - 1). Where the outputs
-    are twice as many as the labels, the first half are real pictures, and the loss is the mean of
-    the real and the mixed one.
+    With `mix_share` s among the labels (see `kaffect.data.batches.mixing`), the outputs of a mix
+    of pictures i and i - 1 are held against both labels: s L(i) + (1 - s) L(i - 1). Where the
+    outputs are twice as many as the labels, the first half are real pictures, and the loss is the
+    mean of the real and the mixed one.
 
     Args:
         labels: `valence_arousal` [n, 2], `expression` [n], `action_units` [n, units], each with an

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from kaffect.data.faces import CropRule
-from kaffect.data.video import FPS
+from kaffect.data.video.resample import FPS
 from kaffect.errors import ArtifactError, KaffectError
+from kaffect.faces.crops import CropRule
 from kaffect.labels import AFF_WILD, LabelSpace
 
 INTENDED_USE = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kaffect.data.faces import NO_FACE_VALUE
+from kaffect.faces.crops import NO_FACE_VALUE
 
 
 def decode_crops(files: Any, shape: Sequence[int]) -> Any:

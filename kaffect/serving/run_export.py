@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.config import EXPORT_PRECISIONS
-from kaffect.data.faces import CropRule
 from kaffect.errors import ArtifactError, ConfigError, expected_received
+from kaffect.faces.crops import CropRule
 from kaffect.files import read_json
 from kaffect.labels import LABEL_SPACES
 from kaffect.serving.export import Extra, export_discriminator, export_generator, export_model

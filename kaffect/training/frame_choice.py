@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kaffect.data.pipeline import labelled_rows
-from kaffect.data.records import FrameIndex
+from kaffect.data.batches.pipeline import labelled_rows
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import DatasetError
 from kaffect.training.determinism import derived_seed
 from kaffect.training.frames_config import FrameConfig

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from kaffect.config import from_dict
-from kaffect.data.records import PreparedData
+from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import ArtifactError, KaffectError
 from kaffect.files import read_json, write_json
 from kaffect.labels import LabelSpace

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kaffect.data.records import FrameIndex
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.losses import framewise_losses, tasks_with_labels, uncertainty_weighted
 from kaffect.losses.framewise import TASK_NAMES
 from kaffect.training.frames_config import FrameLosses

@@ -108,8 +108,8 @@ class FrameData:
             follow the first ones trained on. They are `validation_share` of the list, and are
             validated on as well (what the study's figures suggest).
         balanced: every batch has equal parts for each trained task.
-        flip ... erase: of `kaffect.data.warp.Warp`.
-        mixing, mixing_alpha: of `kaffect.data.mixing`.
+        flip ... erase: of `kaffect.data.batches.warp.Warp`.
+        mixing, mixing_alpha: of `kaffect.data.batches.mixing`.
     """
 
     batch: int = 64

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from kaffect.data.augment import Augmentation
-from kaffect.data.pipeline import labelled_rows, training_frames
-from kaffect.data.records import FrameIndex
+from kaffect.data.batches.augment import Augmentation
+from kaffect.data.batches.pipeline import labelled_rows, training_frames
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.training.determinism import derived_seed
 
 # not in the paper: mirrored faces, as the code behind configuration 2 trains on. No label

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kaffect.data.features import FeatureStore
-from kaffect.data.records import FrameIndex
+from kaffect.data.batches.features import FeatureStore
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import DatasetError
 from kaffect.training.checkpoints import network_hash
 

@@ -15,9 +15,9 @@ from typing import Any
 import keras
 
 from kaffect.config import RunConfig, from_dict
-from kaffect.data.faces import CropRule
-from kaffect.data.records import PreparedData
+from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import ArtifactError, ConfigError, KaffectError, expected_received
+from kaffect.faces.crops import CropRule
 from kaffect.files import read_json, safe_join, write_json
 from kaffect.labels import LabelSpace
 from kaffect.models import join

@@ -18,7 +18,7 @@ def shared_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(shared_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`shared_tree` prepared without loss of a pixel; tests only read it."""
-    from kaffect.data.prepare import prepare_tree
+    from kaffect.data.prepared.prepare import prepare_tree
 
     out = tmp_path_factory.mktemp("prepared") / "data"
     return prepare_tree(

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kaffect.data.pipeline import training_frames, training_sequences
-from kaffect.data.records import FrameIndex, PreparedData, RecordReader
-from kaffect.data.sequences import make_windows
-from kaffect.data.warp import Warp
+from kaffect.data.batches.pipeline import training_frames, training_sequences
+from kaffect.data.batches.sequences import make_windows
+from kaffect.data.batches.warp import Warp
+from kaffect.data.prepared.records import FrameIndex, PreparedData, RecordReader
 from kaffect.training.gan_data import GanBatches
 
 STEPS = 6

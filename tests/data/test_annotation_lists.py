@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data import annotation_lists, read_annotation_list, write_annotation_list
+from kaffect.data import read_annotation_list, write_annotation_list
+from kaffect.data.annotations import lists as annotation_lists
 from kaffect.errors import AnnotationError
 from kaffect.labels import ACTION_UNITS_12
 

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kaffect.data import Annotation, annotations, number_text, read_annotations, write_annotations
+from kaffect.data import Annotation, read_annotations, write_annotations
+from kaffect.data.annotations import files as annotations
+from kaffect.data.annotations import numbers as number_text
 from kaffect.errors import AnnotationError
 from kaffect.labels import ACTION_UNITS_8, ACTION_UNITS_12, EXPRESSIONS_7, EXPRESSIONS_8
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kaffect.cli import main
-from kaffect.data.prepare import prepare_tree
-from kaffect.data.records import PreparedData
+from kaffect.data.prepared.prepare import prepare_tree
+from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import AnnotationError, DatasetError, VideoError
 from kaffect.files import sha256, write_json
 
@@ -71,10 +71,10 @@ def test_missing_beam_is_said(
 
 def test_errors_travel_between_machines(tmp_path: Path) -> None:
     """A worker's error is the same error for the user, with file and line."""
-    from kaffect.data import beam
-    from kaffect.data.track_frames import TrackJob
+    from kaffect.data.prepared import beam
+    from kaffect.data.prepared.track_frames import TrackJob
+    from kaffect.data.prepared.video_job import VideoJob
     from kaffect.data.tree import Track
-    from kaffect.data.video_job import VideoJob
 
     track = Track("a", "train", tmp_path / "a.mp4", {}, None)
     video = VideoJob((TrackJob(track, {}, 8, tmp_path / "part"),))

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from kaffect.cli import main
-from kaffect.data.anomalies import KINDS, Findings, printable
-from kaffect.data.check import check_tree
-from kaffect.data.experts import read_experts
-from kaffect.data.split_tree import read_partition, split_tree
+from kaffect.curation.anomalies import KINDS, Findings, printable
+from kaffect.curation.check import check_tree
+from kaffect.curation.experts import read_experts
+from kaffect.curation.split_tree import read_partition, split_tree
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, DatasetError
 from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8

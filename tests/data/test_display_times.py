@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data.check import check_tree
-from kaffect.data.display_times import DisplayTimes
-from kaffect.data.examples import parse_images
-from kaffect.data.prepare import prepare_tree
-from kaffect.data.records import PreparedData
-from kaffect.data.samples import EVERY_FRAME
-from kaffect.data.video import VideoReader
+from kaffect.curation.check import check_tree
+from kaffect.curation.samples import EVERY_FRAME
+from kaffect.data.prepared.examples import parse_images
+from kaffect.data.prepared.prepare import prepare_tree
+from kaffect.data.prepared.records import PreparedData
+from kaffect.data.video.display_times import DisplayTimes
+from kaffect.data.video.resample import VideoReader
 from kaffect.errors import VideoError
 
 from .drawing import draw, read_number, write_boxes, write_video

@@ -11,16 +11,16 @@ import cv2
 import numpy as np
 import pytest
 
-from kaffect.data.check import check_tree
-from kaffect.data.examples import parse_images
-from kaffect.data.face_folders import FaceFolder, read_rates
-from kaffect.data.prepare import prepare_tree
-from kaffect.data.records import PreparedData
-from kaffect.data.samples import draw as draw_samples
-from kaffect.data.samples import with_pictures
-from kaffect.data.split_tree import split_tree, write_split
-from kaffect.data.statistics import describe
+from kaffect.curation.check import check_tree
+from kaffect.curation.samples import draw as draw_samples
+from kaffect.curation.samples import with_pictures
+from kaffect.curation.split_tree import split_tree, write_split
+from kaffect.curation.statistics import describe
+from kaffect.data.prepared.examples import parse_images
+from kaffect.data.prepared.prepare import prepare_tree
+from kaffect.data.prepared.records import PreparedData
 from kaffect.data.tree import DataTree
+from kaffect.data.video.face_folders import FaceFolder, read_rates
 from kaffect.errors import AnnotationError, DatasetError, VideoError
 
 from .drawing import draw, read_number, write_video

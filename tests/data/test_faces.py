@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data.faces import ALIGNED, CropRule, read_boxes, similarity
 from kaffect.errors import AnnotationError, ConfigError, VideoError
+from kaffect.faces.crops import ALIGNED, CropRule, read_boxes, similarity
 
 HEADER = "frame,left,top,right,bottom"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.data.features import FeatureStore
-from kaffect.data.records import PreparedData
+from kaffect.data.batches.features import FeatureStore
+from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import DatasetError
 from kaffect.files import home
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kaffect.data.check import check_tree
-from kaffect.data.lengths import check_length, most_frames, tolerated
+from kaffect.curation.check import check_tree
 from kaffect.data.tree import DataTree
+from kaffect.data.video.lengths import check_length, most_frames, tolerated
 from kaffect.errors import AnnotationError, VideoError
 
 from .drawing import draw, write_video

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data import media
-from kaffect.data.detection.tracker import FaceTracker
-from kaffect.data.statistics import video_facts
-from kaffect.data.video import VideoReader
+from kaffect.curation.statistics import video_facts
+from kaffect.data.video import media
+from kaffect.data.video.resample import VideoReader
 from kaffect.errors import VideoError
+from kaffect.faces.tracker import FaceTracker
 from kaffect.serving.predict.run import in_background
 from kaffect.serving.predict.sources import Source, read_picture
 from tests.data.drawing import draw, write_video
@@ -108,8 +108,6 @@ def test_fewer_large_frames_go_to_the_detector_together(
     detector = _Counting()
     tracker = FaceTracker(detector)  # type: ignore[arg-type]
     step = tracker.config.detect_every
-    monkeypatch.setattr(
-        "kaffect.data.detection.tracker.MOST_WAITING_BYTES", fits * step * frame.nbytes
-    )
+    monkeypatch.setattr("kaffect.faces.tracker.MOST_WAITING_BYTES", fits * step * frame.nbytes)
     assert len(list(tracker.run([frame] * (8 * step)))) == 8 * step
     assert max(detector.calls) == together

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from kaffect.cli import main
+from kaffect.curation.experts import Ratings, read_experts
+from kaffect.curation.merging import MergeSettings, disagreements, estimate_lags, merge
 from kaffect.data import read_annotations
-from kaffect.data.annotations import Annotation
-from kaffect.data.experts import Ratings, read_experts
-from kaffect.data.merging import MergeSettings, disagreements, estimate_lags, merge
+from kaffect.data.annotations.files import Annotation
 from kaffect.errors import AnnotationError, ConfigError, DatasetError
 from kaffect.labels import ACTION_UNITS_8, EXPRESSIONS_7, VALENCE_AROUSAL
 from kaffect.metrics import ccc

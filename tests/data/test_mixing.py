@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from kaffect.data.mixing import mix
+from kaffect.data.batches.mixing import mix
 
 
 def batch() -> dict[str, tf.Tensor]:

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from kaffect.data.mp4 import Mp4Writer
-from kaffect.data.video import VideoReader
+from kaffect.data.video.mp4 import Mp4Writer
+from kaffect.data.video.resample import VideoReader
 
 from .drawing import draw, read_number
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kaffect.data import read_annotation_list, read_annotations, read_submission
-from kaffect.data.annotation_lists import LIST_COLUMNS
+from kaffect.data.annotations.lists import LIST_COLUMNS
 from kaffect.errors import AnnotationError
 
 from .test_annotations import mutate

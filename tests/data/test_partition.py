@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from kaffect.cli import main
-from kaffect.data.check import check_tree
-from kaffect.data.partition import Counts, count_labels, groups, partition, shares
-from kaffect.data.split_tree import read_partition, split_tree, write_split
+from kaffect.curation.check import check_tree
+from kaffect.curation.partition import Counts, count_labels, groups, partition, shares
+from kaffect.curation.split_tree import read_partition, split_tree, write_split
 from kaffect.data.subjects import leaks
 from kaffect.data.track_labels import read_track_labels
 from kaffect.data.tree import DataTree

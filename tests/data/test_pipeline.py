@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.data.augment import Augmentation
-from kaffect.data.pipeline import (
+from kaffect.data.batches.augment import Augmentation
+from kaffect.data.batches.pipeline import (
     evaluation_frames,
     evaluation_sequences,
     labelled_rows,
     training_frames,
     training_sequences,
 )
-from kaffect.data.records import FrameIndex, PreparedData
-from kaffect.data.sequences import make_windows
+from kaffect.data.batches.sequences import make_windows
+from kaffect.data.prepared.records import FrameIndex, PreparedData
 from kaffect.errors import DatasetError
 
 from .drawing import read_number

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.data import prepare, shards, track_frames, video_job
-from kaffect.data.annotations import read_annotations
-from kaffect.data.examples import encode_example
-from kaffect.data.prepare import label_space
-from kaffect.data.records import PreparedData
+from kaffect.data.annotations.files import read_annotations
+from kaffect.data.prepared import prepare, shards, track_frames, video_job
+from kaffect.data.prepared.examples import encode_example
+from kaffect.data.prepared.prepare import label_space
+from kaffect.data.prepared.records import PreparedData
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, KaffectError, VideoError
 from kaffect.files import home, sha256, writer_lock
@@ -386,7 +386,7 @@ def test_a_write_that_fails_while_decoding(
 
 PROGRAM = """
 import sys, time
-from kaffect.data import prepare, shards, track_frames, video_job
+from kaffect.data.prepared import prepare, shards, track_frames, video_job
 class Slow(track_frames.VideoReader):
     def __iter__(self):
         for frame in super().__iter__():
@@ -480,7 +480,7 @@ def test_example_bytes_are_those_of_the_protocol() -> None:
 
 @pytest.mark.parametrize("encoding,worst", [("jpeg", 12), ("png", 0), ("raw", 0)])
 def test_pictures_come_back_as_they_went_in(tmp_path: Path, encoding: str, worst: int) -> None:
-    from kaffect.data.pipeline import evaluation_frames
+    from kaffect.data.batches.pipeline import evaluation_frames
 
     root = tmp_path / "tree"
     colours = np.zeros((96, 96, 3), np.uint8)

@@ -13,12 +13,14 @@ import pytest
 import tensorflow as tf
 
 from kaffect.cli import main
-from kaffect.data import prepare, prepare_settings, video_job
-from kaffect.data.detection import Detection
-from kaffect.data.faces import ALIGNED, read_boxes
-from kaffect.data.records import PreparedData
-from kaffect.data.video import VideoReader
+from kaffect.data.prepared import prepare
+from kaffect.data.prepared import settings as prepare_settings
+from kaffect.data.prepared import video_job
+from kaffect.data.prepared.records import PreparedData
+from kaffect.data.video.resample import VideoReader
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, VideoError
+from kaffect.faces import Detection
+from kaffect.faces.crops import ALIGNED, read_boxes
 from kaffect.files import sha256
 
 from .detection.scenes import Actor, Knowing, Scene
@@ -176,8 +178,8 @@ def fail(*_: object) -> None:
 
 def test_the_same_bytes_with_real_detectors(tmp_path: Path) -> None:
     """Haar on a drawn person, in one and in two threads."""
-    from kaffect.data.synthetic import SyntheticConfig, make_plan
-    from kaffect.data.synthetic.tree import write_video as render
+    from kaffect.synthetic import SyntheticConfig, make_plan
+    from kaffect.synthetic.tree import write_video as render
 
     plan = make_plan(SyntheticConfig.profile("smoke", seconds=0.6))
     for video in (plan[0], plan[4]):

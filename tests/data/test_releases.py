@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kaffect.data.discovery import find_label_files
-from kaffect.data.examples import parse_images
-from kaffect.data.prepare import prepare_tree
-from kaffect.data.records import PreparedData
+from kaffect.data.prepared.examples import parse_images
+from kaffect.data.prepared.prepare import prepare_tree
+from kaffect.data.prepared.records import PreparedData
 from kaffect.data.track_labels import read_track_labels
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, DatasetError

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaffect.data.sequences import dropped_rows, make_windows
+from kaffect.data.batches.sequences import dropped_rows, make_windows
 from kaffect.errors import ConfigError, DatasetError
 
 

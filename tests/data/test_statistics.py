@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data.samples import draw, over_the_plane, varied, with_pictures
-from kaffect.data.statistics import (
+from kaffect.curation.samples import draw, over_the_plane, varied, with_pictures
+from kaffect.curation.statistics import (
     BINS,
     describe,
     in_words,

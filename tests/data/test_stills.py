@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from kaffect.data.pipeline import evaluation_frames, labelled_rows
-from kaffect.data.prepare_stills import prepare_stills
-from kaffect.data.records import PreparedData
-from kaffect.data.stills import read_stills
+from kaffect.data.batches.pipeline import evaluation_frames, labelled_rows
+from kaffect.data.prepared.prepare_stills import prepare_stills
+from kaffect.data.prepared.records import PreparedData
+from kaffect.data.prepared.stills import read_stills
 from kaffect.errors import AnnotationError, ConfigError, DatasetError
 from kaffect.labels import ACTION_UNITS_8, ACTION_UNITS_12
 

@@ -16,8 +16,8 @@ from kaffect.data import (
     write_annotation_list,
     write_submission,
 )
-from kaffect.data.annotation_lists import LIST_COLUMNS
-from kaffect.data.submissions import read_track_names
+from kaffect.data.annotations.lists import LIST_COLUMNS
+from kaffect.data.annotations.submissions import read_track_names
 from kaffect.errors import AnnotationError
 from kaffect.labels import (
     ACTION_UNITS_8,

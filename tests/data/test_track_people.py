@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kaffect.data.detection.video_faces import VideoFaces
-from kaffect.data.track_people import choose_people
+from kaffect.data.prepared.track_people import choose_people
+from kaffect.faces.video_faces import VideoFaces
 
 
 def people(*rows: tuple[range, float, float], colours: str = "") -> VideoFaces:

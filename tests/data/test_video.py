@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from kaffect.data.lengths import check_length
-from kaffect.data.video import VideoReader, nearest_frame
+from kaffect.data.video.lengths import check_length
+from kaffect.data.video.resample import VideoReader, nearest_frame
 from kaffect.errors import VideoError
 
 from .drawing import draw, read_number, write_video

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.data.warp import Warp
+from kaffect.data.batches.warp import Warp
 
 STILL = {"flip": False, "rotation": 0.0}
 

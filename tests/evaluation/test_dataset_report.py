@@ -16,12 +16,12 @@ import pytest
 from experiments import run
 from experiments.data_statistics import paper_values
 from kaffect.cli import main
-from kaffect.data.statistics import describe
+from kaffect.curation import figures
+from kaffect.curation.data_card import data_card
+from kaffect.curation.report import figures_of, tables_of
+from kaffect.curation.statistics import describe
+from kaffect.curation.tables import TextTable
 from kaffect.data.tree import DataTree
-from kaffect.evaluation import dataset_figures as figures
-from kaffect.evaluation.data_card import data_card
-from kaffect.evaluation.dataset_report import figures_of, tables_of
-from kaffect.evaluation.dataset_tables import TextTable
 from kaffect.evaluation.pictures import read_image
 from tests.data.drawing import build_tree
 
@@ -152,7 +152,7 @@ def test_show(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_show_prepared_data(prepared_tree: Path, tmp_path: Path) -> None:
-    from kaffect.evaluation.dataset_samples import shown_samples
+    from kaffect.curation.sample_sheet import shown_samples
     from tests.data.drawing import read_number
 
     kind, samples = shown_samples(prepared_tree, 30, seed=0, split="validation")
@@ -167,7 +167,7 @@ def test_show_prepared_data(prepared_tree: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def prepared_tree(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from kaffect.data.prepare import prepare_tree
+    from kaffect.data.prepared.prepare import prepare_tree
 
     out = tmp_path_factory.mktemp("prepared") / "data"
     # Track d has no boxes, and no detector finds a face in its bars.

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kaffect.data.records import Scoring
+from kaffect.data.prepared.records import Scoring
 from kaffect.evaluation.curves import curves_figure, histogram_figure
 from kaffect.evaluation.framewise import score_frames
 from kaffect.evaluation.scoring import score, threshold_record, thresholds_for

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data.prepare import prepare_tree
-from kaffect.data.records import PreparedData
-from kaffect.data.submissions import read_submission, write_submission
+from kaffect.data.annotations.submissions import read_submission, write_submission
+from kaffect.data.prepared.prepare import prepare_tree
+from kaffect.data.prepared.records import PreparedData
 from kaffect.evaluation.still_predictions import write_still_predictions
 from kaffect.evaluation.submission import submissions
 from kaffect.labels import ACTION_UNITS_12, AFF_WILD2, EXPRESSIONS_8

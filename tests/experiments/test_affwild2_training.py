@@ -16,9 +16,9 @@ import pytest
 from experiments import affwild2_row
 from experiments.affwild2_pictures import histograms
 from experiments.affwild2_row import converged
-from kaffect.data.prepare_stills import prepare_stills
-from kaffect.data.records import PreparedData
-from kaffect.data.warp import Warp
+from kaffect.data.batches.warp import Warp
+from kaffect.data.prepared.prepare_stills import prepare_stills
+from kaffect.data.prepared.records import PreparedData
 from kaffect.labels import AFF_WILD2
 from kaffect.training.frames_config import FrameConfig
 from kaffect.training.loop import Progress, Schedule

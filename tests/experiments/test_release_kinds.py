@@ -10,7 +10,7 @@ import pytest
 
 from experiments import run
 from kaffect.cli import main
-from kaffect.data.records import PreparedData
+from kaffect.data.prepared.records import PreparedData
 from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8
 from tests.data.drawing import draw, write_boxes, write_labels, write_video
 from tests.data.test_face_folders import write_faces

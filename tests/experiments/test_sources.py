@@ -14,8 +14,8 @@ from experiments.run import main as run_main
 from experiments.run import parser
 from experiments.sources import open_source
 from kaffect.cli import main
-from kaffect.data.split_tree import split_tree, write_split
-from kaffect.data.submissions import read_submission
+from kaffect.curation.split_tree import split_tree, write_split
+from kaffect.data.annotations.submissions import read_submission
 from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError, VideoError
 from tests.data.drawing import draw, write_boxes, write_labels, write_video

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from kaffect.cli import main
 from kaffect.config import DataConfig, LossConfig, ModelConfig, RunConfig
-from kaffect.data.faces import CropRule
 from kaffect.errors import ArtifactError, ConfigError
+from kaffect.faces.crops import CropRule
 from kaffect.labels import AFF_WILD
 from kaffect.serving.card import CARD
 from kaffect.serving.golden import read_golden

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kaffect.data.faces import CropRule
 from kaffect.errors import ArtifactError
+from kaffect.faces.crops import CropRule
 from kaffect.labels import AFF_WILD2
 from kaffect.serving.loading import load_export
 from kaffect.serving.run_export import export_run

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from kaffect.config import DataConfig, ModelConfig, RunConfig, TrainConfig
-from kaffect.data.faces import CropRule
 from kaffect.errors import ArtifactError
+from kaffect.faces.crops import CropRule
 from kaffect.files import read_json
 from kaffect.labels import AFF_WILD2
 from kaffect.training.checkpoints import CheckpointFolder

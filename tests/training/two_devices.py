@@ -20,10 +20,10 @@ import tensorflow as tf
 from experiments.affwild2_row import FrameRun
 from experiments.sources import Source
 from kaffect.config import DataConfig, ModelConfig, RunConfig, TrainConfig
-from kaffect.data.pipeline import training_sequences
-from kaffect.data.prepare import prepare_tree
-from kaffect.data.records import PreparedData
-from kaffect.data.sequences import make_windows
+from kaffect.data.batches.pipeline import training_sequences
+from kaffect.data.batches.sequences import make_windows
+from kaffect.data.prepared.prepare import prepare_tree
+from kaffect.data.prepared.records import PreparedData
 from kaffect.data.tree import DataTree
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import choose_strategy

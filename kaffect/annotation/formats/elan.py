@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kaffect.annotation.labels import UNSET, Arrays, Codes
-from kaffect.data.video import FPS
+from kaffect.data.video.resample import FPS
 from kaffect.errors import ConfigError, DatasetError
 from kaffect.files import write_bytes
 from kaffect.labels import VALENCE_AROUSAL

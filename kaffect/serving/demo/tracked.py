@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from kaffect.data.detection import FaceDetector, FaceTracker, TrackedFace, create_detector
 from kaffect.errors import ConfigError, VideoError
+from kaffect.faces import FaceDetector, FaceTracker, TrackedFace, create_detector
 from kaffect.serving.demo.reading import DemoModel, FaceReading
 from kaffect.serving.facts import SYNTHETIC
 from kaffect.serving.loading import Export

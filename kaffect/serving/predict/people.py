@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from kaffect.data.detection import FaceDetector, FaceTracker, TrackedFace, TrackerConfig
-from kaffect.data.faces import CropRule
-from kaffect.data.media import MOST_WAITING_BYTES
+from kaffect.data.video.media import MOST_WAITING_BYTES
 from kaffect.errors import VideoError
+from kaffect.faces import FaceDetector, FaceTracker, TrackedFace, TrackerConfig
+from kaffect.faces.crops import CropRule
 from kaffect.serving.predict.sources import SourceFrame
 from kaffect.serving.predictor import MAX_GAP, Predictor
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kaffect.data.detection import FaceDetector, TrackerConfig, create_detector
-from kaffect.data.media import MOST_WAITING_BYTES
+from kaffect.data.video.media import MOST_WAITING_BYTES
 from kaffect.errors import VideoError
+from kaffect.faces import FaceDetector, TrackerConfig, create_detector
 from kaffect.files import atomic_write, write_text
 from kaffect.progress import ProgressDisplay
 from kaffect.serving.predict.drawing import Overlay

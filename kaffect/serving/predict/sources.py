@@ -17,9 +17,9 @@ import av
 import cv2
 import numpy as np
 
-from kaffect.data import media
-from kaffect.data.media import check_pixels, open_media
-from kaffect.data.video import FPS, VideoReader, nearest_frame
+from kaffect.data.video import media
+from kaffect.data.video.media import check_pixels, open_media
+from kaffect.data.video.resample import FPS, VideoReader, nearest_frame
 from kaffect.errors import VideoError, expected_received
 
 VIDEOS = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"})

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kaffect.data.detection import Detection, FaceDetector
+from kaffect.faces import Detection, FaceDetector
 
 WIDTH, HEIGHT = 240, 160
 _CELL = 4  # side of a square of the bar code

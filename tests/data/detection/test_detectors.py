@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from kaffect.data.detection import DETECTORS, FaceDetector, create_detector
-from kaffect.data.detection import mtcnn as mtcnn_module
-from kaffect.data.detection import overlap
-from kaffect.data.detection.detector import covered
-from kaffect.data.synthetic import SyntheticConfig, make_plan, render_video, simulate_video
 from kaffect.errors import ConfigError
+from kaffect.faces import DETECTORS, FaceDetector, create_detector
+from kaffect.faces import mtcnn as mtcnn_module
+from kaffect.faces import overlap
+from kaffect.faces.detector import covered
+from kaffect.synthetic import SyntheticConfig, make_plan, render_video, simulate_video
 
 Frames = list[tuple[np.ndarray, np.ndarray]]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 
-from kaffect.data.detection import FaceTracker, TrackedFace, TrackerConfig, overlap, track_faces
 from kaffect.errors import ConfigError
+from kaffect.faces import FaceTracker, TrackedFace, TrackerConfig, overlap, track_faces
 
 from .scenes import Actor, Box, Knowing, Scene
 
@@ -151,7 +151,7 @@ def test_chunks_change_nothing_but_when_answers_come() -> None:
 
 
 def test_landmarks_move_with_the_face() -> None:
-    from kaffect.data.detection import Detection
+    from kaffect.faces import Detection
 
     scene = Scene([Actor("red", walk(40, 1.5))], 30)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data.detection import TrackerConfig, overlap
-from kaffect.data.detection.video_faces import VideoFaces, find_faces
 from kaffect.errors import ArtifactError
+from kaffect.faces import TrackerConfig, overlap
+from kaffect.faces.video_faces import VideoFaces, find_faces
 
 from .scenes import Actor, Knowing, Scene
 

@@ -6,18 +6,18 @@ import cv2
 import numpy as np
 import pytest
 
-from kaffect.data.synthetic import (
+from kaffect.synthetic import (
     SyntheticConfig,
     landmarks,
     make_plan,
     render_video,
     simulate_video,
 )
-from kaffect.data.synthetic.curves import project
-from kaffect.data.synthetic.geometry import FaceShape, State
-from kaffect.data.synthetic.motion import FRONTAL
-from kaffect.data.synthetic.people import sample_person
-from kaffect.data.synthetic.prototypes import DRAWN_UNITS
+from kaffect.synthetic.curves import project
+from kaffect.synthetic.geometry import FaceShape, State
+from kaffect.synthetic.motion import FRONTAL
+from kaffect.synthetic.people import sample_person
+from kaffect.synthetic.prototypes import DRAWN_UNITS
 
 
 def _curves(person, **units):

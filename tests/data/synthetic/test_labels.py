@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kaffect.data.synthetic import SyntheticConfig, simulate_tracks
-from kaffect.data.synthetic.prototypes import DRAWN_UNITS, EXPRESSION_SHARES
+from kaffect.synthetic import SyntheticConfig, simulate_tracks
+from kaffect.synthetic.prototypes import DRAWN_UNITS, EXPRESSION_SHARES
 
 # Table III, in per cent of the 180,000 frames that Section II-D keeps.
 TABLE_III = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from kaffect.data.synthetic import SyntheticConfig, make_plan, render_video, simulate_video
+from kaffect.synthetic import SyntheticConfig, make_plan, render_video, simulate_video
 
 _STEP = 24
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from kaffect.data.synthetic import SyntheticConfig, make_plan
 from kaffect.errors import ConfigError
+from kaffect.synthetic import SyntheticConfig, make_plan
 
 # Typed from Section II-B, II-C and II-D, not taken from the code under test.
 PAPER_VIDEOS = {

@@ -9,10 +9,12 @@ import av
 import numpy as np
 import pytest
 
-from kaffect.data.annotations import read_annotations
-from kaffect.data.experts import read_experts
-from kaffect.data.merging import MergeSettings, merge
-from kaffect.data.synthetic import (
+from kaffect.curation.experts import read_experts
+from kaffect.curation.merging import MergeSettings, merge
+from kaffect.data.annotations.files import read_annotations
+from kaffect.errors import ConfigError
+from kaffect.files import read_json
+from kaffect.synthetic import (
     SyntheticConfig,
     is_synthetic,
     make_plan,
@@ -20,8 +22,6 @@ from kaffect.data.synthetic import (
     simulate_tracks,
     write_tree,
 )
-from kaffect.errors import ConfigError
-from kaffect.files import read_json
 
 CONFIG = SyntheticConfig(
     expression_videos=(2, 1, 0), au_videos=(1, 0, 1), seconds=1.2, sizes=((160, 120), (200, 112))

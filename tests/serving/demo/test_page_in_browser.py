@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from kaffect.data.synthetic.people import sample_person
-from kaffect.data.synthetic.portrait import portrait
 from kaffect.serving.demo.tracked import demo_model
 from kaffect.serving.loading import Export
+from kaffect.synthetic.people import sample_person
+from kaffect.synthetic.portrait import portrait
 from tests.serving.demo import browser, served_demo
 
 pytestmark = [

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kaffect.data.detection import Detection, FaceDetector
 from kaffect.errors import ConfigError
+from kaffect.faces import Detection, FaceDetector
 from kaffect.serving.demo import tracked
 from kaffect.serving.loading import Export, load_export
 from kaffect.serving.predictor import Predictor

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kaffect.data.detection import Detection, FaceDetector
+from kaffect.faces import Detection, FaceDetector
 
 SIDE = 40
 WIDTH, HEIGHT = 160, 120

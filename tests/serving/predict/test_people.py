@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaffect.data.detection import TrackedFace
-from kaffect.data.faces import CropRule
+from kaffect.faces import TrackedFace
+from kaffect.faces.crops import CropRule
 from kaffect.serving.golden import golden_pictures
 from kaffect.serving.loading import Export, load_export
 from kaffect.serving.predict.people import CroppedFrame, PeopleReader, cropped_frames

@@ -1,0 +1,1 @@
+"""A data tree checked, split, merged, counted and looked at (paper Sections II and III)."""

@@ -1,0 +1,228 @@
+"""Labelled single images -> the same prepared form as videos (for sets like AffectNet or FER).
+
+Each picture is one frame of a track `stills-<split>`: what reads prepared videos
+frame by frame reads these without knowing.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from kaffect.data.prepared.examples import encode_example, encode_image
+from kaffect.data.prepared.prepare import PrepareSettings
+from kaffect.data.prepared.shards import KIND, write_prepared
+from kaffect.data.prepared.stills import Stills, StillSet, read_stills
+from kaffect.data.prepared.track_frames import LABEL_COLUMNS, TrackJob
+from kaffect.data.tree import Track
+from kaffect.errors import ArtifactError, DatasetError
+from kaffect.faces.crops import CropRule
+from kaffect.files import (
+    MANIFEST,
+    atomic_directory,
+    atomic_write,
+    home,
+    read_json,
+    sha256,
+    stable_hash,
+    writer_lock,
+)
+from kaffect.progress import ProgressDisplay
+
+# Far more than a face needs.
+MOST_PIXELS = 64_000_000
+_FPS = 30  # a picture has no rate; the prepared form wants one
+
+
+def prepare_stills(
+    stills: StillSet | str | Path,
+    out_dir: str | Path | None = None,
+    *,
+    image_size: int = 112,
+    encoding: str = "jpeg",
+    workers: int = 2,
+    shard_frames: int = 16384,
+    progress: bool = True,
+) -> Path:
+    """Prepare a list of labelled images, or give the folder where that has been done already.
+
+    The centre square of each picture is resized; a grey picture becomes three equal channels.
+
+    Args:
+        stills: the list or its path (`read_stills`).
+        out_dir: where to; by default a folder of `$KAFFECT_HOME/prepared` that is named by a hash
+            of the list, its pictures and the settings.
+        image_size, encoding, shard_frames: as in `prepare_tree`.
+        workers: pictures that are decoded at a time.
+        progress: whether to show it, with the time that is left.
+
+    Returns:
+        The folder; open it with `kaffect.data.prepared.records.PreparedData.open`.
+
+    Raises:
+        AnnotationError, DatasetError: of the list, or a picture that cannot be decoded.
+    """
+    if not isinstance(stills, StillSet):
+        stills = read_stills(stills)
+    settings = PrepareSettings(CropRule(image_size=image_size), _FPS, encoding, shard_frames)
+    digest = _digest(stills)
+    path = home() / "prepared" / stable_hash([digest, settings.to_dict()])
+    out = Path(out_dir) if out_dir is not None else path
+    if _is_prepared(out, settings, digest):
+        return out
+    with writer_lock(out, "the prepared data set"):
+        if not _is_prepared(out, settings, digest):
+            _write(stills, settings, digest, out, workers, progress)
+    return out
+
+
+def _digest(stills: StillSet) -> str:
+    """A name of the contents: the list with its splits, and every picture's bytes."""
+    pictures = [
+        [split, str(path.relative_to(stills.root.resolve())), sha256(path)]
+        for split, part in stills.splits.items()
+        for path in part.paths
+    ]
+    return stable_hash([sha256(stills.path), stills.space.name, pictures])
+
+
+def _is_prepared(out: Path, settings: PrepareSettings, digest: str) -> bool:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    try:
+        manifest = read_json(out / MANIFEST)
+    except ArtifactError:
+        manifest = None
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise DatasetError(
+            f"{out}: exists and is not a prepared data set; nothing was written. Expected a new "
+            "folder, an empty one, or one that was prepared before"
+        )
+    return manifest.get("settings") == settings.to_dict() and manifest.get("data_hash") == digest
+
+
+def _write(
+    stills: StillSet,
+    settings: PrepareSettings,
+    digest: str,
+    out: Path,
+    workers: int,
+    progress: bool,
+) -> None:
+    parts = out.with_name(out.name + ".parts")
+    parts.mkdir(parents=True, exist_ok=True)
+    total = sum(len(part) for part in stills.splits.values())
+    jobs = []
+    with ProgressDisplay(total, "preparing stills", "picture", show=progress) as shown:
+        for split, part in stills.splits.items():
+            track = Track(
+                name=f"stills-{split}",
+                split=split,
+                video=stills.path,
+                annotations={task: stills.path for task in part.tasks},
+                boxes=None,
+            )
+            job = TrackJob(track, {}, len(stills.space.action_units), parts / split)
+            _write_part(job, part, settings, workers, shown)
+            jobs.append(job)
+    described = {
+        "kind": KIND,
+        "settings": settings.to_dict(),
+        "schema_version": settings.to_dict()["schema_version"],
+        "label_space": {
+            "name": stills.space.name,
+            "expressions": list(stills.space.expressions),
+            "action_units": list(stills.space.action_units),
+        },
+        "data_hash": digest,
+        "synthetic": False,
+        "missing": list(stills.notes),
+    }
+    with atomic_directory(out) as folder:
+        write_prepared(folder, jobs, settings.shard_frames, described)
+    shutil.rmtree(parts)
+
+
+def _write_part(
+    job: TrackJob, part: Stills, settings: PrepareSettings, workers: int, shown: ProgressDisplay
+) -> None:
+    """The records and columns of one split, as `prepare_video` leaves those of a track."""
+    lengths = np.zeros(len(part), np.int32)
+
+    def picture(path: Path) -> bytes:
+        return encode_image(settings.rule.apply(_read(path), None), settings.encoding)
+
+    with ThreadPoolExecutor(max(1, workers)) as pool, atomic_write(job.records, "wb") as out:
+        for place, image in enumerate(pool.map(picture, part.paths)):
+            record = _example(job.track.name, part, place, image)
+            out.write(record)
+            lengths[place] = len(record)
+            shown.update()
+    numbers = np.arange(len(part), dtype=np.int32)
+    labels = {name: getattr(part, name) for name in LABEL_COLUMNS}
+    labelled = np.flatnonzero(part.va_valid | part.expression_valid | part.au_valid)
+    columns = {
+        **labels,
+        "source_frame": numbers + 1,
+        "has_face": np.ones(len(part), bool),
+        "length": lengths,
+        "source_row": labelled,
+        "source_number": numbers[labelled] + 1,
+        "source_seconds": numbers[labelled].astype(np.float32) / _FPS,
+        "source_frames": np.array(len(part)),
+        **{f"source_{name}": values[labelled] for name, values in labels.items()},
+    }
+    with atomic_write(job.columns, "wb") as handle:
+        np.savez(handle, **columns)
+
+
+def _example(track: str, part: Stills, place: int, image: bytes) -> bytes:
+    return encode_example(
+        {
+            "image": image,
+            "track": track.encode(),
+            "frame": [place],
+            "time": np.array([place / _FPS], np.float32),
+            "source_frame": [place + 1],
+            "has_face": [True],
+            "valence_arousal": part.valence_arousal[place],
+            "va_valid": [part.va_valid[place]],
+            "expression": [part.expression[place]],
+            "expression_valid": [part.expression_valid[place]],
+            "action_units": part.action_units[place].tolist(),
+            "au_valid": [part.au_valid[place]],
+        }
+    )
+
+
+def _read(path: Path) -> np.ndarray:
+    """A picture as RGB; refused where it is damaged or huge."""
+    try:
+        data = path.read_bytes()
+        _check_size(path, data)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from error
+    if image is None:
+        raise DatasetError(f"{path}: not a picture that OpenCV can decode")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _check_size(path: Path, data: bytes) -> None:
+    """Refuse a huge picture by its header: its pixels are never in memory."""
+    most = f"{path}: too large. Expected at most {MOST_PIXELS} pixels"
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DatasetError(f"{most}. Received: more") from error
+    except Exception as error:  # pillow raises many kinds on damaged headers; all mean the same
+        raise DatasetError(f"{path}: not a picture: its header cannot be read") from error
+    if width * height > MOST_PIXELS:
+        raise DatasetError(f"{most}. Received: {width} x {height}")

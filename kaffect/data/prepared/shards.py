@@ -1,0 +1,173 @@
+"""Prepared frames on disk: TFRecord shards, frame index and manifest, written (paper Section III).
+
+manifest.json
+<split>-00000-of-00002.tfrecord     one Example a frame, at most `shard_frames` in each
+index/<split>/<column>.npy          a row for each frame: labels, place in the shards
+scoring/<split>/<column>.npy        a row for each annotated frame of the source video
+boxes/<track>.csv                   where a detector found the face (source frames, pixels)
+videos/<name>.mp4                   the constant-rate videos, where they were asked for
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaffect.data.prepared.track_frames import LABEL_COLUMNS, TrackJob
+from kaffect.data.tree import SPLITS
+from kaffect.faces.crops import BOX_COLUMNS
+from kaffect.files import safe_join, write_bytes, write_manifest, write_text
+from kaffect.seals import seal
+
+SCHEMA_VERSION = 1
+KIND = "kaffect prepared frames"
+# TFRecord framing: 8 bytes length, 4 bytes CRC of it, the data, 4 bytes CRC of the data.
+HEADER_BYTES, FOOTER_BYTES = 12, 4
+INDEX_COLUMNS = LABEL_COLUMNS + (
+    "track", "frame", "time", "source_frame", "has_face", "shard", "offset", "length",
+)  # fmt: skip
+SCORING_COLUMNS = LABEL_COLUMNS + ("track", "row", "source_frame", "time")
+
+
+def shard_name(split: str, number: int, count: int) -> str:
+    return f"{split}-{number:05d}-of-{count:05d}.tfrecord"
+
+
+def write_prepared(
+    folder: Path,
+    jobs: Sequence[TrackJob],
+    shard_frames: int,
+    description: dict[str, Any],
+    copies: Mapping[str, Path] | None = None,
+) -> None:
+    """Merge the parts of `jobs` into `folder`, split by split in the order of the jobs.
+
+    Args:
+        copies: name of a video -> its constant-rate MP4 file.
+    """
+    for name, source in (copies or {}).items():
+        target = safe_join(folder, "videos", f"{name}.mp4")
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+    splits = {}
+    fps = description["settings"]["fps"]
+    for split in SPLITS:
+        chosen = [job for job in jobs if job.track.split == split]
+        if chosen:
+            splits[split] = _write_split(folder, split, chosen, shard_frames, fps)
+    write_manifest(folder, seal({**description, "splits": splits}))
+
+
+def _write_split(
+    folder: Path, split: str, jobs: Sequence[TrackJob], shard_frames: int, fps: int
+) -> dict[str, Any]:
+    columns = []
+    for job in jobs:
+        with np.load(job.columns, allow_pickle=False) as stored:
+            columns.append({name: stored[name] for name in stored.files})
+    counts = [len(c["length"]) for c in columns]
+    total = sum(counts)
+    lengths = np.concatenate([c["length"] for c in columns])
+    shards = _write_shards(folder, split, jobs, lengths, shard_frames)
+    rows = np.arange(total)
+    first_rows = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    frames = rows - np.repeat(first_rows, counts)
+    starts = np.cumsum(lengths + HEADER_BYTES + FOOTER_BYTES) - lengths - FOOTER_BYTES
+    shard = rows // shard_frames
+    index = {
+        "track": np.repeat(np.arange(len(jobs)), counts).astype(np.int32),
+        "frame": frames.astype(np.int32),
+        "time": (frames / fps).astype(np.float32),
+        "shard": shard.astype(np.int32),
+        # Offsets count within a shard, from its first byte.
+        "offset": starts - starts[shard * shard_frames] + HEADER_BYTES,
+    }
+    for name in LABEL_COLUMNS + ("source_frame", "has_face", "length"):
+        index[name] = np.concatenate([c[name] for c in columns])
+    scored = [len(c["source_row"]) for c in columns]
+    scoring = {
+        "track": np.repeat(np.arange(len(jobs)), scored).astype(np.int32),
+        "row": np.concatenate([c["source_row"] + f for c, f in zip(columns, first_rows)]),
+        "source_frame": np.concatenate([c["source_number"] for c in columns]),
+        "time": np.concatenate([c["source_seconds"] for c in columns]),
+    }
+    for name in LABEL_COLUMNS:
+        scoring[name] = np.concatenate([c[f"source_{name}"] for c in columns])
+    for job, found in zip(jobs, columns):
+        if "found_frame" in found:
+            _write_boxes(safe_join(folder, "boxes", f"{job.track.name}.csv"), found)
+    _write_columns(folder / "index" / split, index, INDEX_COLUMNS)
+    _write_columns(folder / "scoring" / split, scoring, SCORING_COLUMNS)
+    return {
+        "frames": total,
+        "scored_frames": sum(scored),
+        "shards": shards,
+        "tracks": [_describe(job, c) for job, c in zip(jobs, columns)],
+    }
+
+
+def _describe(job: TrackJob, columns: dict[str, np.ndarray]) -> dict[str, Any]:
+    track = job.track
+    return {
+        "name": track.name,
+        "video": track.video.name,
+        "subject": track.subject,
+        "gender": track.gender,
+        "tasks": list(track.tasks),
+        "frames": len(columns["length"]),
+        "faces": int(columns["has_face"].sum()),
+        "source_frames": int(columns["source_frames"]),
+        "coverage": round(float(columns["coverage"]), 4) if "coverage" in columns else None,
+        "notes": columns["notes"].tolist() if "notes" in columns else [],
+        "annotation_lines": {task: len(a) for task, a in sorted(job.annotations.items())},
+    }
+
+
+def _write_boxes(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """As `kaffect.faces.crops.read_boxes` reads them: put into a tree they give the same crops."""
+    rows = zip(columns["found_frame"].tolist(), columns["found_box"].tolist())
+    lines = [f"{frame}," + ",".join(f"{edge:.1f}" for edge in box) for frame, box in rows]
+    write_text(path, "\n".join([",".join(BOX_COLUMNS), *lines]) + "\n")
+
+
+def _write_columns(folder: Path, columns: dict[str, np.ndarray], names: Sequence[str]) -> None:
+    for name in names:
+        buffer = io.BytesIO()
+        np.save(buffer, columns[name], allow_pickle=False)
+        write_bytes(folder / f"{name}.npy", buffer.getvalue())
+
+
+def _records(jobs: Sequence[TrackJob], lengths: np.ndarray) -> Iterator[bytes]:
+    remaining = iter(lengths.tolist())
+    for job in jobs:
+        with open(job.records, "rb") as handle:
+            left = job.records.stat().st_size
+            while left:
+                record = handle.read(next(remaining))
+                left -= len(record)
+                yield record
+
+
+def _write_shards(
+    folder: Path, split: str, jobs: Sequence[TrackJob], lengths: np.ndarray, shard_frames: int
+) -> list[dict[str, Any]]:
+    # Not at the top: the readers of annotations and trees do without TensorFlow.
+    import tensorflow as tf
+
+    count = -(-len(lengths) // shard_frames)
+    records = _records(jobs, lengths)
+    shards = []
+    for number in range(count):
+        name = shard_name(split, number, count)
+        size = min(shard_frames, len(lengths) - number * shard_frames)
+        # Inside of an atomic folder, which is synced as a whole.
+        with tf.io.TFRecordWriter(str(folder / name)) as writer:
+            for _ in range(size):
+                writer.write(next(records))
+        shards.append({"name": name, "records": size})
+    return shards

@@ -1,0 +1,24 @@
+"""Faces of videos: detectors and the tracker (paper Section III-E)."""
+
+from kaffect.faces.detector import (
+    DETECTORS,
+    Detection,
+    FaceDetector,
+    create_detector,
+    overlap,
+)
+from kaffect.faces.people import TrackedFace
+from kaffect.faces.tracker import FaceTracker, track_faces
+from kaffect.faces.tracker_config import TrackerConfig
+
+__all__ = [
+    "DETECTORS",
+    "Detection",
+    "FaceDetector",
+    "FaceTracker",
+    "TrackedFace",
+    "TrackerConfig",
+    "create_detector",
+    "overlap",
+    "track_faces",
+]

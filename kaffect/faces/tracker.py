@@ -1,0 +1,232 @@
+"""The same people through a video: detect now and then, follow in between (paper Section III-E).
+
+The paper's videos show one or two people whose annotation is one file each; every
+frame needs the box of the right one. Serves `kaffect data prepare` and prediction.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from kaffect.data.video.media import MOST_WAITING_BYTES
+from kaffect.faces.appearance import Look
+from kaffect.faces.detector import Detection, FaceDetector, check_frame, covered, overlap
+from kaffect.faces.flow import FlowImage, follow, likeness, patch
+from kaffect.faces.people import Person, TrackedFace, assign
+from kaffect.faces.tracker_config import TrackerConfig
+
+
+def track_faces(
+    frames: Iterable[np.ndarray], detector: FaceDetector, config: TrackerConfig | None = None
+) -> Iterator[list[TrackedFace]]:
+    """The faces of each frame of one video, people told apart; one list for every frame.
+
+    >>> detector = create_detector("haar")
+    >>> for faces in track_faces((f.image for f in VideoReader("talk.mp4")), detector):
+    ...     for face in faces:
+    ...         face.person, face.box
+
+    Who is who: a face that leaves and comes back is the same person if it comes back
+    where it was lost within `config.patience` frames, or looks alike (colours of head
+    and clothes) at any time; else it is a new person. People who cross keep their
+    numbers by motion and look. A frame without a face gives an empty list.
+
+    Memory is constant: `detector.batch * config.detect_every` frames are held (the key
+    frames among them go to the detector together), and answers come that much later.
+    For an answer on each frame at once use `FaceTracker.update`.
+
+    Args:
+        frames: [height, width, 3] uint8 RGB each, in the order of time.
+    """
+    tracker = FaceTracker(detector, config)
+    for faces in tracker.run(frames):
+        yield [face for face in faces if face.confirmed]
+
+
+class FaceTracker:
+    """Follows the faces of one video, one frame at a time; same frames, same answers.
+
+    What is remembered does not grow with the video. Start a new one for each video.
+    """
+
+    def __init__(self, detector: FaceDetector, config: TrackerConfig | None = None) -> None:
+        self.detector, self.config = detector, config or TrackerConfig()
+        self._frame = -1  # number of the frame at hand
+        self._before: FlowImage | None = None
+        self._followed: list[Person] = []
+        self._lost: list[Person] = []
+        self._numbers = itertools.count()
+        self._last_look = -(10**9)
+        self._retry = self.config.retry
+        self._history: deque[FlowImage] = deque(maxlen=self.config.search_every)
+        # Of the last `update`: (frames back, face) of who was there before they were found.
+        self.earlier: list[tuple[int, TrackedFace]] = []
+
+    def run(self, frames: Iterable[np.ndarray]) -> Iterator[list[TrackedFace]]:
+        """`update` over all `frames`; key frames go to the detector in batches."""
+        step, frames = self.config.detect_every, iter(frames)
+        while chunk := self._chunk(frames, step):
+            keys = range(-(self._frame + 1) % step, len(chunk), step)
+            found = dict(zip(keys, self.detector.detect([chunk[key] for key in keys])))
+            for place, frame in enumerate(chunk):
+                yield self.update(frame, found.get(place))
+            chunk.clear()  # before the next is read
+
+    def _chunk(self, frames: Iterator[np.ndarray], step: int) -> list[np.ndarray]:
+        """Frames for one call of the detector; fewer where they are large."""
+        chunk = list(itertools.islice(frames, 1))
+        if chunk:
+            fits = MOST_WAITING_BYTES // max(1, chunk[0].nbytes * step)
+            chunk += itertools.islice(frames, step * max(1, min(self.detector.batch, fits)) - 1)
+        return chunk
+
+    def update(
+        self, frame: np.ndarray, detections: list[Detection] | None = None
+    ) -> list[TrackedFace]:
+        """The faces of the next frame, by person; also those that are not confirmed yet.
+
+        Args:
+            frame: [height, width, 3] uint8 RGB.
+            detections: what the detector says of this frame, if that is known already;
+                by default it is asked when it is needed.
+        """
+        self._frame += 1
+        self.earlier = []
+        image = FlowImage.of(check_frame(frame), self.config.flow_side)
+        self._follow(image)
+        if detections is None and self._must_look():
+            (detections,) = self.detector.detect([frame])
+        if detections is not None:
+            self._look(frame, image, detections)
+        self._before = image
+        self._history.appendleft(image)
+        return [person.face(self._frame) for person in sorted(self._followed, key=Person.order)]
+
+    def _follow(self, image: FlowImage) -> None:
+        """Move every followed face to where the optical flow says it went."""
+        before = self._before
+        if before is None or before.grey.shape != image.grey.shape:
+            self._lose(self._followed)
+            return
+        motions = follow(before, image, [person.box for person in self._followed])
+        for person, motion in zip(self._followed, motions):
+            person.move(motion)
+            alike = likeness(person.patch, patch(image, person.box))
+            person.torn = motion.certainty < self.config.least_certainty
+            person.doubted = person.torn or alike < self.config.least_likeness
+            person.strange = alike < self.config.strange
+        height, width = image.grey.shape
+        frame_box = np.array([0, 0, width, height]) / image.factor
+        self._lose([p for p in self._followed if p.outside(frame_box)])
+
+    def _must_look(self) -> bool:
+        config, since = self.config, self._frame - self._last_look
+        if self._frame % config.detect_every == 0:
+            return True
+        if not self._followed:
+            return since >= config.search_every
+        doubted = any(p.doubted or not p.confirmed for p in self._followed) or self._crossing()
+        return doubted and since >= self._retry
+
+    def _crossing(self) -> bool:
+        pairs = itertools.combinations(self._followed, 2)
+        return any(overlap(a.box, b.box) > 0.1 for a, b in pairs)
+
+    def _look(self, frame: np.ndarray, image: FlowImage, detections: list[Detection]) -> None:
+        """Bring people and detections together."""
+        self._last_look = self._frame
+        looks = [Look.of(image, np.asarray(d.box)) for d in detections]
+        matches = assign(self._followed, self._lost, detections, looks, self._frame, self.config)
+        taken = set()
+        for person, place in matches:
+            taken.add(place)
+            self._meet(person, detections[place], looks[place], image)
+            if person in self._lost:
+                self._lost.remove(person)
+                self._followed.append(person)
+                self._look_back(person, image)
+        for place, detection in enumerate(detections):
+            if place not in taken:
+                self._welcome(detection, looks[place], image)
+        missed = [p for p in self._followed if p.seen != self._frame and p.confirmed]
+        for person in missed:
+            left, top, right, bottom = person.box.tolist()
+            again = self.detector.look_again(frame, (left, top, right, bottom))
+            if again is None or overlap(again.box, person.box) < 0.4:
+                continue
+            if not self._claimed(again, person):
+                self._meet(person, again, Look.of(image, np.asarray(again.box)), image)
+        self._drop_unseen()
+        unsure = any(p.seen != self._frame and p.doubted for p in self._followed)
+        self._retry = min(2 * self._retry, self.config.detect_every) if unsure else (
+            self.config.retry
+        )  # fmt: skip
+
+    def _claimed(self, detection: Detection, person: Person) -> bool:
+        """Whether another person's face is at that place."""
+        return any(
+            overlap(detection.box, other.box) > 0.4 for other in self._followed if other != person
+        )
+
+    def _meet(self, person: Person, detection: Detection, look: Look, image: FlowImage) -> None:
+        person.meet(detection, self._frame, look)
+        person.patch = patch(image, person.box)
+        if detection.score >= self.detector.sure or person.hits >= self.config.confirm:
+            person.confirmed = True
+
+    def _welcome(self, detection: Detection, look: Look, image: FlowImage) -> None:
+        if any(overlap(detection.box, p.box) > 0.4 for p in self._followed):
+            return  # a second box on a face that has its person
+        person = Person(next(self._numbers), np.asarray(detection.box, np.float64), look)
+        self._followed.append(person)
+        self._meet(person, detection, look, image)
+        self._look_back(person, image)
+
+    def _look_back(self, person: Person, image: FlowImage) -> None:
+        """Follow somebody who was just found backwards through the frames since the last look."""
+        box, points, config = person.box, person.landmarks, self.config
+        for back, before in enumerate(self._history, 1):
+            if self._frame - back <= person.gone_since or before.grey.shape != image.grey.shape:
+                return
+            (motion,) = follow(image, before, [box])
+            centre = (box[:2] + box[2:]) / 2
+            box = motion.move(box.reshape(2, 2), centre).ravel()
+            points = None if points is None else motion.move(points, centre)
+            alike = likeness(person.patch, patch(before, box))
+            if motion.certainty < config.least_certainty or alike < config.least_likeness:
+                return
+            left, top, right, bottom = box.tolist()
+            face = TrackedFace(
+                person.number, (left, top, right, bottom), person.score, points, False,
+                person.confirmed,
+            )  # fmt: skip
+            self.earlier.append((back, face))
+            image = before
+
+    def _drop_unseen(self) -> None:
+        """Lose whom neither the detector nor the flow can place."""
+        gone = []
+        for person in self._followed:
+            if person.seen == self._frame:
+                continue
+            person.misses += person.strange
+            hidden = person.doubted and any(
+                covered(person.box, other.box) > 0.3 for other in self._followed if other != person
+            )
+            tired = self._frame - person.seen > self.config.coast
+            if person.torn or hidden or tired or person.misses > 1 or not person.confirmed:
+                gone.append(person)
+        self._lose(gone)
+
+    def _lose(self, people: list[Person]) -> None:
+        gone = list(people)
+        self._followed = [p for p in self._followed if p not in gone]
+        for person in gone:
+            if person.confirmed:
+                person.lose(self._frame)
+                self._lost.append(person)
+        self._lost = self._lost[-self.config.remember :]
