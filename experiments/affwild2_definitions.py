@@ -57,7 +57,7 @@ class FrameTable:
     Attributes:
         name: on the command line; title: what it compares; section: of the study.
         rows: in order; `--row N` counts from 1.
-        metrics: shown, by the names of `kaffect.evaluation.summary.METRICS`.
+        metrics: shown, by the names of `kaffect.studies.report.summary.METRICS`.
         expected: what the study reports; cost: what a profile takes, as measured.
     """
 

@@ -17,10 +17,10 @@ from experiments.reporting import PROBE_FRAMES, baseline_pixels, part_of
 from experiments.results import read_records
 from experiments.sources import Source
 from kaffect.evaluation.baselines import constant_baseline, linear_probe
-from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
-from kaffect.evaluation.report_notes import Wording
-from kaffect.evaluation.summary import ReferenceRow
 from kaffect.files import write_text
+from kaffect.studies.report import render_html, render_markdown, render_terminal, summarise
+from kaffect.studies.report.notes import Wording
+from kaffect.studies.report.summary import ReferenceRow
 
 WORDING = Wording(
     publication="study",

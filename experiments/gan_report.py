@@ -14,8 +14,8 @@ from experiments.gan import GanPlan
 from experiments.gan_quality import FEATURES_NOTE
 from experiments.reference import rows as reference_rows
 from experiments.results import read_records
-from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
 from kaffect.files import write_text
+from kaffect.studies.report import render_html, render_markdown, render_terminal, summarise
 
 Record = Mapping[str, Any]
 _MEASURES = ("fid", "kid", "precision", "recall")

@@ -18,8 +18,8 @@ from experiments.results import read_records
 from experiments.sources import Source
 from kaffect.data.prepared.records import FrameIndex, Scoring
 from kaffect.evaluation.baselines import constant_baseline, grey_pixels, linear_probe
-from kaffect.evaluation.report import render_html, render_markdown, render_terminal, summarise
 from kaffect.files import write_text
+from kaffect.studies.report import render_html, render_markdown, render_terminal, summarise
 
 PROBE_FRAMES = 20_000
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.errors import ConfigError, expected_received
-from kaffect.evaluation.summary import ReferenceRow
+from kaffect.studies.report.summary import ReferenceRow
 
 FOLDER = Path(__file__).parent
 TABLES = ("IX", "X", "XI")

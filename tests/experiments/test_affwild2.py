@@ -14,7 +14,7 @@ from experiments.affwild2 import load_table
 from experiments.affwild2_definitions import FRAME_PROFILES
 from experiments.affwild2_report import study_figures
 from kaffect.data.annotations.submissions import read_submission
-from kaffect.evaluation.report_metrics import METRICS
+from kaffect.studies.report.metrics import METRICS
 from kaffect.training.frames_config import FrameConfig
 from tests.data.drawing import build_tree
 

@@ -6,8 +6,8 @@ import pytest
 
 from experiments.affwild2 import load_table
 from experiments.affwild2_columns import legend, shown_metrics, with_columns, with_criteria
-from kaffect.evaluation.report_metrics import METRICS
 from kaffect.labels import ACTION_UNIT_NAMES, ACTION_UNITS_8, ACTION_UNITS_12
+from kaffect.studies.report.metrics import METRICS
 
 A2 = load_table("A2").metrics
 A4 = load_table("A4").metrics

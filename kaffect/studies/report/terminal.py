@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from kaffect.evaluation.summary import METRICS, Cell, Column, Summary
+from kaffect.studies.report.metrics import METRICS
+from kaffect.studies.report.summary import Cell, Column, Summary
 
 NOT_RUN = "not run"
 NOT_TRAINED = "—"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from kaffect.evaluation.report_metrics import NOT_PLOTTED
-from kaffect.evaluation.report_plot import kind_of, marker, plot
-from kaffect.evaluation.report_terminal import NOT_RUN, NOT_TRAINED, printed
-from kaffect.evaluation.summary import METRICS, Cell, Line, Summary
+from kaffect.studies.report.metrics import METRICS, NOT_PLOTTED
+from kaffect.studies.report.plot import kind_of, marker, plot
+from kaffect.studies.report.summary import Cell, Line, Summary
+from kaffect.studies.report.terminal import NOT_RUN, NOT_TRAINED, printed
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1f23; --quiet: #5b6470; --paper-ground: #ffffff;

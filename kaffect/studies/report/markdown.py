@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kaffect.evaluation.report_terminal import NOT_RUN, measured, printed
-from kaffect.evaluation.summary import METRICS, Summary
+from kaffect.studies.report.metrics import METRICS
+from kaffect.studies.report.summary import Summary
+from kaffect.studies.report.terminal import NOT_RUN, measured, printed
 
 
 def _escape(text: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from html import escape
 
-from kaffect.evaluation.summary import METRICS, Cell, Line, Summary
+from kaffect.studies.report.metrics import METRICS
+from kaffect.studies.report.summary import Cell, Line, Summary
 
 _LEFT, _RIGHT, _TOP, _STEP = 34, 12, 8, 18
 _WIDTH = 330

@@ -13,7 +13,7 @@ import pytest
 from rich.cells import cell_len
 
 from kaffect.errors import ArtifactError
-from kaffect.evaluation.report import (
+from kaffect.studies.report import (
     ReferenceRow,
     render_html,
     render_markdown,
@@ -285,6 +285,6 @@ def test_without_any_run() -> None:
 
 
 def test_report_does_not_import_tensorflow() -> None:
-    script = "import sys, kaffect.evaluation.report; print('tensorflow' in sys.modules)"
+    script = "import sys, kaffect.studies.report; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.split() == ["False"], done.stderr

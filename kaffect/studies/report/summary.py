@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kaffect.errors import ArtifactError, expected_received
-from kaffect.evaluation.report_metrics import METRICS
-from kaffect.evaluation.report_notes import Wording, notes_for, provenance_of
+from kaffect.studies.report.metrics import METRICS
+from kaffect.studies.report.notes import Wording, notes_for, provenance_of
 
 BASELINES = {
     "constant": "constant predictor",
