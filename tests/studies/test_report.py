@@ -255,7 +255,7 @@ def test_html_table_has_the_right_cells() -> None:
 def test_plots_show_each_figure_where_it_belongs() -> None:
     result = summary(run(1, 0.2), run(1, 0.4, seed=1), run(2, 0.8), run("constant", 0.1))
     text = render_html(result)
-    svg = re.search(r'<svg role="img" aria-label="Accuracy.*?</svg>', text).group()
+    svg = re.search(r'<svg [^>]*aria-label="Accuracy.*?</svg>', text, re.DOTALL).group()
     plot = ElementTree.fromstring(svg)
     ticks = {t.text: float(t.get("x")) for t in plot.iter("text") if t.get("class") == "tick"}
 
@@ -267,7 +267,7 @@ def test_plots_show_each_figure_where_it_belongs() -> None:
     assert float(first.find("circle").get("cx")) == pytest.approx(expected(0.411), abs=0.1)
     points = first.find("polygon").get("points").split()
     assert float(points[0].split(",")[0]) == pytest.approx(expected(0.3), abs=0.1)
-    whisker = [line for line in first.iter("line") if line.get("class") == "synthetic"][0]
+    whisker = [line for line in first.iter("line") if line.get("class") == "mark synthetic"][0]
     half = statistics.stdev([0.2, 0.4])
     assert float(whisker.get("x1")) == pytest.approx(expected(0.3 - half), abs=0.1)
     assert float(whisker.get("x2")) == pytest.approx(expected(0.3 + half), abs=0.1)

@@ -1,57 +1,72 @@
-"""One small dot plot per metric, the paper beside ours (Section V), as inline SVG.
+"""One small dot plot per metric, the paper beside ours (Section V): where each mark stands.
 
-Colours are those of Okabe and Ito, which colour-blind readers tell apart; shape
-says the same again.
+The shape of a mark says the same as its colour; `kaffect/pages/plot.svg.j2` draws them.
 """
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from kaffect.studies.report.metrics import METRICS
-from kaffect.studies.report.summary import Cell, Line, Summary
+from kaffect.studies.report.summary import Column, Line, Summary
 
-_LEFT, _RIGHT, _TOP, _STEP = 34, 12, 8, 18
-_WIDTH = 330
-
-
-def _x(value: float, low: float, high: float) -> float:
-    share = (min(max(value, low), high) - low) / (high - low)
-    return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+LEFT, RIGHT, TOP, STEP = 34, 318, 8, 18
+WIDTH = 330
 
 
-def marker(kind: str, x: float, y: float) -> str:
-    """A source's sign: `paper` a ring, `paper-data` a square, `real` a triangle, else a diamond."""
-    if kind == "paper":
-        return f'<circle class="paper" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
-    if kind == "paper-data":
-        return f'<rect class="paper-data" x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
-    corners = [(0, -5), (5, 4), (-5, 4)] if kind == "real" else [(0, -5), (5, 0), (0, 5), (-5, 0)]
-    points = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)
-    return f'<polygon class="{kind}" points="{points}"/>'
+@dataclass(frozen=True)
+class Mark:
+    """A figure of one source; `ends` are those of the deviation, where there is one."""
+
+    kind: str
+    x: float
+    ends: tuple[float, float] | None = None
 
 
-def kind_of(summary: Summary, place: int) -> str:
-    """Which marker a column of ours has."""
-    column = summary.columns[place]
+@dataclass(frozen=True)
+class PlotRow:
+    """One row of the table."""
+
+    number: int
+    label: str
+    y: float
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A dashed line through all rows."""
+
+    label: str
+    kind: str
+    x: float
+
+
+@dataclass(frozen=True)
+class Plot:
+    """The plot of one metric; lengths in pixels, from the upper left corner."""
+
+    name: str
+    ticks: tuple[tuple[float, str], ...]
+    rows: tuple[PlotRow, ...]
+    baselines: tuple[Baseline, ...]
+    width: int = WIDTH
+    left: int = LEFT
+    right: int = RIGHT
+    top: int = TOP
+
+    @property
+    def bottom(self) -> int:
+        """Where the axis lies."""
+        return self.top + STEP * len(self.rows)
+
+
+def kind_of(column: Column) -> str:
+    """Which marker and colour a column of ours has."""
     if column.synthetic:
         return "synthetic"
     return "paper-data" if column.paper_data else "real"
-
-
-def _ours(kind: str, cell: Cell, metric: str, y: float, low: float, high: float) -> str:
-    value = cell.metrics.get(metric)
-    if value is None:
-        return ""
-    x = _x(value.mean, low, high)
-    whisker = ""
-    if value.deviation is not None:
-        ends = [_x(value.mean + sign * value.deviation, low, high) for sign in (-1, 1)]
-        whisker = (
-            f'<line class="{kind}" x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" '
-            f'y1="{y:.1f}" y2="{y:.1f}"/>'
-        )
-    return whisker + marker(kind, x, y)
 
 
 def _values(summary: Summary, metric: str) -> list[float]:
@@ -64,43 +79,40 @@ def _values(summary: Summary, metric: str) -> list[float]:
     return found
 
 
-def _row(summary: Summary, line: Line, metric: str, y: float, low: float, high: float) -> str:
-    parts = [f'<text class="label" x="{_LEFT - 8}" y="{y + 4:.1f}">{line.row}</text>']
-    parts.append(
-        f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    )
-    if metric in line.paper:
-        parts.append(marker("paper", _x(line.paper[metric], low, high), y))
-    for place, cell in enumerate(line.cells):
-        parts.append(_ours(kind_of(summary, place), cell, metric, y, low, high))
-    return f"<g><title>{escape(line.label)}</title>{''.join(parts)}</g>"
+def _marks(
+    summary: Summary, line: Line, metric: str, x: Callable[[float], float]
+) -> tuple[Mark, ...]:
+    marks = [Mark("paper", x(line.paper[metric]))] if metric in line.paper else []
+    for column, cell in zip(summary.columns, line.cells, strict=True):
+        value = cell.metrics.get(metric)
+        if value is None:
+            continue
+        ends = None
+        if value.deviation is not None:
+            ends = (x(value.mean - value.deviation), x(value.mean + value.deviation))
+        marks.append(Mark(kind_of(column), x(value.mean), ends))
+    return tuple(marks)
 
 
-def plot(summary: Summary, metric: str) -> str:
+def plot_of(summary: Summary, metric: str) -> Plot:
     """The plot of one metric: a line for each row of the table, dashes where baselines lie."""
     values = _values(summary, metric)
     low, high = min([0.0, *values]), max([0.8, *values])
-    rows = [line for line in summary.lines if line.row is not None]
-    bottom = _TOP + _STEP * len(rows)
-    name = escape(METRICS[metric][0])
-    parts = [
-        f'<svg role="img" aria-label="{name}: paper and ours" '
-        f'viewBox="0 0 {_WIDTH} {bottom + 22}" width="{_WIDTH}">'
-    ]
-    ticks = [tick / 5 for tick in range(-5, 6) if low <= tick / 5 <= high]
-    for tick in ticks:
-        x = _x(tick, low, high)
-        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 15}">{tick:.1f}</text>')
-    for line in summary.baselines:
-        for place, cell in enumerate(line.cells):
-            if metric in cell.metrics:
-                x = _x(cell.metrics[metric].mean, low, high)
-                parts.append(
-                    f'<line class="baseline {kind_of(summary, place)}" x1="{x:.1f}" '
-                    f'x2="{x:.1f}" y1="{_TOP}" y2="{bottom}"><title>{escape(line.label)}</title>'
-                    "</line>"
-                )
-    for number, line in enumerate(rows):
-        parts.append(_row(summary, line, metric, _TOP + _STEP * (number + 0.5), low, high))
-    return "".join(parts) + "</svg>"
+
+    def x(value: float) -> float:
+        return LEFT + (value - low) / (high - low) * (RIGHT - LEFT)
+
+    rows = [(line.row, line) for line in summary.lines if line.row is not None]
+    return Plot(
+        METRICS[metric][0],
+        tuple((x(t / 5), f"{t / 5:.1f}") for t in range(-5, 6) if low <= t / 5 <= high),
+        tuple(
+            PlotRow(number, line.label, TOP + STEP * (i + 0.5), _marks(summary, line, metric, x))
+            for i, (number, line) in enumerate(rows)
+        ),
+        tuple(
+            Baseline(line.label, mark.kind, mark.x)
+            for line in summary.baselines
+            for mark in _marks(summary, line, metric, x)
+        ),
+    )

@@ -1,0 +1,47 @@
+"""HTML pages that need no other file: one base template and one style sheet for all of them.
+
+The table reports (Section V), the data card (Section II) and the page about a video are
+templates beside this file. Text is escaped, and a template that names an unknown value fails.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@functools.cache
+def _environment() -> Environment:
+    # jinja2 takes a tenth of a second, which commands without a page need not wait for.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["png_uri"] = png_uri
+    return environment
+
+
+def render(page: str, **values: Any) -> str:
+    """The page of the template `page`.html.j2 as one HTML document.
+
+    Args:
+        page: 'report', 'data_card' or 'video'.
+        values: what the template shows; every string is escaped.
+    """
+    return _environment().get_template(f"{page}.html.j2").render(**values)
+
+
+def png_uri(png: bytes) -> str:
+    """A PNG picture as the address of an `<img>`."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
