@@ -1,10 +1,9 @@
-"""Statistics of a data tree as tables (paper Tables I, III, IV): Markdown, HTML and terminal."""
+"""Statistics of a data tree as tables (paper Tables I, III, IV): Markdown and terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from kaffect.curation.statistics import Part, Statistics, shares
 from kaffect.labels import ACTION_UNIT_NAMES
@@ -28,21 +27,6 @@ class TextTable:
         lines = [f"## {_safe(self.title)}", "", _line(self.heads), _line(aligns)]
         lines += [_line(map(_safe, row)) for row in self.rows]
         return "\n".join(lines + ([f"\n{self.note}"] if self.note else [])) + "\n"
-
-    def html(self) -> str:
-        """The same as a section of a page."""
-        heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in self.heads)
-        rows = "".join(
-            f'<tr><th scope="row">{escape(row[0])}</th>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-            + "</tr>"
-            for row in self.rows
-        )
-        note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return (
-            f"<section><h2>{escape(self.title)}</h2><div class='scroll'><table><thead><tr>{heads}"
-            f"</tr></thead><tbody>{rows}</tbody></table></div>{note}</section>"
-        )
 
     def text(self) -> str:
         """Columns for a terminal."""

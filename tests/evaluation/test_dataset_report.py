@@ -65,8 +65,8 @@ def test_synthetic_is_called_so(tree: DataTree) -> None:
     statistics = replace(describe(tree), synthetic=True)
     assert tables_of(statistics, None)["I"].heads[-1] == "tree (synthetic)"
     card = data_card(statistics, [], [])
-    assert "<span class='badge'>synthetic</span>" in card and "no figures of Aff-Wild" in card
-    assert "badge'" not in data_card(replace(statistics, synthetic=False), [], [])
+    assert '<span class="badge">synthetic</span>' in card and "no figures of Aff-Wild" in card
+    assert 'class="badge"' not in data_card(replace(statistics, synthetic=False), [], [])
 
 
 def test_figures_show_the_counts(tree: DataTree) -> None:
