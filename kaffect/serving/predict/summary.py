@@ -5,8 +5,6 @@ A PNG for a slide, and an HTML page that holds it together with the numbers.
 
 from __future__ import annotations
 
-import base64
-import html
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from kaffect.pages import render
 from kaffect.serving.facts import INTENDED_USE, SYNTHETIC
 from kaffect.serving.predict.drawing import AROUSAL, VALENCE, colour_of
 from kaffect.serving.predictor import Predictor
@@ -85,40 +84,37 @@ class Summary:
     def html(self, png: bytes) -> str:
         """A page of its own: no other file, no network."""
         facts = self.predictor.facts
-        rows = "".join(self._row(person) for person in sorted(self.people))
-        warning = ""
-        if facts.data.get("kind") == "synthetic":
-            warning = f"<p class='warning'>The network was {html.escape(SYNTHETIC)}.</p>"
         manifest = self.predictor.export.manifest
-        model = f"{facts.title} ({manifest['name']}, version {manifest['version']})"
-        picture = base64.b64encode(png).decode("ascii")
-        return _PAGE.format(
-            title=html.escape(self.title),
-            model=html.escape(model),
+        return render(
+            "video",
+            title=self.title,
+            model=f"{facts.title} ({manifest['name']}, version {manifest['version']})",
             frames=self.frames,
             seconds=f"{self.last_time:.1f}",
-            without=self.without_face,
-            warning=warning,
-            picture=picture,
-            rows=rows,
-            use=html.escape(INTENDED_USE),
+            without_face=self.without_face,
+            warning=SYNTHETIC if facts.data.get("kind") == "synthetic" else "",
+            picture=png,
+            people=[self._figures(person) for person in sorted(self.people)],
+            use=INTENDED_USE,
         )
 
-    def _row(self, number: int) -> str:
+    def _figures(self, number: int) -> dict[str, Any]:
+        """A person's line of the table."""
         person = self.people[number]
-        colour = "#{:02x}{:02x}{:02x}".format(*colour_of(number))
-        cells = [f"<span class='dot' style='background:{colour}'></span>{number}"]
-        cells += [str(len(person.times)), f"{person.times[0]:.1f} to {person.times[-1]:.1f} s"]
+        values = ["", ""]
         if person.valence_arousal:
-            values = np.array(person.valence_arousal)
-            means, spreads = values.mean(0), values.std(0)
-            cells += [f"{m:+.2f} &plusmn; {s:.2f}" for m, s in zip(means, spreads)]
-        else:
-            cells += ["", ""]
+            points = np.array(person.valence_arousal)
+            values = [f"{m:+.2f} ± {s:.2f}" for m, s in zip(points.mean(0), points.std(0))]
         most = sorted(person.expressions.items(), key=lambda item: -item[1])[:3]
         total = sum(person.expressions.values())
-        cells.append(", ".join(f"{html.escape(n)} {100 * k / total:.0f} %" for n, k in most))
-        return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        return {
+            "number": number,
+            "colour": "#{:02x}{:02x}{:02x}".format(*colour_of(number)),
+            "frames": len(person.times),
+            "seen": f"{person.times[0]:.1f} to {person.times[-1]:.1f} s",
+            "valence_arousal": values,
+            "expressions": ", ".join(f"{name} {100 * k / total:.0f} %" for name, k in most),
+        }
 
     def _time(self, axis: Any, number: int) -> None:
         person = self.people[number]
@@ -167,28 +163,3 @@ class Summary:
         axis.axvline(0, color="0.7", lw=0.8)
         axis.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="valence", ylabel="arousal", aspect="equal")
         axis.set_title("density", fontsize=10)
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em;
-  color: #222; background: #fff }}
-h1 {{ font-size: 1.4em; margin-bottom: 0 }}
-img {{ max-width: 100%; height: auto }}
-table {{ border-collapse: collapse; margin: 1em 0 }}
-th, td {{ text-align: left; padding: .3em 1.2em .3em 0; border-bottom: 1px solid #ddd }}
-.dot {{ display: inline-block; width: .8em; height: .8em; border-radius: 50%; margin-right: .5em }}
-.warning {{ background: #fff3cd; padding: .5em 1em }}
-.small {{ color: #555; font-size: .9em }}
-</style></head><body>
-<h1>{title}</h1>
-<p>{frames} frames, {seconds} s; {without} without a face. Read by: {model}.</p>
-{warning}
-<img alt="Valence and arousal over time, time per expression, density" src="data:image/png;base64,{picture}">
-<table><tr><th>person</th><th>frames</th><th>seen</th><th>valence (mean, sd)</th>
-<th>arousal (mean, sd)</th><th>most frequent expressions</th></tr>{rows}</table>
-<p class="small">{use}</p>
-</body></html>
-"""  # noqa: E501
