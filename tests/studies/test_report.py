@@ -200,6 +200,28 @@ def test_terminal_keeps_one_table_where_there_is_room() -> None:
     assert render_terminal(result, 70).plain.count("joint 1e-3") == 2
 
 
+def test_terminal_aligns_wide_characters_and_takes_no_markup() -> None:
+    row = ReferenceRow(4, "[red]表情[/red] :smile:", "[red]表情", dict.fromkeys(BOTH, 0.411))
+    result = summarise([run(1)], [*REFERENCE, row], table="XI", notes=["注" * 100, "[bold]"])
+    for width in (60, 160):
+        lines = render_terminal(result, width).plain.splitlines()
+        assert max(map(cell_len, lines)) <= width
+        first, fourth = (
+            [cell_len(line[: line.index("0.411")]) for line in lines if line.startswith(number)]
+            for number in (" 1 ", " 4 ")
+        )
+        assert first == fourth != []
+    assert any(line.startswith(" 4 [red]表情[/red] :smile: ") for line in lines)
+    assert "- [bold]" in lines
+
+
+def test_terminal_shortens_names_where_nothing_else_fits() -> None:
+    row = ReferenceRow(4, "even longer", "a very long name of a row", dict.fromkeys(BOTH, 0.411))
+    lines = render_terminal(summarise([run(4)], [row], table="XI"), 49).plain.splitlines()
+    assert sum(line.startswith(" 4 a very long na…") for line in lines) == len(BOTH)
+    assert max(map(cell_len, lines)) <= 49
+
+
 class Page(HTMLParser):
     """Collects tags, attributes and the text of a page."""
 

@@ -1,25 +1,27 @@
 """The table "paper | ours" (Section V) for a terminal of any width.
 
 A table too wide for the terminal is cut into blocks of metrics, so that the
-paper's figure and ours always stand in one line.
+paper's figure and ours always stand in one line. Each source is a table of rich
+under its heading, and they stand side by side.
 """
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table
 from rich.text import Text
 
 from kaffect.studies.report.metrics import METRICS
-from kaffect.studies.report.summary import Cell, Column, Summary
+from kaffect.studies.report.summary import Cell, Column, Line, Summary
+from kaffect.terminal import text_of, width_of
 
 NOT_RUN = "not run"
 NOT_TRAINED = "—"
-_GAP = "  "
-_SHORTEST_LABEL = 12
+_LABEL_ROOM = range(24, 11, -1)  # cells, tried in turn where nothing else fits
 
 
 def printed(value: float | None) -> str:
@@ -46,82 +48,86 @@ def measured(cell: Cell, metric: str, *, compact: bool = False) -> str:
 
 
 @dataclass(frozen=True)
-class _Group:
-    """Columns under one heading of two lines; every entry is text for one line of the table."""
-
-    heading: tuple[str, str]
-    titles: tuple[str, ...]
-    entries: tuple[tuple[str, ...], ...]  # one tuple per line, as long as `titles`
-    style: str
-
-    @property
-    def widths(self) -> list[int]:
-        columns = zip(self.titles, *self.entries, strict=True)
-        widths = [max(cell_len(text) for text in column) for column in columns]
-        widths[0] += max(0, max(map(cell_len, self.heading)) - sum(widths) - len(widths) + 1)
-        return widths
-
-    @property
-    def width(self) -> int:
-        return sum(self.widths) + len(self.widths) - 1
-
-
-@dataclass(frozen=True)
 class _Layout:
     """How a table is cut to fit: blocks of metrics, names of the rows, empty columns or not."""
 
     blocks: list[list[str]]
-    names: list[str]
+    short_names: bool
     empty_columns: bool
+    label_room: int | None = None
 
 
-def _heading(header: str) -> tuple[str, str]:
+def _table(header: str, style: str, titles: Sequence[str]) -> Table:
+    """An empty table of one source; of `header` "ours (data)" each part has a line of its own."""
     who, _, where = header.partition(" (")
-    return who, f"({where}" if where else ""
-
-
-def _ours(column: Column, cells: Sequence[Cell], metrics: Sequence[str]) -> _Group:
-    if not column.runs:
-        return _Group(_heading(column.header), ("",), ((NOT_RUN,),) * len(cells), "dim")
-    entries = []
-    for cell in cells:
-        found = [measured(cell, metric, compact=True) for metric in metrics]
-        count = f"n={cell.n}" + ("*" if cell.best else " ") if cell.n else ""
-        entries.append((*found, count))
-    titles = (*[METRICS[metric][1] for metric in metrics], "")
-    style = "magenta" if column.synthetic else "green"
-    return _Group(_heading(column.header), titles, tuple(entries), style)
-
-
-def _groups(summary: Summary, metrics: Sequence[str], empty_columns: bool) -> list[_Group]:
-    lines = [*summary.lines, *summary.baselines]
-    paper = _Group(
-        _heading(summary.paper_header),
-        tuple(METRICS[metric][1] for metric in metrics),
-        tuple(tuple(printed(line.paper.get(metric)) for metric in metrics) for line in lines),
-        "cyan",
+    heading = f"{who}\n({where}" if where else f"{who}\n"
+    table = Table(
+        title=Text(heading, style=f"bold {style}"),
+        title_justify="left",
+        header_style=f"bold {style}",
+        border_style="dim",
+        box=box.HORIZONTALS,
+        show_edge=False,
+        padding=0,
+        min_width=max(map(cell_len, heading.split("\n"))),
     )
-    ours = [
-        _ours(column, [line.cells[place] for line in lines], metrics)
-        for place, column in enumerate(summary.columns)
-        if column.runs or empty_columns
-    ]
-    return [paper, *ours]
+    for title in titles:
+        table.add_column(Text(title), justify="right", style=style, no_wrap=True)
+    return table
 
 
-def _names(summary: Summary, short: bool, room: int | None = None) -> list[str]:
-    names = []
-    for line in [*summary.lines, *summary.baselines]:
+def _names(summary: Summary, layout: _Layout) -> Table:
+    table = _table("", "", [""])
+    table.columns[0].justify = "left"
+    if layout.label_room is not None:
+        table.columns[0].max_width = len("12 ") + layout.label_room
+    for line, last in _lines(summary):
         number = "" if line.row is None else str(line.row)
-        label = line.short if short else line.label
-        if room is not None and cell_len(label) > room:
-            label = set_cell_size(label, room - 1).rstrip() + "…"
-        names.append(f"{number:>2} {label}")
-    return names
+        name = line.short if layout.short_names else line.label
+        table.add_row(Text(f"{number:>2} {name}"), end_section=last)
+    return table
 
 
-def _width(names: Sequence[str], groups: Sequence[_Group]) -> int:
-    return max(map(cell_len, names), default=0) + sum(len(_GAP) + group.width for group in groups)
+def _paper(summary: Summary, metrics: Sequence[str]) -> Table:
+    table = _table(summary.paper_header, "cyan", [METRICS[metric][1] for metric in metrics])
+    for line, last in _lines(summary):
+        figures = [printed(line.paper.get(metric)) for metric in metrics]
+        table.add_row(*map(Text, figures), end_section=last)
+    return table
+
+
+def _ours(summary: Summary, place: int, column: Column, metrics: Sequence[str]) -> Table:
+    if not column.runs:
+        table = _table(column.header, "dim", [""])
+        for _, last in _lines(summary):
+            table.add_row(NOT_RUN, end_section=last)
+        return table
+    style = "magenta" if column.synthetic else "green"
+    table = _table(column.header, style, [*(METRICS[metric][1] for metric in metrics), ""])
+    table.columns[-1].justify = "left"
+    for line, last in _lines(summary):
+        cell = line.cells[place]
+        figures = [measured(cell, metric, compact=True) for metric in metrics]
+        count = f"n={cell.n}" + "*" * cell.best if cell.n else ""
+        table.add_row(*map(Text, [*figures, count]), end_section=last)
+    return table
+
+
+def _lines(summary: Summary) -> Iterator[tuple[Line, bool]]:
+    """Rows and baselines, and whether a rule stands below."""
+    for place, line in enumerate([*summary.lines, *summary.baselines], start=1):
+        yield line, place == len(summary.lines)
+
+
+def _block(summary: Summary, layout: _Layout, metrics: Sequence[str]) -> Table:
+    """Names, the paper and our columns side by side, for some of the metrics."""
+    tables = [_names(summary, layout), _paper(summary, metrics)]
+    for place, column in enumerate(summary.columns):
+        if column.runs or layout.empty_columns:
+            tables.append(_ours(summary, place, column, metrics))
+    block = Table.grid(padding=(0, 2), pad_edge=False)
+    block.add_row(*tables)
+    return block
 
 
 def _cuts(metrics: Sequence[str]) -> list[list[list[str]]]:
@@ -132,51 +138,29 @@ def _cuts(metrics: Sequence[str]) -> list[list[list[str]]]:
     return [[list(metrics)], by_task, pairs, [[metric] for metric in metrics]]
 
 
-def _layout(summary: Summary, width: int) -> _Layout:
-    """The least cut layout that fits; where none does, the narrowest."""
-    candidates = [
-        _Layout(blocks, _names(summary, short), empty)
-        for blocks in _cuts(summary.metrics)
-        for short, empty in ((False, True), (True, True), (True, False))
-    ]
-    candidates += [
-        _Layout(_cuts(summary.metrics)[-1], _names(summary, True, room), False)
-        for room in range(24, _SHORTEST_LABEL - 1, -1)
-    ]
-    for layout in candidates:
-        groups = [_groups(summary, block, layout.empty_columns) for block in layout.blocks]
-        if all(_width(layout.names, block) <= width for block in groups):
-            return layout
-    return candidates[-1]
+def _layouts(metrics: Sequence[str]) -> Iterator[_Layout]:
+    """From the least cut to the narrowest."""
+    for blocks in _cuts(metrics):
+        for short, empty in ((False, True), (True, True), (True, False)):
+            yield _Layout(blocks, short, empty)
+    for room in _LABEL_ROOM:
+        yield _Layout([[metric] for metric in metrics], True, False, room)
 
 
-def _table(summary: Summary, layout: _Layout, metrics: Sequence[str]) -> Text:
-    groups = _groups(summary, metrics, layout.empty_columns)
-    label = max(map(cell_len, layout.names), default=0)
-    rule = ("─" * _width(layout.names, groups), "dim")
+def _fitted(summary: Summary, width: int) -> tuple[_Layout, list[Table]]:
+    """The first layout that fits; where none does, the narrowest."""
+    for layout in _layouts(summary.metrics):
+        blocks = [_block(summary, layout, metrics) for metrics in layout.blocks]
+        if all(width_of(block) <= width for block in blocks):
+            break
+    return layout, blocks
 
-    def row(name: str, cells: Sequence[str], bold: bool = False) -> Text:
-        line = Text(set_cell_size(name, label), style="bold" if bold else "")
-        for group, cell in zip(groups, cells, strict=True):
-            line.append(_GAP)
-            line.append(cell, style=f"bold {group.style}" if bold else group.style)
-        line.rstrip()
-        return line
 
-    def aligned(group: _Group, entries: Sequence[str]) -> str:
-        pairs = zip(entries, group.widths, strict=True)
-        return " ".join(" " * (width - cell_len(entry)) + entry for entry, width in pairs)
-
-    lines = [
-        row("", [set_cell_size(group.heading[i], group.width) for group in groups], bold=True)
-        for i in (0, 1)
-    ]
-    lines.append(row("", [aligned(group, group.titles) for group in groups], bold=True))
-    for place, name in enumerate(layout.names):
-        if place in (0, len(summary.lines)):
-            lines.append(Text(*rule))
-        lines.append(row(name, [aligned(group, group.entries[place]) for group in groups]))
-    return Text("\n").join(lines)
+def _notes(notes: Iterable[str]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    for note in notes:
+        table.add_row("-", Text(note), style="magenta" if note.startswith("SYNTHETIC") else "dim")
+    return table
 
 
 def render_terminal(summary: Summary, width: int = 100) -> Text:
@@ -185,24 +169,16 @@ def render_terminal(summary: Summary, width: int = 100) -> Text:
     `.plain` of the result is the same without colours. In less than about 50 cells some lines
     become longer than the terminal.
     """
-    layout = _layout(summary, width)
-    text = Text(no_wrap=True, overflow="ignore")
-
-    def paragraph(content: str, style: str, bullet: str = "") -> None:
-        indent = " " * len(bullet)
-        for line in textwrap.wrap(bullet + content, width, subsequent_indent=indent):
-            text.append(line + "\n", style=style)
-
-    paragraph(summary.heading, "bold")
+    layout, blocks = _fitted(summary, width)
+    parts = [text_of(Text(summary.heading, style="bold"), width)]
     for column in summary.columns:
         if not (column.runs or layout.empty_columns):
-            paragraph(f"{column.header}: {NOT_RUN}", "dim")
-    for block in layout.blocks:
-        text.append("\n")
-        text.append_text(_table(summary, layout, block))
-        text.append("\n")
-    text.append("\n")
-    for note in summary.notes:
-        paragraph(note, "magenta" if note.startswith("SYNTHETIC") else "dim", "- ")
-    paragraph("; ".join(summary.provenance), "dim")
+            parts.append(text_of(Text(f"{column.header}: {NOT_RUN}", style="dim"), width))
+    for block in blocks:
+        parts += [Text(), text_of(block)]
+    parts += [Text(), text_of(_notes(summary.notes), width)]
+    parts.append(text_of(Text("; ".join(summary.provenance), style="dim"), width))
+    text = Text(no_wrap=True, overflow="ignore")
+    for part in parts:
+        text.append_text(part).append("\n")
     return text
