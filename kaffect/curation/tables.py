@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.box import Box
+from rich.table import Table
+from rich.text import Text
+
 from kaffect.curation.statistics import Part, Statistics, shares
 from kaffect.labels import ACTION_UNIT_NAMES
+from kaffect.terminal import text_of
 
 NOT_IN_PAPER = "-"
 PAPER = "paper (Aff-Wild)"
+# Two spaces between columns, hyphens below the heads: any encoding can print it.
+_RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
 @dataclass(frozen=True)
@@ -30,17 +37,14 @@ class TextTable:
 
     def text(self) -> str:
         """Columns for a terminal."""
-        cells = [self.heads, *self.rows]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.heads))]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if not i else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths))
-            ).rstrip()
-            for row in cells
-        ]
-        lines.insert(1, "-" * max(map(len, lines)))
-        return "\n".join([self.title, "", *lines] + ([self.note] if self.note else []))
+        table = Table(box=_RULE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for place, head in enumerate(self.heads):
+            table.add_column(Text(head), justify="right" if place else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        return "\n".join(
+            [self.title, "", text_of(table).plain] + ([self.note] if self.note else [])
+        )
 
 
 def _line(cells: object) -> str:

@@ -120,6 +120,8 @@ def test_data_card_needs_nothing_else_and_runs_nothing(tree: DataTree) -> None:
         "----------------",
         "x|y  <img src=x>",
     ]
+    wide = TextTable("t", ("名前", "[b]"), (("ab", "1"),))
+    assert wide.text().splitlines()[2:] == ["名前  [b]", "---------", "ab      1"]
 
 
 def test_statistics_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
