@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -34,3 +35,17 @@ def test_the_wheel_brings_every_template() -> None:
     files = [p.name for p in (ROOT / "kaffect" / "pages").iterdir() if p.is_file()]
     left_out = [n for n in files if not any(fnmatch(n, pattern) for pattern in patterns)]
     assert left_out == ["__init__.py"]
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    ["pages/style.css", "annotation/assets/style.css", "serving/demo/assets/page.css"],
+)
+def test_every_colour_has_a_dark_twin(sheet: str) -> None:
+    text = (ROOT / "kaffect" / sheet).read_text(encoding="utf-8")
+    light, dark = (
+        set(re.findall(r"(--[\w-]+):", b)) for b in re.findall(r":root {(.*?)}", text, re.S)
+    )
+    used = set(re.findall(r"var\((--[\w-]+)\)", text))
+    assert used - light == set()
+    assert light - dark == set()

@@ -201,7 +201,10 @@ async function introduce() {
 }
 
 introduce();
-window.addEventListener("resize", () => {
+function redraw() {
   drawPlane(find("plane"), state.people, state.lastTime);
   drawHistory(find("history"), state.people, state.lastTime);
-});
+}
+
+window.addEventListener("resize", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);

@@ -10,6 +10,11 @@ function colourOf(person) {
   return COLOURS[(person - 1) % COLOURS.length];
 }
 
+/* A colour of the style sheet, which differs in light and dark. */
+function tone(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
 /* A canvas's context in CSS pixels, sharp on every screen; the canvas is cleared. */
 function prepared(canvas) {
   const scale = window.devicePixelRatio || 1;
@@ -60,7 +65,7 @@ function drawPlane(canvas, people, now) {
     middle + Math.max(-1.05, Math.min(1.05, v)) * radius,
     middle - Math.max(-1.05, Math.min(1.05, a)) * radius,
   ];
-  context.strokeStyle = "#dde3e9";
+  context.strokeStyle = tone("--line");
   context.lineWidth = 1;
   for (const part of [0.5, 1]) {
     context.beginPath();
@@ -73,7 +78,7 @@ function drawPlane(canvas, people, now) {
   context.moveTo(middle, middle - radius);
   context.lineTo(middle, middle + radius);
   context.stroke();
-  context.fillStyle = "#66717d";
+  context.fillStyle = tone("--quiet");
   context.textAlign = "center";
   context.fillText("active", middle, middle - radius - 10);
   context.fillText("passive", middle, middle + radius + 20);
@@ -105,7 +110,7 @@ function drawPlane(canvas, people, now) {
       context.beginPath();
       context.arc(...place(last.valence, last.arousal), 6.5, 0, 2 * Math.PI);
       context.fill();
-      context.strokeStyle = "#fff";
+      context.strokeStyle = tone("--card");
       context.stroke();
     }
   }
@@ -117,8 +122,8 @@ function drawHistory(canvas, people, now) {
   const across = (time) => right - ((now - time) / HISTORY_SECONDS) * (right - left);
   const down = (value) =>
     top + ((1 - Math.max(-1, Math.min(1, value))) / 2) * (bottom - top);
-  context.strokeStyle = "#e4e9ee";
-  context.fillStyle = "#66717d";
+  context.strokeStyle = tone("--line");
+  context.fillStyle = tone("--quiet");
   context.lineWidth = 1;
   context.font = "12px system-ui, 'DejaVu Sans', sans-serif";
   context.textAlign = "end";
