@@ -30,16 +30,16 @@ def register(actions: Any) -> None:
 def split_data(options: argparse.Namespace) -> None:
     """`kaffect data split`."""
     from kaffect.curation.split_tree import split_tree, write_split
+    from kaffect.curation.tables import TextTable
 
     if options.out is not None and options.out.exists():
         raise ConfigError(f"{options.out}: exists already; name a folder that does not")
     split = split_tree(options.tree, _ratios(options.ratios), options.seed)
     report = split.to_dict()
     heads = [f"{name} {ratio:g}" for name, ratio in zip(report["sets"], report["ratios"])]
-    print(f"{'share of':<12} " + " ".join(f"{head:>16}" for head in heads))
-    for name, values in report["shares"].items():
-        print(f"{name:<12} " + " ".join(f"{value:>16.3f}" for value in values))
-    print(f"{'videos':<12} " + " ".join(f"{count:>16}" for count in report["videos"]))
+    rows = [(name, *(f"{v:.3f}" for v in values)) for name, values in report["shares"].items()]
+    rows.append(("videos", *map(str, report["videos"])))
+    print(TextTable("Shares of the sets", ("share of", *heads), tuple(rows)).text())
     print(f"{report['groups']} groups of videos that share nobody")
     if options.out is not None:
         write_split(split, options.out)

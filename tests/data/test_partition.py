@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +187,10 @@ def test_a_new_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["data", "split", str(source), "--ratios", "0.5,0.25,0.25", "--seed", "3"]
     assert main(command) == 0
     shown = capsys.readouterr().out
-    assert "6 groups of videos that share nobody" in shown and "Happiness" in shown
+    assert "6 groups of videos that share nobody" in shown
+    assert re.search(r"^share of +train 0.5 +validation 0.25 +test 0.25$", shown, re.MULTILINE)
+    assert re.search(r"^Happiness +0.619 +0.190 +0.190$", shown, re.MULTILINE)
+    assert re.search(r"^videos +4 +2 +2$", shown, re.MULTILINE)
     assert not out.exists()
     assert main([*command, "--out", str(out)]) == 0
     tree = DataTree.open(out)
