@@ -19,6 +19,7 @@ from sklearn.linear_model import Ridge
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from kaffect.labels import SPLITS  # noqa: E402
 from kaffect.synthetic import (  # noqa: E402
     SyntheticConfig,
     Track,
@@ -28,7 +29,6 @@ from kaffect.synthetic import (  # noqa: E402
     simulate_video,
 )
 from kaffect.synthetic.canvas import Image  # noqa: E402
-from kaffect.synthetic.config import SPLITS  # noqa: E402
 from kaffect.synthetic.motion import FRONTAL  # noqa: E402
 from kaffect.synthetic.prototypes import (  # noqa: E402
     ANY_UNIT_SHARE,

@@ -29,15 +29,7 @@ from kaffect.curation.experts import TRIALS
 from kaffect.data.annotations.files import Annotation, write_annotations
 from kaffect.errors import ConfigError, DatasetError, VideoError
 from kaffect.files import atomic_directory, sha256, write_json
-from kaffect.labels import (
-    MISSING_ACTION_UNIT,
-    MISSING_EXPRESSION,
-    MISSING_VALENCE_AROUSAL,
-    VALENCE_AROUSAL,
-)
-
-FOLDERS = {"va": "VA_Set", "expression": "EXPR_Set", "au": "AU_Set"}
-TRAINING = "Training_Set"
+from kaffect.labels import SPLIT_FOLDERS, TASK_BY_NAME, VALENCE_AROUSAL
 
 
 @dataclass(frozen=True)
@@ -77,15 +69,14 @@ def annotations_of(labels: AnnotatorLabels, video: str, number: int) -> dict[str
     finished = {task for done, task in labels.videos[video].done if done == number}
     face = arrays.rows[FACE] == UNSET
     there = np.isfinite(arrays.va).all(axis=1) & face
-    found = {"va": _annotation("va", VALENCE_AROUSAL, arrays.va, there, MISSING_VALENCE_AROUSAL)}
+    found = {"va": _annotation("va", VALENCE_AROUSAL, arrays.va, there)}
     classes = arrays.rows[EXPRESSION]
     named = (classes >= 0) & (classes < len(space.expressions)) & face
     found["expression"] = _annotation(
-        "expression", space.expressions, classes[:, None].astype(np.int32), named,
-        MISSING_EXPRESSION,
-    )  # fmt: skip
+        "expression", space.expressions, classes[:, None].astype(np.int32), named
+    )
     units, known = _units(labels, arrays, "au" in finished)
-    found["au"] = _annotation("au", space.action_units, units, known & face, MISSING_ACTION_UNIT)
+    found["au"] = _annotation("au", space.action_units, units, known & face)
     return {task: one for task, one in found.items() if one.valid.any()}
 
 
@@ -99,9 +90,9 @@ def _units(labels: AnnotatorLabels, arrays: Arrays, finished: bool) -> tuple[np.
 
 
 def _annotation(
-    task: str, columns: tuple[str, ...], values: np.ndarray, valid: np.ndarray, mark: float
+    task: str, columns: tuple[str, ...], values: np.ndarray, valid: np.ndarray
 ) -> Annotation:
-    marked = np.where(valid[:, None], values, mark).astype(values.dtype)
+    marked = np.where(valid[:, None], values, TASK_BY_NAME[task].missing).astype(values.dtype)
     if task == "va":
         marked = marked.round(6)
     return Annotation(task, columns, marked, valid, Path(task))
@@ -114,7 +105,7 @@ def on_source_frames(annotation: Annotation, copy: Copy) -> Annotation:
     """
     nearest = nearest_frames(copy)
     valid = annotation.valid[nearest] & (nearest >= 0)
-    mark = MISSING_VALENCE_AROUSAL if annotation.task == "va" else MISSING_ACTION_UNIT
+    mark = TASK_BY_NAME[annotation.task].missing
     values = np.where(valid[:, None], annotation.values[nearest], mark)
     return replace(annotation, values=values.astype(annotation.values.dtype), valid=valid)
 
@@ -176,9 +167,14 @@ def _write_labels(
         for task, annotation in found.items():
             if settings.source_frames:
                 annotation = on_source_frames(annotation, open_copy(project, name))
-            write_annotations(folder / FOLDERS[task] / TRAINING / f"{name}.txt", annotation)
+            write_annotations(training_file(folder, task, name), annotation)
             written.add(name)
     return written
+
+
+def training_file(folder: Path, task: str, track: str) -> Path:
+    """Where a data tree keeps the annotation of a training track."""
+    return folder / TASK_BY_NAME[task].folder / SPLIT_FOLDERS["train"] / f"{track}.txt"
 
 
 def _has_units(step: dict[str, Any]) -> bool:

@@ -16,11 +16,10 @@ import numpy as np
 
 from kaffect.annotation.copies import open_copy
 from kaffect.annotation.export import (
-    FOLDERS,
-    TRAINING,
     annotations_of,
     put_video,
     replay_all,
+    training_file,
     trials_of,
 )
 from kaffect.annotation.labels import AnnotatorLabels
@@ -123,7 +122,7 @@ class Review:
                 put_video(folder, self.project, name)
             for one in ratings:
                 if one.task == "va":
-                    path = folder / WEIGHTED / FOLDERS["va"] / TRAINING / f"{one.track}.txt"
+                    path = training_file(folder / WEIGHTED, one.task, one.track)
                     write_annotations(path, weighted_mean(merge(one, settings, trials)))
 
         return write_merged(out, ratings, settings, lacking, trials, finish)

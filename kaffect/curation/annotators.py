@@ -20,13 +20,9 @@ from kaffect.curation.experts import Ratings, TrialDelay
 from kaffect.curation.merging import Merged, MergeSettings, disagreements, merge
 from kaffect.data.annotations.files import write_annotations
 from kaffect.files import atomic_directory, write_json, write_text
-from kaffect.labels import TASKS, VALENCE_AROUSAL
+from kaffect.labels import SPLIT_FOLDERS, TASK_BY_NAME, TASKS, VALENCE_AROUSAL
 from kaffect.metrics import ccc
 from kaffect.metrics.agreement import fleiss_kappa, icc, rating_counts
-
-_FOLDERS = {"va": "VA_Set", "expression": "EXPR_Set", "au": "AU_Set"}
-_SPLITS = {"train": "Training_Set", "validation": "Validation_Set", "test": "Test_Set"}
-_NAMES = {"va": "Valence and arousal", "expression": "Expressions", "au": "Action Units"}
 
 
 def write_merged(
@@ -50,7 +46,7 @@ def write_merged(
     report["disagreements"] = len(found)
     with atomic_directory(out) as folder:
         for one in merged:
-            split, task = _SPLITS[one.ratings.split], _FOLDERS[one.ratings.task]
+            task, split = TASK_BY_NAME[one.ratings.task].folder, SPLIT_FOLDERS[one.ratings.split]
             path = folder / "annotations" / task / split / f"{one.ratings.track}.txt"
             write_annotations(path, one.annotation)
         write_json(folder / "agreement.json", report)
@@ -181,7 +177,7 @@ def agreement_markdown(report: dict[str, Any]) -> str:
     for task, described in report["tasks"].items():
         people = ", ".join(described["annotators"])
         lines += [
-            f"## {_NAMES[task]}", "",
+            f"## {TASK_BY_NAME[task].title}", "",
             f"{len(described['annotators'])} annotators ({people}), {described['tracks']} tracks, "
             f"{described['frames']} frames; {described['frames rated by all']} rated by all, "
             f"{described['labelled frames']} labelled after merging.", "",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kaffect.curation.anomalies import Findings
-from kaffect.data.annotations.files import LabelText, open_text
+from kaffect.data.annotations.files import LabelText, open_text, task_of
 from kaffect.data.annotations.lists import list_faults
 from kaffect.data.discovery import LabelFile
 from kaffect.data.track_labels import labelled_tracks, open_list
@@ -73,7 +73,7 @@ def _check_values(text: LabelText, values: np.ndarray, findings: Findings) -> bo
         findings.add("no-labels", text.path, None, message)
         return False
     steady = labelled.min(axis=0) == labelled.max(axis=0)
-    if text.task in ("va", "valence", "arousal") and len(labelled) >= ENOUGH_LINES:
+    if task_of(text.task) == "va" and len(labelled) >= ENOUGH_LINES:
         for name, still, value in zip(text.columns, steady, labelled[0]):
             if still:
                 message = f"{name} is {value:g} in all {len(labelled)} labelled frames"

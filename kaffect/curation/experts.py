@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaffect.data.annotations.files import Annotation, open_text, read_annotations
+from kaffect.data.annotations.files import Annotation, open_text, read_annotations, task_of
 from kaffect.data.discovery import folders, split_of_folder
 from kaffect.data.track_labels import join_valence_arousal
 from kaffect.errors import AnnotationError, ArtifactError, DatasetError, expected_received
@@ -135,8 +135,7 @@ def _files(root: Path, folder: Path) -> Files:
     for path in sorted(folder.rglob("*.txt")):
         safe_join(root, path.relative_to(root).as_posix())
         part = open_text(path).task
-        task = "va" if part in VALENCE_AROUSAL else part
-        other = found[task, path.stem].setdefault(part, path)
+        other = found[task_of(part), path.stem].setdefault(part, path)
         if other != path:
             raise DatasetError(f"{path}: a second annotation of the same task; see {other}")
     return found

@@ -61,8 +61,7 @@ def _prepared(
 
 def _labelled(index: FrameIndex) -> np.ndarray:
     rows = index.rows
-    labels = index.va_valid[rows] | index.expression_valid[rows] | index.au_valid[rows]
-    kept: np.ndarray = rows[labels & index.has_face[rows]]
+    kept: np.ndarray = rows[index.labelled(rows) & index.has_face[rows]]
     return kept
 
 

@@ -23,7 +23,6 @@ from kaffect.data.annotations.lists import AnnotationList, write_annotation_list
 from kaffect.data.annotations.numbers import read_text
 from kaffect.data.discovery import (
     LIST,
-    SPLITS,
     box_file,
     find_label_files,
     find_videos,
@@ -37,13 +36,17 @@ from kaffect.data.track_labels import open_list, read_track_labels
 from kaffect.data.video.face_folders import RATES
 from kaffect.errors import AnnotationError, DatasetError, expected_received
 from kaffect.files import atomic_directory, safe_join, write_bytes, write_json, write_text
-from kaffect.labels import VALENCE_AROUSAL
+from kaffect.labels import (
+    LABEL_COLUMNS,
+    SPLIT_FOLDERS,
+    SPLITS,
+    TASK_BY_NAME,
+    VALENCE_AROUSAL,
+)
 
 PARTITION = "partition.csv"
-_FOLDERS = {"va": "VA_Set", "expression": "EXPR_Set", "au": "AU_Set"}
-_SPLIT_FOLDERS = {"train": "Training_Set", "validation": "Validation_Set", "test": "Test_Set"}
 _LIST_FILES = {
-    split: f"{folder.lower()}_annotations.txt" for split, folder in _SPLIT_FOLDERS.items()
+    split: f"{folder.lower()}_annotations.txt" for split, folder in SPLIT_FOLDERS.items()
 }
 _KEPT = ("subjects.csv", RATES, "synthetic.json")
 _LINKED = ("videos", "cropped_aligned", "cropped")
@@ -158,7 +161,7 @@ def write_split(split: Split, out: str | Path) -> None:
 def _place(task: str, split: str, track: str) -> Path:
     if task in VALENCE_AROUSAL:
         return Path(split) / task / f"{track}.txt"
-    return Path(_FOLDERS[task]) / _SPLIT_FOLDERS[split] / f"{track}.txt"
+    return Path(TASK_BY_NAME[task].folder) / SPLIT_FOLDERS[split] / f"{track}.txt"
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -176,17 +179,16 @@ def _write_lists(folder: Path, lists: Mapping[tuple[str, Path], list[str]]) -> N
 
 def _rows(rows: AnnotationList, tracks: Sequence[str]) -> AnnotationList:
     keep = np.isin(rows.tracks, tracks)
-    columns = ("tracks", "frames", "lines", "valence_arousal", "va_valid", "expression",
-               "expression_valid", "action_units", "au_valid")  # fmt: skip
+    columns = ("tracks", "frames", "lines", *LABEL_COLUMNS)
     kept: dict[str, Any] = {name: getattr(rows, name)[keep] for name in columns}
     images = tuple(name for name, wanted in zip(rows.images, keep.tolist()) if wanted)
     return replace(rows, images=images, **kept)
 
 
 def _joined(parts: Sequence[AnnotationList]) -> AnnotationList:
-    columns = ("valence_arousal", "expression", "action_units")
     values: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in columns
+        task.column: np.concatenate([part.values(name) for part in parts])
+        for name, task in TASK_BY_NAME.items()
     }
     return replace(parts[0], images=sum((part.images for part in parts), ()), **values)
 

@@ -18,12 +18,13 @@ import numpy as np
 
 from kaffect.data.annotations.files import Annotation
 from kaffect.data.discovery import recording
-from kaffect.data.tree import SPLITS, DataTree, Track
+from kaffect.data.tree import DataTree, Track
 from kaffect.data.video.face_folders import FaceFolder
 from kaffect.data.video.media import open_media
 from kaffect.data.video.resample import FPS
 from kaffect.errors import ArtifactError, VideoError
 from kaffect.files import read_json
+from kaffect.labels import SPLITS
 
 PARTS = ("au", "expression", "va", "all")
 BINS = 20  # of each side of the VA plane, as in the histograms of Figures 2 and 4

@@ -20,23 +20,25 @@ from pathlib import Path
 
 from kaffect.errors import DatasetError, KaffectError
 from kaffect.files import safe_join
-from kaffect.labels import VALENCE_AROUSAL
+from kaffect.labels import AU, EXPRESSION, SPLIT_FOLDERS, VA, VALENCE_AROUSAL
 
 # What is told: the kind of the anomaly, the file or folder, the error.
 Report = Callable[[str, Path, KaffectError], None]
-SPLITS = ("train", "validation", "test")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 SIDES = ("_left", "_right")
 LIST = "list"
+# What kaffect writes, and the other spellings of the releases, in lower case.
 _TASK_FOLDERS = {
-    "va": ("va_set", "va_estimation_challenge"),
-    "expression": ("expr_set", "expr_classification_challenge", "expr_recognition_challenge"),
-    "au": ("au_set", "au_detection_challenge"),
-}
+    "va": (VA.folder.lower(), "va_estimation_challenge"),
+    "expression": (
+        EXPRESSION.folder.lower(), "expr_classification_challenge", "expr_recognition_challenge",
+    ),
+    "au": (AU.folder.lower(), "au_detection_challenge"),
+}  # fmt: skip
 _SPLIT_FOLDERS = {
-    "train": ("training_set", "train_set", "train"),
-    "validation": ("validation_set", "val_set", "validation", "val"),
-    "test": ("test_set", "test"),
+    "train": (SPLIT_FOLDERS["train"].lower(), "train_set", "train"),
+    "validation": (SPLIT_FOLDERS["validation"].lower(), "val_set", "validation", "val"),
+    "test": (SPLIT_FOLDERS["test"].lower(), "test"),
 }
 _LIST_NAME = re.compile(r"(train|training|validation|val|test)_set(?:_annotations)?\.txt", re.I)
 _LISTS_FOLDER = "mtl_challenge"

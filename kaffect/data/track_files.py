@@ -9,7 +9,6 @@ from pathlib import Path
 from kaffect.data.discovery import LIST, LabelFile
 from kaffect.data.track_labels import labelled_tracks, open_list
 from kaffect.errors import DatasetError
-from kaffect.labels import VALENCE_AROUSAL
 
 
 class SplitError(DatasetError):
@@ -40,11 +39,6 @@ def files_of_tracks(files: list[LabelFile]) -> dict[str, dict[tuple[str, str], P
                     f"{file.path}: a second annotation of the same task; see {other}"
                 )
     return found
-
-
-def task_of(kind: str) -> str:
-    """The task of a kind of annotation file."""
-    return "va" if kind in VALENCE_AROUSAL else kind
 
 
 def refuse_two_splits(

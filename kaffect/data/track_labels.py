@@ -19,9 +19,8 @@ from kaffect.errors import AnnotationError
 from kaffect.labels import (
     ACTION_UNITS_12,
     EXPRESSIONS_8,
-    MISSING_ACTION_UNIT,
-    MISSING_EXPRESSION,
     MISSING_VALENCE_AROUSAL,
+    TASK_BY_NAME,
     TASKS,
     VALENCE_AROUSAL,
 )
@@ -88,8 +87,7 @@ def _read_list(path: Path, changed: int, size: int) -> AnnotationList:
 
 def labelled_tracks(rows: AnnotationList) -> list[str]:
     """The tracks of a list file that have a label of any task, sorted."""
-    labelled = rows.va_valid | rows.expression_valid | rows.au_valid
-    return [str(name) for name in np.unique(rows.tracks[labelled])]
+    return [str(name) for name in np.unique(rows.tracks[rows.labelled()])]
 
 
 def beyond_video(rows: AnnotationList, track: str, video: Path) -> AnnotationError | None:
@@ -118,19 +116,16 @@ def list_labels(rows: AnnotationList, track: str) -> dict[str, Annotation]:
     here = np.flatnonzero(rows.tracks == track)
     places = rows.frames[here] - 1
     frames = int(places.max(initial=-1)) + 1
-    columns = {
-        "va": (VALENCE_AROUSAL, rows.valence_arousal, rows.va_valid, MISSING_VALENCE_AROUSAL),
-        "expression": (
-            EXPRESSIONS_8, rows.expression[:, None], rows.expression_valid, MISSING_EXPRESSION
-        ),
-        "au": (ACTION_UNITS_12, rows.action_units, rows.au_valid, MISSING_ACTION_UNIT),
-    }  # fmt: skip
+    columns = {"va": VALENCE_AROUSAL, "expression": EXPRESSIONS_8, "au": ACTION_UNITS_12}
+    last_line = int(rows.lines[here[-1]]) if len(here) else None
     found = {}
-    for task, (names, source, source_valid, mark) in columns.items():
-        if not source_valid[here].any():
+    for task, names in columns.items():
+        source, source_valid = rows.values(task)[here], rows.valid(task)[here]
+        if not source_valid.any():
             continue
-        values = np.full((frames, source.shape[1]), mark, source.dtype)
+        values = np.full((frames, *source.shape[1:]), TASK_BY_NAME[task].missing, source.dtype)
         valid = np.zeros(frames, bool)
-        values[places], valid[places] = source[here], source_valid[here]
-        found[task] = Annotation(task, names, values, valid, rows.path, int(rows.lines[here[-1]]))
+        values[places], valid[places] = source, source_valid
+        values = values.reshape(frames, -1)
+        found[task] = Annotation(task, names, values, valid, rows.path, last_line)
     return found

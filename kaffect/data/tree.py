@@ -20,10 +20,9 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
-from kaffect.data.annotations.files import Annotation
+from kaffect.data.annotations.files import Annotation, task_of
 from kaffect.data.discovery import (
     LIST,
-    SPLITS,
     VIDEO_SUFFIXES,
     box_file,
     find_label_files,
@@ -38,7 +37,6 @@ from kaffect.data.track_files import (
     SplitError,
     files_of_tracks,
     refuse_two_splits,
-    task_of,
     usable_files,
 )
 from kaffect.data.track_labels import read_track_labels
@@ -47,7 +45,7 @@ from kaffect.data.video.lengths import header_rate
 from kaffect.data.video.resample import FPS
 from kaffect.errors import DatasetError
 from kaffect.files import safe_join, sha256, stable_hash
-from kaffect.labels import TASKS, VALENCE_AROUSAL
+from kaffect.labels import SPLIT_FOLDERS, SPLITS, TASKS, VALENCE_AROUSAL
 
 _LISTS_UNUSED = (
     "multi-task list files are not used, because there are files for single tasks: {}. To train "
@@ -245,7 +243,6 @@ def _missing(
     # No path of this machine in it: the sentences are stored in manifests.
     notes = []
     present = {track.split for track in tracks}
-    folders = {"train": "Training_Set", "validation": "Validation_Set", "test": "Test_Set"}
     without = {
         "train": "nothing can be trained",
         "validation": "no checkpoint can be chosen",
@@ -254,8 +251,8 @@ def _missing(
     for split in SPLITS:
         if split not in present:
             notes.append(
-                f"no {folders[split]}: {without[split]}. Add annotation files to "
-                f"annotations/*_Set/{folders[split]} to have it"
+                f"no {SPLIT_FOLDERS[split]}: {without[split]}. Add annotation files to "
+                f"annotations/*_Set/{SPLIT_FOLDERS[split]} to have it"
             )
     cropped = sum(track.video.is_dir() for track in tracks)
     if cropped:

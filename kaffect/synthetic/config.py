@@ -12,9 +12,6 @@ from typing import Any
 from kaffect.errors import ConfigError, expected_received
 from kaffect.labels import LABEL_SPACES, LabelSpace
 
-SPLITS = ("train", "validation", "test")
-SPLIT_FOLDERS = {"train": "Training_Set", "validation": "Validation_Set", "test": "Test_Set"}
-
 
 @dataclass(frozen=True)
 class SyntheticConfig:

@@ -12,8 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from kaffect.labels import SPLITS
 from kaffect.synthetic.affect import Episode
-from kaffect.synthetic.config import SPLITS, SyntheticConfig
+from kaffect.synthetic.config import SyntheticConfig
 from kaffect.synthetic.prototypes import EXPRESSION_SET_TIME, REACTIONS, UNIT_SET_TIME
 
 # "close or equal to 30" (Section III-A); real collections also hold film and European rates.

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 
 from kaffect.files import atomic_directory, write_json, write_text
-from kaffect.labels import VALENCE_AROUSAL
+from kaffect.labels import AU, EXPRESSION, SPLIT_FOLDERS, VA, VALENCE_AROUSAL
 from kaffect.progress import ProgressDisplay
 from kaffect.synthetic.annotators import ANNOTATORS, Labels
-from kaffect.synthetic.config import SPLIT_FOLDERS, SyntheticConfig
+from kaffect.synthetic.config import SyntheticConfig
 from kaffect.synthetic.encode import write_mp4
 from kaffect.synthetic.plan import VideoPlan, make_plan
 from kaffect.synthetic.render import Track, render_video, simulate_video
@@ -50,13 +50,13 @@ def annotation_files(track: Track, labels: Labels | None = None) -> dict[str, st
     space, labels = track.video.config.space, labels or track.labels
     folder = SPLIT_FOLDERS[track.video.split]
     rows = (f"{v:g},{a:g}" for v, a in labels.valence_arousal)
-    files = {f"VA_Set/{folder}/{track.name}.txt": _text(VALENCE_AROUSAL, rows)}
-    if "expression" in track.video.tasks:
+    files = {f"{VA.folder}/{folder}/{track.name}.txt": _text(VALENCE_AROUSAL, rows)}
+    if EXPRESSION.name in track.video.tasks:
         classes = (str(c) for c in labels.expression)
-        files[f"EXPR_Set/{folder}/{track.name}.txt"] = _text(space.expressions, classes)
-    if "au" in track.video.tasks:
+        files[f"{EXPRESSION.folder}/{folder}/{track.name}.txt"] = _text(space.expressions, classes)
+    if AU.name in track.video.tasks:
         units = (",".join(map(str, row)) for row in labels.action_units)
-        files[f"AU_Set/{folder}/{track.name}.txt"] = _text(space.action_units, units)
+        files[f"{AU.folder}/{folder}/{track.name}.txt"] = _text(space.action_units, units)
     return files
 
 

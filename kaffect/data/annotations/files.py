@@ -34,25 +34,14 @@ from kaffect.data.annotations.numbers import (
 from kaffect.errors import AnnotationError
 from kaffect.files import write_text
 from kaffect.labels import (
-    ACTION_UNITS_8,
-    ACTION_UNITS_12,
-    EXPRESSIONS_7,
-    EXPRESSIONS_8,
-    MISSING_ACTION_UNIT,
-    MISSING_EXPRESSION,
     MISSING_VALENCE_AROUSAL,
+    TASK_BY_NAME,
+    TASK_OF_COLUMNS,
     VALENCE_AROUSAL,
     VALENCE_AROUSAL_RANGE,
 )
 
-HEADERS: dict[tuple[str, ...], str] = {
-    VALENCE_AROUSAL: "va",
-    EXPRESSIONS_7: "expression",
-    EXPRESSIONS_8: "expression",
-    ACTION_UNITS_8: "au",
-    ACTION_UNITS_12: "au",
-}
-_HEADER_LINES = {",".join(names).encode(): names for names in HEADERS}
+_HEADER_LINES = {",".join(names).encode(): names for names in TASK_OF_COLUMNS}
 _DTYPES = {"expression": np.int32, "au": np.int8}
 
 
@@ -171,11 +160,11 @@ def _split_header(path: Path, data: bytes) -> tuple[str, tuple[str, ...], bytes,
     header = header_of(data[:end])
     columns = _HEADER_LINES.get(header)
     if columns is not None:
-        return HEADERS[columns], columns, data[end + 1 :], 2
+        return TASK_OF_COLUMNS[columns], columns, data[end + 1 :], 2
     folder = path.parent.name
     if folder in VALENCE_AROUSAL:
         return folder, (folder,), data, 1
-    accepted = "; ".join(",".join(names) for names in HEADERS)
+    accepted = "; ".join(",".join(names) for names in TASK_OF_COLUMNS)
     raise AnnotationError(
         path, 1, f"wrong header. Expected one of: {accepted} (a file without header is accepted "
         f"in a folder 'valence' or 'arousal' only). Received: {shown(header)}", kind="header"
@@ -227,10 +216,13 @@ def write_annotations(path: str | Path, annotation: Annotation) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
+def task_of(kind: str) -> str:
+    """The task of a kind of annotation file: 'va' for 'valence' and 'arousal', else itself."""
+    return "va" if kind in VALENCE_AROUSAL else kind
+
+
 def _mark(task: str) -> float:
-    if task == "expression":
-        return MISSING_EXPRESSION
-    return MISSING_ACTION_UNIT if task == "au" else MISSING_VALENCE_AROUSAL
+    return TASK_BY_NAME[task_of(task)].missing
 
 
 def _in_label_space(task: str, columns: tuple[str, ...], values: np.ndarray) -> bool:

@@ -33,22 +33,15 @@ from kaffect.data.annotations.numbers import write_number as number
 from kaffect.errors import AnnotationError, expected_received
 from kaffect.files import atomic_write
 from kaffect.labels import (
-    ACTION_UNITS_8,
     ACTION_UNITS_12,
-    EXPRESSIONS_7,
     EXPRESSIONS_8,
+    TASK_OF_COLUMNS,
+    TASKS,
     VALENCE_AROUSAL,
 )
 
-SUBMISSION_TASKS = ("va", "expression", "au", "all")
-_COLUMNS: dict[tuple[str, ...], str] = {
-    VALENCE_AROUSAL: "va",
-    EXPRESSIONS_7: "expression",
-    EXPRESSIONS_8: "expression",
-    ACTION_UNITS_8: "au",
-    ACTION_UNITS_12: "au",
-    LIST_COLUMNS[1:]: "all",
-}
+SUBMISSION_TASKS = (*TASKS, "all")
+_COLUMNS: dict[tuple[str, ...], str] = {**TASK_OF_COLUMNS, LIST_COLUMNS[1:]: "all"}
 _DTYPES = {"va": np.float64, "all": np.float64, "expression": np.int32, "au": np.int8}
 
 

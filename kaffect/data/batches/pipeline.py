@@ -27,6 +27,7 @@ from kaffect.data.batches.sequences import PADDING
 from kaffect.data.prepared.examples import parse_images
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import DatasetError
+from kaffect.labels import TASK_BY_NAME, TASKS
 
 # Distinguish the draws of one (seed, step) from each other.
 _ORDER, _AUGMENT, _MIX = 0x0DE2, 0xA06, 0x313
@@ -156,9 +157,7 @@ def evaluation_frames(
 def labelled_rows(index: FrameIndex, task: str | None = None) -> np.ndarray:
     """Rows with a face and a label of `task` ('va', 'expression', 'au'; None: of any)."""
     rows = index.rows
-    valid = {"va": index.va_valid, "expression": index.expression_valid, "au": index.au_valid}
-    chosen = list(valid.values()) if task is None else [valid[task]]
-    labelled = np.any([flags[rows] for flags in chosen], axis=0)
+    labelled = index.labelled(rows) if task is None else index.valid(task)[rows]
     return rows[labelled & index.has_face[rows]]
 
 
@@ -245,18 +244,13 @@ class _Loader:
 
     def __call__(self, rows: tf.Tensor) -> Batch:
         flat = tf.reshape(rows, [-1])
-        va, va_mask, expression, expression_mask, units, units_mask = _of_rows(
+        labels = _of_rows(
             self._labels, flat, [tf.float32, tf.bool, tf.int32, tf.bool, tf.float32, tf.bool]
         )
-        element = {
-            "valence_arousal": (va, (2,)),
-            "valence_arousal_mask": (va_mask, ()),
-            "expression": (expression, ()),
-            "expression_mask": (expression_mask, ()),
-            "action_units": (units, (self._units,)),
-            "action_units_mask": (units_mask, ()),
-            "row": (flat, ()),
-        }
+        names = [name for task in TASK_BY_NAME.values() for name in (task.column, task.mask)]
+        tails = ((2,), (), (), (), (self._units,), ())
+        element = dict(zip(names, zip(labels, tails)))
+        element["row"] = (flat, ())
         if self._features is not None:
             gathered = _of_rows(self._gather, flat, tf.as_dtype(self._features.dtype))
             element["features"] = (gathered, self._features.shape[1:])
@@ -275,12 +269,8 @@ class _Loader:
         places = np.where(real, rows, 0)
         seen = real & index.has_face[places]
         out = []
-        for values, valid in (
-            (index.valence_arousal, index.va_valid),
-            (index.expression, index.expression_valid),
-            (index.action_units, index.au_valid),
-        ):
-            mask = seen & valid[places]
+        for task in TASKS:
+            values, mask = index.values(task), seen & index.valid(task)[places]
             dtype = np.float32 if values.ndim == 2 else np.int32
             chosen = values[places].astype(dtype)
             chosen[~mask] = 0

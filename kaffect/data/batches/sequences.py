@@ -63,8 +63,7 @@ def usable_rows(index: FrameIndex, select: str) -> np.ndarray:
     rows = index.rows
     if select == "all":
         return rows
-    labelled = index.va_valid[rows] | index.expression_valid[rows] | index.au_valid[rows]
-    return rows[labelled & index.has_face[rows]]
+    return rows[index.labelled(rows) & index.has_face[rows]]
 
 
 def dropped_rows(index: FrameIndex, windows: np.ndarray, select: str = "all") -> int:

@@ -19,7 +19,7 @@ from kaffect.data.prepared.examples import encode_example, encode_image
 from kaffect.data.prepared.prepare import PrepareSettings
 from kaffect.data.prepared.shards import KIND, write_prepared
 from kaffect.data.prepared.stills import Stills, StillSet, read_stills
-from kaffect.data.prepared.track_frames import LABEL_COLUMNS, TrackJob
+from kaffect.data.prepared.track_frames import TrackJob
 from kaffect.data.tree import Track
 from kaffect.errors import ArtifactError, DatasetError
 from kaffect.faces.crops import CropRule
@@ -33,6 +33,7 @@ from kaffect.files import (
     stable_hash,
     writer_lock,
 )
+from kaffect.labels import LABEL_COLUMNS
 from kaffect.progress import ProgressDisplay
 
 # Far more than a face needs.
@@ -166,7 +167,7 @@ def _write_part(
             shown.update()
     numbers = np.arange(len(part), dtype=np.int32)
     labels = {name: getattr(part, name) for name in LABEL_COLUMNS}
-    labelled = np.flatnonzero(part.va_valid | part.expression_valid | part.au_valid)
+    labelled = np.flatnonzero(part.labelled())
     columns = {
         **labels,
         "source_frame": numbers + 1,

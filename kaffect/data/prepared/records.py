@@ -21,9 +21,9 @@ from kaffect.data.prepared.shards import HEADER_BYTES, INDEX_COLUMNS, SCORING_CO
 from kaffect.errors import ArtifactError, DatasetError, expected_received
 from kaffect.faces.crops import CropRule
 from kaffect.files import MANIFEST, read_json, safe_join, stable_hash, verify_manifest
-from kaffect.labels import LabelSpace
+from kaffect.labels import SPLITS, TASKS, LabelSpace
 
-PARTITIONS = ("va", "expression", "au", "all")
+PARTITIONS = (*TASKS, "all")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class FrameIndex(LabelColumns):
         described = self.data.manifest["splits"][self.name]["tracks"]
         found = {
             task: tuple(i for i, track in enumerate(described) if task in track["tasks"])
-            for task in ("va", "expression", "au")
+            for task in TASKS
         }
         return {**found, "all": tuple(range(len(described)))}
 
@@ -188,7 +188,7 @@ class PreparedData:
     @property
     def splits(self) -> tuple[str, ...]:
         """Those that there are, in the order train, validation, test."""
-        return tuple(s for s in ("train", "validation", "test") if s in self.manifest["splits"])
+        return tuple(split for split in SPLITS if split in self.manifest["splits"])
 
     @property
     def notes(self) -> tuple[str, ...]:

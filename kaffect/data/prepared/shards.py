@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from kaffect.data.prepared.track_frames import LABEL_COLUMNS, TrackJob
-from kaffect.data.tree import SPLITS
+from kaffect.data.prepared.track_frames import TrackJob
 from kaffect.faces.crops import BOX_COLUMNS
 from kaffect.files import safe_join, write_bytes, write_manifest, write_text
+from kaffect.labels import LABEL_COLUMNS, SPLITS
 from kaffect.seals import seal
 
 SCHEMA_VERSION = 1

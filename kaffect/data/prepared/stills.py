@@ -20,13 +20,14 @@ import numpy as np
 
 from kaffect.data.annotations.columns import LabelColumns
 from kaffect.data.annotations.numbers import NUMBER, read_text, shown
-from kaffect.data.tree import SPLITS
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, expected_received
 from kaffect.files import safe_join
 from kaffect.labels import (
     ACTION_UNIT_NAMES,
     LABEL_SPACES,
     MISSING_VALENCE_AROUSAL,
+    SPLITS,
+    TASKS,
     VALENCE_AROUSAL,
     LabelSpace,
 )
@@ -53,8 +54,7 @@ class Stills(LabelColumns):
     @property
     def tasks(self) -> tuple[str, ...]:
         """Those with a label at all."""
-        valid = {"va": self.va_valid, "expression": self.expression_valid, "au": self.au_valid}
-        return tuple(task for task, flags in valid.items() if flags.any())
+        return tuple(task for task in TASKS if self.valid(task).any())
 
 
 @dataclass(frozen=True, eq=False)

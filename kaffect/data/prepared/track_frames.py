@@ -25,12 +25,10 @@ from kaffect.data.video.resample import VideoFrame, VideoReader, nearest_frame
 from kaffect.errors import AnnotationError, VideoError
 from kaffect.faces.crops import CropRule
 from kaffect.files import atomic_write
+from kaffect.labels import AU, EXPRESSION, LABEL_COLUMNS, TASK_BY_NAME, VA
 
 # A track with a face in a smaller share of its annotated frames is told.
 _LITTLE = 0.5
-LABEL_COLUMNS = (
-    "valence_arousal", "va_valid", "expression", "expression_valid", "action_units", "au_valid",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,20 +91,17 @@ def source_labels(
     """
     frames += 1
     columns: dict[str, np.ndarray] = {
-        "valence_arousal": np.zeros((frames, 2), np.float32),
-        "va_valid": np.zeros(frames, bool),
-        "expression": np.zeros(frames, np.int32),
-        "expression_valid": np.zeros(frames, bool),
-        "action_units": np.zeros((frames, units), np.int8),
-        "au_valid": np.zeros(frames, bool),
+        VA.column: np.zeros((frames, 2), np.float32),
+        EXPRESSION.column: np.zeros(frames, np.int32),
+        AU.column: np.zeros((frames, units), np.int8),
     }
-    names = {"va": "valence_arousal", "expression": "expression", "au": "action_units"}
-    for task, annotation in annotations.items():
+    columns |= {task.valid: np.zeros(frames, bool) for task in TASK_BY_NAME.values()}
+    for name, annotation in annotations.items():
         n = min(len(annotation), frames)
-        valid = annotation.valid[:n]
-        target = columns[names[task]]
+        task, valid = TASK_BY_NAME[name], annotation.valid[:n]
+        target = columns[task.column]
         target[:n][valid] = annotation.values[:n][valid].reshape(-1, *target.shape[1:])
-        columns[f"{task}_valid"][:n] = valid
+        columns[task.valid][:n] = valid
     return columns
 
 
@@ -177,7 +172,7 @@ class _TrackWriter:
 
     def _label_rows(self, sources: Any) -> Any:
         """Where the labels of source frames (1-based) are in `_labels`."""
-        return np.minimum(sources, len(self._labels["va_valid"])) - 1
+        return np.minimum(sources, len(self._labels[VA.valid])) - 1
 
     def finish(self, times: np.ndarray, notes: Sequence[str]) -> dict[str, np.ndarray]:
         """Check the counts; give the columns of the track (rows, and `source_` for scoring).
@@ -207,7 +202,7 @@ class _TrackWriter:
         columns["source_frame"] = sources
         columns["has_face"] = np.array(self.faces, bool)
         columns["length"] = np.array(self.lengths, np.int32)
-        labelled = [self._labels[f"{task}_valid"] for task in self._job.annotations]
+        labelled = [self._labels[TASK_BY_NAME[task].valid] for task in self._job.annotations]
         annotated = np.any(labelled, axis=0)[:decoded]
         places = np.flatnonzero(annotated)
         nearest = nearest_frame(times, self._settings.fps, len(sources))
