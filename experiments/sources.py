@@ -15,8 +15,7 @@ from experiments.plans import TreeOptions
 from experiments.profiles import Profile
 from kaffect.data.prepared.prepare import prepare_tree
 from kaffect.data.prepared.records import FrameIndex, PreparedData
-from kaffect.data.track_files import SplitError
-from kaffect.data.tree import DataTree
+from kaffect.data.tree import DataTree, SplitError
 from kaffect.errors import DatasetError
 from kaffect.evaluation.runs import usable_partition
 from kaffect.files import home, stable_hash

@@ -17,8 +17,8 @@ import cv2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from kaffect.data.video.mp4 import Mp4Writer  # noqa: E402
 from kaffect.synthetic import SyntheticConfig, VideoPlan, make_plan, render_video  # noqa: E402
-from kaffect.synthetic.encode import write_mp4  # noqa: E402
 
 
 def draw(video: VideoPlan) -> tuple[int, float]:
@@ -32,9 +32,10 @@ def write(video: VideoPlan) -> tuple[int, float]:
     begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         path, config = Path(folder) / "video.mp4", video.config
-        frames = render_video(video)
-        count = write_mp4(path, frames, video.fps, video.size, config.preset, config.crf)
-    return count, time.process_time() - begin
+        with Mp4Writer(path, video.fps, config.preset, config.crf) as writer:
+            for image in render_video(video):
+                writer.add(image)
+    return writer.frames, time.process_time() - begin
 
 
 def _one_thread() -> None:

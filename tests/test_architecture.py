@@ -25,7 +25,7 @@ INSIDE_AN_ATOMIC_FOLDER = {
     "kaffect/data/prepared/prepare_stills.py",
     "kaffect/data/prepared/shards.py",
     "kaffect/synthetic/tree.py",
-    "kaffect/data/prepared/track_frames.py",
+    "kaffect/data/prepared/video_job.py",
     "kaffect/serving/golden.py",
     "kaffect/serving/stream_state.py",
 }

@@ -24,7 +24,7 @@ from kaffect.annotation.export import (
 )
 from kaffect.annotation.labels import AnnotatorLabels
 from kaffect.annotation.project import Project
-from kaffect.curation.annotators import agreement, write_merged
+from kaffect.curation.agreement import agreement, write_merged
 from kaffect.curation.experts import Ratings, TrialDelay
 from kaffect.curation.merging import Merged, MergeSettings, disagreements, merge
 from kaffect.data.annotations.files import Annotation, write_annotations

@@ -75,12 +75,11 @@ def render_data(options: argparse.Namespace) -> None:
 
 def prepare_data(options: argparse.Namespace) -> None:
     """`kaffect data prepare`."""
-    from kaffect.data.prepared.preparation import Runner, run_in_threads
-    from kaffect.data.prepared.prepare import prepare_tree
+    from kaffect.data.prepared.prepare import Runner, prepare_tree
     from kaffect.data.prepared.records import PreparedData
     from kaffect.data.tree import DataTree
 
-    runner: Runner = run_in_threads
+    runner: Runner | None = None
     if options.beam is not None:
         from kaffect.data.prepared.beam import beam_runner
 

@@ -46,7 +46,7 @@ def register(actions: Any) -> None:
 
 def merge_annotators(options: argparse.Namespace) -> None:
     """`kaffect data merge-annotators`."""
-    from kaffect.curation.annotators import agreement_markdown, write_merged
+    from kaffect.curation.agreement import agreement_markdown, write_merged
     from kaffect.curation.experts import read_experts, read_trials
     from kaffect.curation.merging import MergeSettings
 

@@ -54,7 +54,7 @@ def write_statistics(options: argparse.Namespace) -> None:
 def show_data(options: argparse.Namespace) -> None:
     """`kaffect data show`."""
     from kaffect.curation.figures import sample_grid, write_figure
-    from kaffect.curation.sample_sheet import shown_samples
+    from kaffect.curation.samples import shown_samples
 
     if not 1 <= options.count <= 200:
         raise ConfigError(expected_received("--count", "1 to 200", options.count))

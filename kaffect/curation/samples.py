@@ -1,7 +1,7 @@
-"""Frames of a tree with their labels, to be looked at (paper Table II, Figure 1).
+"""Random frames of a tree or of prepared data, with their labels (paper Table II, Figure 1).
 
-"Draw random frames and look whether label and picture fit" finds what no count does:
-a shift, a wrong crop, swapped columns.
+"Draw random frames and look whether label and picture fit", the check by eye of the second
+study, finds what no count does: a shift, a wrong crop, swapped columns.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from kaffect.data.annotations.files import Annotation
+from kaffect.data.prepared.records import FrameIndex, PreparedData
 from kaffect.data.tree import DataTree, Track
 from kaffect.data.video.face_folders import FaceFolder, picture_files
 from kaffect.data.video.resample import VideoReader
-from kaffect.errors import DatasetError, VideoError
+from kaffect.errors import DatasetError, VideoError, expected_received
 from kaffect.faces.crops import CropRule, read_boxes
+from kaffect.files import MANIFEST
 
 # Pictures a second: so many that a video of any rate shows each of its frames.
 EVERY_FRAME = 1000
@@ -205,3 +207,81 @@ def over_the_plane(samples: Sequence[Sample], cells: int) -> list[Sample]:
         if key not in best or off < best[key][0]:
             best[key] = (off, sample)
     return [best[key][1] for key in sorted(best)]
+
+
+def shown_samples(
+    data: Path, count: int, seed: int, split: str | None = None
+) -> tuple[str, list[Sample]]:
+    """What the data are called, and `count` random frames with faces and labels.
+
+    Args:
+        data: a data tree, or a folder that `prepare_tree` made; of the latter the pictures are
+            those that a network sees.
+
+    Raises:
+        DatasetError, AnnotationError, VideoError: the data cannot be read.
+    """
+    if (data / MANIFEST).is_file():
+        return _prepared_samples(PreparedData.open(data), count, seed, split)
+    tree = DataTree.open(data)
+    samples = draw(tree, count, seed, splits=(split,) if split else ())
+    return _name(data, tree.synthetic), with_pictures(tree, samples)
+
+
+def _name(data: Path, synthetic: bool) -> str:
+    return f"{data.resolve().name} ({'synthetic' if synthetic else 'real'})"
+
+
+def _prepared_samples(
+    prepared: PreparedData, count: int, seed: int, split: str | None
+) -> tuple[str, list[Sample]]:
+    if split is not None and split not in prepared.splits:
+        raise DatasetError(expected_received("--split", prepared.splits, split))
+    rng = np.random.default_rng(seed)
+    indices = [prepared.split(name) for name in ([split] if split else prepared.splits)]
+    rows = [_labelled_rows(index) for index in indices]
+    total = sum(map(len, rows))
+    if not total:
+        raise DatasetError(f"{prepared.root}: no frame with a face and a label")
+    chosen = np.sort(rng.choice(total, min(count, total), replace=False))
+    samples, start = [], 0
+    for index, own in zip(indices, rows):
+        here = chosen[(chosen >= start) & (chosen < start + len(own))] - start
+        samples += _read_samples(index, own[here])
+        start += len(own)
+    return _name(prepared.root, prepared.synthetic), samples
+
+
+def _labelled_rows(index: FrameIndex) -> np.ndarray:
+    rows = index.rows
+    kept: np.ndarray = rows[index.labelled(rows) & index.has_face[rows]]
+    return kept
+
+
+def _read_samples(index: FrameIndex, rows: np.ndarray) -> list[Sample]:
+    from kaffect.data.prepared.examples import parse_images
+
+    if not len(rows):
+        return []
+    data, space = index.data, index.data.label_space
+    records = index.reader.read(rows)
+    images = parse_images(records, data.encoding, data.crop_rule.image_size).numpy()
+    return [
+        Sample(
+            index.tracks[index.track[row]],
+            int(index.source_frame[row]),
+            (
+                (float(index.valence_arousal[row][0]), float(index.valence_arousal[row][1]))
+                if index.va_valid[row]
+                else None
+            ),
+            space.expressions[index.expression[row]] if index.expression_valid[row] else None,
+            (
+                tuple(n for n, on in zip(space.action_units, index.action_units[row]) if on)
+                if index.au_valid[row]
+                else None
+            ),
+            image,
+        )
+        for row, image in zip(rows.tolist(), images)
+    ]

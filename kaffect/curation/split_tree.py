@@ -31,8 +31,8 @@ from kaffect.data.discovery import (
     video_of,
 )
 from kaffect.data.subjects import read_subjects
-from kaffect.data.track_files import files_of_tracks, usable_files
 from kaffect.data.track_labels import open_list, read_track_labels
+from kaffect.data.tree import files_of_tracks, usable_files
 from kaffect.data.video.face_folders import RATES
 from kaffect.errors import AnnotationError, DatasetError, expected_received
 from kaffect.files import atomic_directory, safe_join, write_bytes, write_json, write_text

@@ -15,7 +15,8 @@ accepted as well (`kaffect.data.discovery`). A track is one person in one video:
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,7 @@ from kaffect.data.annotations.files import Annotation, task_of
 from kaffect.data.discovery import (
     LIST,
     VIDEO_SUFFIXES,
+    LabelFile,
     box_file,
     find_label_files,
     find_video_files,
@@ -33,13 +35,7 @@ from kaffect.data.discovery import (
     video_of,
 )
 from kaffect.data.subjects import Subject, leaks, read_subjects
-from kaffect.data.track_files import (
-    SplitError,
-    files_of_tracks,
-    refuse_two_splits,
-    usable_files,
-)
-from kaffect.data.track_labels import read_track_labels
+from kaffect.data.track_labels import labelled_tracks, open_list, read_track_labels
 from kaffect.data.video.face_folders import RATES, folder_digest, read_rates
 from kaffect.data.video.lengths import header_rate
 from kaffect.data.video.resample import FPS
@@ -51,6 +47,10 @@ _LISTS_UNUSED = (
     "multi-task list files are not used, because there are files for single tasks: {}. To train "
     "on the lists, put them into a tree without the other annotations"
 )
+
+
+class SplitError(DatasetError):
+    """Something is in two splits: training and evaluation would share it."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class DataTree:
         rates = read_rates(root / RATES) if _is_file(root, RATES) else {}
         films = find_video_files(root)
         files = files_of_tracks(found)
-        refuse_two_splits(root, files)
+        _refuse_two_splits(root, files)
         tracks = [_track(root, name, files[name], videos, subjects) for name in sorted(files)]
         tracks = [replace(track, rate=_rate(track, rates, films)) for track in tracks]
         tracks.sort(key=lambda track: (SPLITS.index(track.split), track.name))
@@ -183,6 +183,51 @@ class DataTree:
                 [path.relative_to(self.root).as_posix(), _size(path), digest]
                 for path, digest in self.digests.items()
             ]
+        )
+
+
+def usable_files(files: list[LabelFile]) -> tuple[list[LabelFile], list[LabelFile]]:
+    """(used, unused): list files count only where there are no files for single tasks."""
+    lists = [file for file in files if file.task == LIST]
+    single = [file for file in files if file.task != LIST]
+    return (single, lists) if single else (lists, [])
+
+
+def files_of_tracks(files: list[LabelFile]) -> dict[str, dict[tuple[str, str], Path]]:
+    """Track -> (task, split) -> annotation file.
+
+    Raises:
+        DatasetError: two files for one task of a track.
+        AnnotationError: a list file cannot be read.
+    """
+    found: dict[str, dict[tuple[str, str], Path]] = defaultdict(dict)
+    for file in files:
+        names = labelled_tracks(open_list(file.path)) if file.task == LIST else [file.path.stem]
+        for name in names:
+            other = found[name].setdefault((file.task, file.split), file.path)
+            if other != file.path:
+                raise DatasetError(
+                    f"{file.path}: a second annotation of the same task; see {other}"
+                )
+    return found
+
+
+def _refuse_two_splits(
+    root: Path, files: Mapping[str, Mapping[tuple[str, str], Path]], most: int = 5
+) -> None:
+    found = []
+    for name, paths in sorted(files.items()):
+        by_split = {split: path.relative_to(root) for (_, split), path in paths.items()}
+        if len(by_split) > 1:
+            listed = ", ".join(f"{path} ({split})" for split, path in sorted(by_split.items()))
+            found.append(f"{name!r} is in more than one split: {listed}")
+    if found:
+        more = f"; and {len(found) - most} more" if len(found) > most else ""
+        raise SplitError(
+            f"{root}: {len(found)} of {len(files)} tracks: {'; '.join(found[:most])}{more}. A "
+            "network that learns several tasks would be scored on what it was trained on: "
+            "`kaffect data split` makes one partition for all tasks. Tables of one task, and "
+            "--task, use the official sets of that task"
         )
 
 

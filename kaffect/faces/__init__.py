@@ -8,8 +8,7 @@ from kaffect.faces.detector import (
     overlap,
 )
 from kaffect.faces.people import TrackedFace
-from kaffect.faces.tracker import FaceTracker, track_faces
-from kaffect.faces.tracker_config import TrackerConfig
+from kaffect.faces.tracker import FaceTracker, TrackerConfig, track_faces
 
 __all__ = [
     "DETECTORS",

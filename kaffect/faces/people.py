@@ -11,7 +11,6 @@ from scipy.optimize import linear_sum_assignment
 from kaffect.faces.appearance import Look
 from kaffect.faces.detector import Detection, overlap
 from kaffect.faces.flow import Motion
-from kaffect.faces.tracker_config import TrackerConfig
 
 _NEVER = 1e6
 
@@ -139,12 +138,19 @@ def assign(
     detections: Sequence[Detection],
     looks: Sequence[Look],
     frame: int,
-    config: TrackerConfig,
+    *,
+    patience: int,
+    same_look: float,
 ) -> list[tuple[Person, int]]:
     """Pairs (person, number of the detection) with the least total cost.
 
     The cost of a followed person is the missing overlap plus the distance of looks; a
     lost one costs 1 more, so that it gets only what no followed person wants.
+
+    Args:
+        looks: of the detections, in their order.
+        frame: number of the frame, from 0.
+        patience, same_look: as in `TrackerConfig`.
     """
     people = [*followed, *lost]
     if not people or not detections:
@@ -156,7 +162,9 @@ def assign(
             if row < len(followed):
                 costs[row, column] = _followed_cost(person, detection, distance)
             else:
-                costs[row, column] = _lost_cost(person, detection, distance, frame, config)
+                costs[row, column] = _lost_cost(
+                    person, detection, distance, frame, patience, same_look
+                )
     pairs = zip(*linear_sum_assignment(costs))
     return [(people[row], int(column)) for row, column in pairs if costs[row, column] < _NEVER]
 
@@ -178,11 +186,16 @@ def _followed_cost(person: Person, detection: Detection, distance: float) -> flo
 
 
 def _lost_cost(
-    person: Person, detection: Detection, distance: float, frame: int, config: TrackerConfig
+    person: Person,
+    detection: Detection,
+    distance: float,
+    frame: int,
+    patience: int,
+    same_look: float,
 ) -> float:
     gone = frame - person.placed
-    away, ratio = _offset(person, detection, person.velocity * min(gone, config.patience))
-    near = gone <= config.patience and away < 1 + 0.05 * gone and ratio < 2
-    if distance < config.same_look or near and distance < 2 * config.same_look:
+    away, ratio = _offset(person, detection, person.velocity * min(gone, patience))
+    near = gone <= patience and away < 1 + 0.05 * gone and ratio < 2
+    if distance < same_look or near and distance < 2 * same_look:
         return 2 + distance + min(away, 10) / 20
     return _NEVER

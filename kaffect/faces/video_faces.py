@@ -17,8 +17,7 @@ from kaffect.archives import Headers, read_npz, require_kinds
 from kaffect.faces.appearance import Look
 from kaffect.faces.detector import FaceDetector
 from kaffect.faces.people import TrackedFace
-from kaffect.faces.tracker import FaceTracker
-from kaffect.faces.tracker_config import TrackerConfig
+from kaffect.faces.tracker import FaceTracker, TrackerConfig
 from kaffect.files import atomic_write
 
 LANDMARKS = 5

@@ -16,12 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kaffect.data.video.mp4 import Mp4Writer
 from kaffect.files import atomic_directory, write_json, write_text
 from kaffect.labels import AU, EXPRESSION, SPLIT_FOLDERS, VA, VALENCE_AROUSAL
 from kaffect.progress import ProgressDisplay
 from kaffect.synthetic.annotators import ANNOTATORS, Labels
 from kaffect.synthetic.config import SyntheticConfig
-from kaffect.synthetic.encode import write_mp4
 from kaffect.synthetic.plan import VideoPlan, make_plan
 from kaffect.synthetic.render import Track, render_video, simulate_video
 
@@ -97,7 +97,9 @@ def write_video(root: Path, video: VideoPlan) -> str:
     path = root / "videos" / f"{video.name}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)
     config = video.config
-    write_mp4(path, render_video(video), video.fps, video.size, config.preset, config.crf)
+    with Mp4Writer(path, video.fps, config.preset, config.crf) as writer:
+        for image in render_video(video):
+            writer.add(image)
     return video.name
 
 

@@ -72,8 +72,7 @@ def test_missing_beam_is_said(
 def test_errors_travel_between_machines(tmp_path: Path) -> None:
     """A worker's error is the same error for the user, with file and line."""
     from kaffect.data.prepared import beam
-    from kaffect.data.prepared.track_frames import TrackJob
-    from kaffect.data.prepared.video_job import VideoJob
+    from kaffect.data.prepared.video_job import TrackJob, VideoJob
     from kaffect.data.tree import Track
 
     track = Track("a", "train", tmp_path / "a.mp4", {}, None)

@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 from kaffect.data.annotations.files import read_annotations
-from kaffect.data.prepared import prepare, shards, track_frames, video_job
+from kaffect.data.prepared import prepare, shards, video_job
 from kaffect.data.prepared.examples import encode_example
 from kaffect.data.prepared.prepare import label_space
 from kaffect.data.prepared.records import PreparedData
@@ -329,7 +329,7 @@ def test_what_was_decoded_is_used_again(
         prepare_tree(tree, tmp_path / "data", workers=1, progress=False)
     (tree / "videos/d.mp4").write_bytes(good)
     decoded: list[str] = []
-    original = track_frames.write_tracks
+    original = video_job.write_tracks
 
     def noted(jobs, *rest):  # type: ignore[no-untyped-def]
         decoded.append(jobs[0].track.video.name)
@@ -378,7 +378,7 @@ def test_a_write_that_fails_while_decoding(
         raise DiskFull
 
     with monkeypatch.context() as patch:
-        patch.setattr(track_frames.np, "savez", half)
+        patch.setattr(video_job.np, "savez", half)
         with pytest.raises(DiskFull):
             prepare_tree(shared_tree, tmp_path / "data", progress=False)
     assert contents(prepare_tree(shared_tree, tmp_path / "data", progress=False)) == expected
@@ -386,13 +386,13 @@ def test_a_write_that_fails_while_decoding(
 
 PROGRAM = """
 import sys, time
-from kaffect.data.prepared import prepare, shards, track_frames, video_job
-class Slow(track_frames.VideoReader):
+from kaffect.data.prepared import prepare, shards, video_job
+class Slow(video_job.VideoReader):
     def __iter__(self):
         for frame in super().__iter__():
             time.sleep(0.004)
             yield frame
-track_frames.VideoReader = video_job.VideoReader = Slow
+video_job.VideoReader = Slow
 print("started", flush=True)
 prepare.prepare_tree(sys.argv[1], sys.argv[2], workers=2, detector="haar", progress=False)
 print("finished", flush=True)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kaffect.data.prepared.prepare import prepare_tree
 from kaffect.data.prepared.records import PreparedData
-from kaffect.data.prepared.shard_checks import count_records
+from kaffect.data.prepared.shards import count_records
 from kaffect.errors import DatasetError
 from kaffect.files import file_entries
 
@@ -210,7 +210,7 @@ def test_unknown_split_partition_and_folder(prepared: Path, tmp_path: Path) -> N
 
 
 def test_another_schema_version(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kaffect.data.prepared.shard_checks.SCHEMA_VERSION", 2)
+    monkeypatch.setattr("kaffect.data.prepared.shards.SCHEMA_VERSION", 2)
     with pytest.raises(DatasetError, match="Other schema version. Expected 2. Received: 1"):
         PreparedData.open(copy)
 

@@ -154,7 +154,7 @@ def test_show(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_show_prepared_data(prepared_tree: Path, tmp_path: Path) -> None:
-    from kaffect.curation.sample_sheet import shown_samples
+    from kaffect.curation.samples import shown_samples
     from tests.data.drawing import read_number
 
     kind, samples = shown_samples(prepared_tree, 30, seed=0, split="validation")

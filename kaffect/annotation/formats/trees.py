@@ -12,8 +12,8 @@ from kaffect.annotation.events import EXPRESSION
 from kaffect.annotation.labels import Arrays, Codes
 from kaffect.data.annotations.files import Annotation
 from kaffect.data.discovery import find_label_files
-from kaffect.data.track_files import files_of_tracks, usable_files
 from kaffect.data.track_labels import read_track_labels
+from kaffect.data.tree import files_of_tracks, usable_files
 from kaffect.errors import DatasetError
 
 

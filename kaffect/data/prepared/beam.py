@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from kaffect.data.prepared.preparation import BAD_INPUT, Failures, Runner, RunnerOptions
+from kaffect.data.prepared.prepare import BAD_INPUT, Failures, Runner, RunnerOptions
 from kaffect.data.prepared.settings import PrepareSettings
 from kaffect.data.prepared.video_job import VideoJob
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, KaffectError, VideoError

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from kaffect.errors import ConfigError, expected_received
+from kaffect.labels import LABEL_COLUMNS
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -27,7 +28,15 @@ Value = bytes | Sequence[int] | np.ndarray
 
 
 def encode_image(image: np.ndarray, encoding: str) -> bytes:
-    """Bytes of an RGB picture [height, width, 3] uint8 as 'jpeg', 'png' or 'raw'."""
+    """Encode a picture.
+
+    Args:
+        image: [height, width, 3] uint8 RGB.
+        encoding: 'jpeg' (quality 95), 'png' or 'raw'.
+
+    Raises:
+        ConfigError: another encoding.
+    """
     if encoding == "raw":
         return np.ascontiguousarray(image).tobytes()
     if encoding == "png":
@@ -53,6 +62,39 @@ def encode_example(features: Mapping[str, Value]) -> bytes:
         for name in sorted(features)
     )
     return _field(1, entries)
+
+
+def encode_frame(
+    image: bytes,
+    track: str,
+    number: int,
+    fps: int,
+    *,
+    source: int,
+    has_face: bool,
+    labels: Mapping[str, np.ndarray],
+) -> bytes:
+    """The record of one frame.
+
+    Args:
+        image: as `encode_image` gives it.
+        number: of the frame in its track, from 0; its time is `number` / `fps` seconds.
+        source: 1-based number of the source frame that it shows.
+        labels: each of `LABEL_COLUMNS` for this frame: 'valence_arousal' [2] float32,
+            'action_units' [units] of 0 and 1, the others single numbers.
+    """
+    features: dict[str, Value] = {
+        "image": image,
+        "track": track.encode(),
+        "frame": [number],
+        "time": np.array([number / fps], np.float32),
+        "source_frame": [source],
+        "has_face": [has_face],
+    }
+    for name in LABEL_COLUMNS:
+        values = np.atleast_1d(labels[name])
+        features[name] = values if values.dtype.kind == "f" else values.tolist()
+    return encode_example(features)
 
 
 def _varint(value: int) -> bytes:

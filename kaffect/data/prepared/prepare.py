@@ -1,25 +1,62 @@
 """Data tree -> TFRecord shards with frame index and manifest (paper Section III, all of it).
 
-One record for each 30-fps frame of each track. The folder is complete or absent, its
-bytes depend on the tree and the settings only, and what an interrupted run has
-decoded is used again.
+One record for each 30-fps frame of each track. Annotation text is read first, then every video
+goes into parts of its own (`video_job`), then all parts into shards (`shards`). The folder is
+complete or absent, its bytes depend on the tree and the settings only, and what an interrupted
+run has decoded is used again: parts are whole or absent and are named by what they are made of.
 """
 
 from __future__ import annotations
 
+import functools
 import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from kaffect.data.prepared.preparation import Preparation, Runner, label_space, run_in_threads
+import cv2
+
+from kaffect.data.annotations.files import Annotation
 from kaffect.data.prepared.settings import DEFAULT_DETECTOR, PrepareSettings
-from kaffect.data.prepared.shards import KIND
-from kaffect.data.tree import DataTree
-from kaffect.errors import ArtifactError, DatasetError
+from kaffect.data.prepared.shards import describe, read_description, write_prepared
+from kaffect.data.prepared.video_job import TrackJob, VideoJob, video_jobs
+from kaffect.data.tree import DataTree, Track
+from kaffect.errors import AnnotationError, DatasetError, KaffectError, VideoError
 from kaffect.faces import TrackerConfig
 from kaffect.faces.crops import CropRule
-from kaffect.files import MANIFEST, home, read_json, stable_hash, writer_lock
+from kaffect.files import atomic_directory, home, stable_hash, writer_lock
+from kaffect.labels import ACTION_UNITS_8, EXPRESSIONS_7, LABEL_SPACES, LabelSpace
+from kaffect.progress import ProgressDisplay
 
 __all__ = ["PrepareSettings", "label_space", "prepare_tree", "prepared_path"]
+
+# Bytes of one 96x96 crop, generously; for the check of free space before work starts.
+_BYTES_PER_PIXEL = {"jpeg": 0.7, "png": 2.8, "raw": 3.0}
+# What one video may suffer without being the fault of kaffect or of the machine.
+BAD_INPUT = (VideoError, AnnotationError)
+Failures = dict[Path, KaffectError]
+
+
+@dataclass(frozen=True)
+class RunnerOptions:
+    """How the videos are done; nothing here changes a byte of the result.
+
+    Attributes:
+        workers: videos at a time.
+        progress: whether to show it.
+        keep_going: whether a bad video is noted and the others are done.
+    """
+
+    workers: int
+    progress: bool
+    keep_going: bool
+
+
+# Runs all videos; gives the bad ones, or raises for the first where these are not accepted.
+Runner = Callable[[Sequence[VideoJob], PrepareSettings, RunnerOptions], Failures]
 
 
 def prepare_tree(
@@ -39,7 +76,7 @@ def prepare_tree(
     shard_frames: int = 16384,
     length_tolerance: int | None = None,
     progress: bool = True,
-    runner: Runner = run_in_threads,
+    runner: Runner | None = None,
 ) -> Path:
     """Prepare a data tree, or give the folder where that has been done already.
 
@@ -60,7 +97,8 @@ def prepare_tree(
         length_tolerance: frames by which a video and its annotation may differ; None: the
             larger of 3 and 0.5 % of the annotation.
         progress: whether to show it, with the time that is left.
-        runner: does the videos; `kaffect.data.prepared.beam.beam_runner()` for many machines.
+        runner: does the videos; None: threads of this machine;
+            `kaffect.data.prepared.beam.beam_runner()` for many machines.
 
     Returns:
         The folder; open it with `kaffect.data.prepared.records.PreparedData.open`.
@@ -90,7 +128,8 @@ def prepare_tree(
         if _is_prepared(out, tree, settings, keep_going):  # another run made it in the meantime
             return out
         _remove_unfinished(out)
-        Preparation(tree, settings, out, workers, progress, keep_going, runner).run()
+        options = RunnerOptions(max(1, workers), progress, keep_going)
+        _Preparation(tree, settings, out, options, runner or run_in_threads).run()
     return out
 
 
@@ -100,21 +139,9 @@ def prepared_path(tree: DataTree, settings: PrepareSettings) -> Path:
 
 
 def _is_prepared(out: Path, tree: DataTree, settings: PrepareSettings, keep_going: bool) -> bool:
-    if not out.exists():
-        return False
-    try:
-        manifest = read_json(out / MANIFEST)
-    except ArtifactError:
-        manifest = None
-    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
-        if out.is_dir() and not any(out.iterdir()):
-            return False
-        raise DatasetError(
-            f"{out}: exists and is not a prepared data set; nothing was written. Expected a new "
-            "folder, an empty one, or one that was prepared before"
-        )
-    if manifest.get("skipped") and not keep_going:
-        return False  # what is bad must be told
+    manifest = read_description(out)
+    if manifest is None or (manifest.get("skipped") and not keep_going):
+        return False  # videos that were skipped are an error unless `keep_going`
     return bool(
         manifest.get("settings") == settings.to_dict() and manifest.get("data_hash") == tree.hash()
     )
@@ -124,3 +151,182 @@ def _remove_unfinished(out: Path) -> None:
     """Delete what a killed run left of this very folder; the parts stay, they are used again."""
     for leftover in out.parent.glob(f".unfinished-{out.name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+@dataclass
+class _Preparation:
+    """What `prepare_tree` does while it holds the lock."""
+
+    tree: DataTree
+    settings: PrepareSettings
+    out: Path
+    options: RunnerOptions
+    runner: Runner
+    failures: Failures = field(default_factory=dict)
+
+    @functools.cached_property
+    def _described(self) -> dict[str, Any]:
+        return self.settings.to_dict()
+
+    @property
+    def _parts(self) -> Path:
+        return self.out.with_name(self.out.name + ".parts")
+
+    def run(self) -> None:
+        annotations = self._read_labels()
+        space = label_space(a for found in annotations.values() for a in found.values())
+        jobs = [
+            TrackJob(
+                track, annotations[track.name], len(space.action_units), self._track_part(track)
+            )
+            for track in self.tree.tracks
+            if track.video not in self.failures
+        ]
+        stems = {job.track.video: self._video_part(job.track.video) for job in jobs}
+        videos = video_jobs(jobs, stems, self.settings)
+        self._check_space(videos)
+        self._parts.mkdir(parents=True, exist_ok=True)
+        self.failures |= self.runner(videos, self.settings, self.options)
+        done = [job for job in jobs if job.track.video not in self.failures]
+        if not done:
+            raise DatasetError(
+                f"{self.tree.root}: none of its videos could be prepared. The first problem: "
+                f"{next(iter(self.failures.values()))}"
+            )
+        copies = {
+            job.video.stem: job.video_copy
+            for job in videos
+            if job.video_copy is not None and job.video not in self.failures
+        }
+        with atomic_directory(self.out) as folder:
+            write_prepared(folder, done, self.settings.shard_frames, self._describe(space), copies)
+        shutil.rmtree(self._parts)
+
+    def _read_labels(self) -> dict[str, dict[str, Annotation]]:
+        found = {}
+        for track in self.tree.tracks:
+            try:
+                found[track.name] = track.labels()
+            except AnnotationError as error:
+                if not self.options.keep_going:
+                    raise
+                self.failures.setdefault(track.video, error)
+        return found
+
+    def _track_part(self, track: Track) -> Path:
+        """Stem of the files of a track; the others of its video decide who it is about."""
+        together = [t for t in self.tree.tracks if t.video == track.video]
+        files: list[Path] = [track.video, *track.annotations.values()]
+        files += [t.boxes for t in together if t.boxes]
+        names = sorted(t.name for t in together)
+        digests = sorted(self.tree.digests[path] for path in files)
+        return self._parts / stable_hash([track.name, names, digests, self._described])
+
+    def _video_part(self, video: Path) -> Path:
+        """Stem of the files of a video as a whole: its faces, its copy."""
+        settings = [self._described[name] for name in ("fps", "detector")]
+        return self._parts / stable_hash([self.tree.digests[video], settings])
+
+    def _describe(self, space: LabelSpace) -> dict[str, Any]:
+        tree = self.tree
+        described = describe(
+            self._described, space, tree.hash(), synthetic=tree.synthetic, missing=tree.missing
+        )
+        return {**described, "skipped": self._skipped()}
+
+    def _skipped(self) -> list[dict[str, Any]]:
+        """Videos that were left out, and why; no path of this machine in it."""
+        here = f"{self.tree.root}/"
+        return [
+            {
+                "video": video.name,
+                "tracks": [t.name for t in self.tree.tracks if t.video == video],
+                "reason": str(error).replace(here, ""),
+            }
+            for video, error in sorted(self.failures.items())
+        ]
+
+    def _check_space(self, videos: Sequence[VideoJob]) -> None:
+        pixels = self.settings.rule.image_size**2
+        record = pixels * _BYTES_PER_PIXEL[self.settings.encoding] + 600
+        frames = sum(job.lines * len(job.tracks) for job in videos)
+        needed = int(2 * frames * record)  # parts and shards are there at the same time
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.out.parent).free
+        if free < 1.1 * needed:
+            raise DatasetError(
+                f"{self.out}: not enough free space to prepare {frames} frames. Expected about "
+                f"{needed // 2**20} MiB free. Received: {free // 2**20} MiB"
+            )
+
+
+class _Stopped(Exception):
+    """Another thread failed or the user interrupted."""
+
+
+def run_in_threads(
+    videos: Sequence[VideoJob], settings: PrepareSettings, options: RunnerOptions
+) -> Failures:
+    """The parts that are not there yet, several videos at a time, on this machine."""
+    # Long videos first, so that no thread waits for the last one.
+    todo = sorted((v for v in videos if v.passes), key=lambda v: -v.lines * v.passes)
+    stop, failures = threading.Event(), Failures()
+    total = sum(video.lines * video.passes for video in todo)
+    shown = ProgressDisplay(
+        total, "preparing frames", "frame", show=options.progress and bool(todo)
+    )
+
+    def report(frames: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+        shown.update(frames)
+
+    def work(video: VideoJob) -> None:
+        try:
+            video.run(settings, report)
+        except BAD_INPUT as error:
+            if not options.keep_going:
+                raise
+            failures[video.video] = error
+
+    cv2_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with shown, ThreadPoolExecutor(options.workers) as pool:
+            futures = [pool.submit(work, video) for video in todo]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                stop.set()
+                for future in futures:
+                    future.cancel()
+            wait(futures)
+    finally:
+        cv2.setNumThreads(cv2_threads)
+    errors = [f.exception() for f in futures if not f.cancelled() and f.exception()]
+    for error in sorted(errors, key=lambda e: isinstance(e, _Stopped)):
+        raise error  # type: ignore[misc]
+    return failures
+
+
+def label_space(annotations: Iterator[Annotation]) -> LabelSpace:
+    """The classes of a tree: those of all its files, or Aff-Wild's where it has no such file.
+
+    Raises:
+        DatasetError: two files of one task have different classes.
+    """
+    first: dict[str, Annotation] = {}
+    for annotation in annotations:
+        other = first.setdefault(annotation.task, annotation)
+        if other.columns != annotation.columns:
+            raise DatasetError(
+                f"{annotation.path}: other classes than {other.path}; one data set has one label "
+                f"space. Expected {','.join(other.columns)}. Received: "
+                f"{','.join(annotation.columns)}"
+            )
+    expressions = first["expression"].columns if "expression" in first else None
+    units = first["au"].columns if "au" in first else None
+    for space in LABEL_SPACES.values():
+        if expressions in (None, space.expressions) and units in (None, space.action_units):
+            return space
+    return LabelSpace("mixed", expressions or EXPRESSIONS_7, units or ACTION_UNITS_8)

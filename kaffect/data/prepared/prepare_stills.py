@@ -15,20 +15,18 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from kaffect.data.prepared.examples import encode_example, encode_image
-from kaffect.data.prepared.prepare import PrepareSettings
-from kaffect.data.prepared.shards import KIND, write_prepared
+from kaffect.data.prepared.examples import encode_frame, encode_image
+from kaffect.data.prepared.settings import PrepareSettings
+from kaffect.data.prepared.shards import describe, read_description, write_prepared
 from kaffect.data.prepared.stills import Stills, StillSet, read_stills
-from kaffect.data.prepared.track_frames import TrackJob
+from kaffect.data.prepared.video_job import TrackJob
 from kaffect.data.tree import Track
-from kaffect.errors import ArtifactError, DatasetError
+from kaffect.errors import DatasetError
 from kaffect.faces.crops import CropRule
 from kaffect.files import (
-    MANIFEST,
     atomic_directory,
     atomic_write,
     home,
-    read_json,
     sha256,
     stable_hash,
     writer_lock,
@@ -94,18 +92,12 @@ def _digest(stills: StillSet) -> str:
 
 
 def _is_prepared(out: Path, settings: PrepareSettings, digest: str) -> bool:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return False
-    try:
-        manifest = read_json(out / MANIFEST)
-    except ArtifactError:
-        manifest = None
-    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
-        raise DatasetError(
-            f"{out}: exists and is not a prepared data set; nothing was written. Expected a new "
-            "folder, an empty one, or one that was prepared before"
-        )
-    return manifest.get("settings") == settings.to_dict() and manifest.get("data_hash") == digest
+    manifest = read_description(out)
+    return (
+        manifest is not None
+        and manifest.get("settings") == settings.to_dict()
+        and manifest.get("data_hash") == digest
+    )
 
 
 def _write(
@@ -132,19 +124,9 @@ def _write(
             job = TrackJob(track, {}, len(stills.space.action_units), parts / split)
             _write_part(job, part, settings, workers, shown)
             jobs.append(job)
-    described = {
-        "kind": KIND,
-        "settings": settings.to_dict(),
-        "schema_version": settings.to_dict()["schema_version"],
-        "label_space": {
-            "name": stills.space.name,
-            "expressions": list(stills.space.expressions),
-            "action_units": list(stills.space.action_units),
-        },
-        "data_hash": digest,
-        "synthetic": False,
-        "missing": list(stills.notes),
-    }
+    described = describe(
+        settings.to_dict(), stills.space, digest, synthetic=False, missing=stills.notes
+    )
     with atomic_directory(out) as folder:
         write_prepared(folder, jobs, settings.shard_frames, described)
     shutil.rmtree(parts)
@@ -153,20 +135,28 @@ def _write(
 def _write_part(
     job: TrackJob, part: Stills, settings: PrepareSettings, workers: int, shown: ProgressDisplay
 ) -> None:
-    """The records and columns of one split, as `prepare_video` leaves those of a track."""
+    """The records and columns of one split, as `write_tracks` leaves those of a track."""
     lengths = np.zeros(len(part), np.int32)
+    labels = {name: getattr(part, name) for name in LABEL_COLUMNS}
 
     def picture(path: Path) -> bytes:
         return encode_image(settings.rule.apply(_read(path), None), settings.encoding)
 
     with ThreadPoolExecutor(max(1, workers)) as pool, atomic_write(job.records, "wb") as out:
         for place, image in enumerate(pool.map(picture, part.paths)):
-            record = _example(job.track.name, part, place, image)
+            record = encode_frame(
+                image,
+                job.track.name,
+                place,
+                settings.fps,
+                source=place + 1,
+                has_face=True,
+                labels={name: values[place] for name, values in labels.items()},
+            )
             out.write(record)
             lengths[place] = len(record)
             shown.update()
     numbers = np.arange(len(part), dtype=np.int32)
-    labels = {name: getattr(part, name) for name in LABEL_COLUMNS}
     labelled = np.flatnonzero(part.labelled())
     columns = {
         **labels,
@@ -181,25 +171,6 @@ def _write_part(
     }
     with atomic_write(job.columns, "wb") as handle:
         np.savez(handle, **columns)
-
-
-def _example(track: str, part: Stills, place: int, image: bytes) -> bytes:
-    return encode_example(
-        {
-            "image": image,
-            "track": track.encode(),
-            "frame": [place],
-            "time": np.array([place / _FPS], np.float32),
-            "source_frame": [place + 1],
-            "has_face": [True],
-            "valence_arousal": part.valence_arousal[place],
-            "va_valid": [part.va_valid[place]],
-            "expression": [part.expression[place]],
-            "expression_valid": [part.expression_valid[place]],
-            "action_units": part.action_units[place].tolist(),
-            "au_valid": [part.au_valid[place]],
-        }
-    )
 
 
 def _read(path: Path) -> np.ndarray:

@@ -16,8 +16,14 @@ from typing import Any
 import numpy as np
 
 from kaffect.data.annotations.columns import LabelColumns
-from kaffect.data.prepared.shard_checks import AGAIN, check_manifest, check_shards
-from kaffect.data.prepared.shards import HEADER_BYTES, INDEX_COLUMNS, SCORING_COLUMNS
+from kaffect.data.prepared.shards import (
+    AGAIN,
+    HEADER_BYTES,
+    INDEX_COLUMNS,
+    SCORING_COLUMNS,
+    check_manifest,
+    check_shards,
+)
 from kaffect.errors import ArtifactError, DatasetError, expected_received
 from kaffect.faces.crops import CropRule
 from kaffect.files import MANIFEST, read_json, safe_join, stable_hash, verify_manifest

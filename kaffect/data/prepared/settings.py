@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.data.prepared.examples import ENCODINGS
-from kaffect.data.prepared.shards import SCHEMA_VERSION
-from kaffect.data.prepared.track_frames import FrameSettings
 from kaffect.data.tree import DataTree
 from kaffect.errors import ConfigError, expected_received
 from kaffect.faces import DETECTORS, TrackerConfig, create_detector
 from kaffect.faces.crops import CropRule
 
+# Raised with every change of what prepared folders look like.
+SCHEMA_VERSION = 1
 DEFAULT_DETECTOR = "mtcnn"
 NO_DETECTOR = "none"
 # Which of the people in a video a track is about: raised with `track_people`'s rules.
@@ -63,10 +63,6 @@ class PrepareSettings:
                 "5-point alignment needs the landmarks of a face. Expected the detector 'mtcnn'. "
                 f"Received: {self.detector or NO_DETECTOR!r}"
             )
-
-    @property
-    def frames(self) -> FrameSettings:
-        return FrameSettings(self.rule, self.fps, self.encoding, self.length_tolerance)
 
     def for_tree(self, tree: DataTree) -> PrepareSettings:
         """Without a detector where the tree leaves it nothing to find."""

@@ -1,4 +1,4 @@
-"""Prepared frames on disk: TFRecord shards, frame index and manifest, written (paper Section III).
+"""Prepared frames on disk: TFRecord shards, frame index and manifest (paper Section III).
 
 manifest.json
 <split>-00000-of-00002.tfrecord     one Example a frame, at most `shard_frames` in each
@@ -6,25 +6,39 @@ index/<split>/<column>.npy          a row for each frame: labels, place in the s
 scoring/<split>/<column>.npy        a row for each annotated frame of the source video
 boxes/<track>.csv                   where a detector found the face (source frames, pixels)
 videos/<name>.mp4                   the constant-rate videos, where they were asked for
+
+Written here, and checked before the first training step: TFRecord's own checksums do not see
+a missing tail, a swapped file or a lost shard, so every file is compared with the manifest,
+and the manifest with its own hash.
 """
 
 from __future__ import annotations
 
 import io
 import shutil
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kaffect.data.prepared.track_frames import TrackJob
+from kaffect.data.prepared.settings import SCHEMA_VERSION
+from kaffect.data.prepared.video_job import TrackJob
+from kaffect.errors import ArtifactError, DatasetError, expected_received
 from kaffect.faces.crops import BOX_COLUMNS
-from kaffect.files import safe_join, write_bytes, write_manifest, write_text
-from kaffect.labels import LABEL_COLUMNS, SPLITS
+from kaffect.files import (
+    MANIFEST,
+    read_json,
+    safe_join,
+    sha256,
+    write_bytes,
+    write_manifest,
+    write_text,
+)
+from kaffect.labels import LABEL_COLUMNS, SPLITS, LabelSpace
 from kaffect.seals import seal
 
-SCHEMA_VERSION = 1
 KIND = "kaffect prepared frames"
 # TFRecord framing: 8 bytes length, 4 bytes CRC of it, the data, 4 bytes CRC of the data.
 HEADER_BYTES, FOOTER_BYTES = 12, 4
@@ -32,6 +46,59 @@ INDEX_COLUMNS = LABEL_COLUMNS + (
     "track", "frame", "time", "source_frame", "has_face", "shard", "offset", "length",
 )  # fmt: skip
 SCORING_COLUMNS = LABEL_COLUMNS + ("track", "row", "source_frame", "time")
+
+
+AGAIN = "Delete the folder and prepare the data again"
+
+
+def describe(
+    settings: dict[str, Any],
+    space: LabelSpace,
+    data_hash: str,
+    *,
+    synthetic: bool,
+    missing: Sequence[str],
+) -> dict[str, Any]:
+    """The part of a manifest that says what is prepared, and how.
+
+    Args:
+        settings: of `PrepareSettings.to_dict`.
+        data_hash: names the contents of the source.
+        missing: what the source does not have, in sentences.
+    """
+    return {
+        "kind": KIND,
+        "schema_version": SCHEMA_VERSION,
+        "settings": settings,
+        "label_space": {
+            "name": space.name,
+            "expressions": list(space.expressions),
+            "action_units": list(space.action_units),
+        },
+        "data_hash": data_hash,
+        "synthetic": synthetic,
+        "missing": list(missing),
+    }
+
+
+def read_description(out: Path) -> dict[str, Any] | None:
+    """The manifest of what is prepared in `out`; None for a folder that is new or empty.
+
+    Raises:
+        DatasetError: something else is there, which must not be replaced.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    try:
+        manifest = read_json(out / MANIFEST)
+    except ArtifactError:
+        manifest = None
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise DatasetError(
+            f"{out}: exists and is not a prepared data set; nothing was written. Expected a new "
+            "folder, an empty one, or one that was prepared before"
+        )
+    return manifest
 
 
 def shard_name(split: str, number: int, count: int) -> str:
@@ -107,11 +174,11 @@ def _write_split(
         "frames": total,
         "scored_frames": sum(scored),
         "shards": shards,
-        "tracks": [_describe(job, c) for job, c in zip(jobs, columns)],
+        "tracks": [_describe_track(job, c) for job, c in zip(jobs, columns)],
     }
 
 
-def _describe(job: TrackJob, columns: dict[str, np.ndarray]) -> dict[str, Any]:
+def _describe_track(job: TrackJob, columns: dict[str, np.ndarray]) -> dict[str, Any]:
     track = job.track
     return {
         "name": track.name,
@@ -171,3 +238,72 @@ def _write_shards(
                 writer.write(next(records))
         shards.append({"name": name, "records": size})
     return shards
+
+
+def check_manifest(root: Path, manifest: Any) -> None:
+    """Reject a manifest that is of another kind or version, or damaged.
+
+    Raises:
+        DatasetError: with what was expected and found.
+    """
+    path = root / MANIFEST
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise DatasetError(f"{path}: not the manifest of a prepared data set")
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        version = manifest.get("schema_version")
+        raise DatasetError(
+            f"{path}: " + expected_received("Other schema version", SCHEMA_VERSION, version)
+        )
+    files = manifest.get("files")
+    if seal(manifest)["seal"] != manifest.get("seal") or not isinstance(files, list):
+        raise DatasetError(f"{path}: damaged: its contents do not fit its own hash. {AGAIN}")
+    for entry in files:
+        kinds = {k: type(v) for k, v in entry.items()} if isinstance(entry, dict) else None
+        if kinds != {"name": str, "bytes": int, "sha256": str}:
+            raise DatasetError(f"{path}: damaged: an entry of 'files' is not one. {AGAIN}")
+
+
+def check_shards(root: Path, manifest: dict[str, Any], contents: bool) -> None:
+    """Reject a shard that is missing or of another size (`contents`: or of another SHA-256).
+
+    Raises:
+        DatasetError: with the record counts that the manifest promises and the file still has.
+    """
+    files = {entry["name"]: entry for entry in manifest["files"]}
+    for split in manifest["splits"].values():
+        for shard in split["shards"]:
+            _check_shard(root, shard, files.get(shard["name"]), contents)
+
+
+def _check_shard(
+    root: Path, shard: dict[str, Any], entry: dict[str, Any] | None, contents: bool
+) -> None:
+    path = safe_join(root, shard["name"])
+    if entry is None:
+        raise DatasetError(f"{path}: not listed in {root / MANIFEST}. {AGAIN}")
+    if not path.is_file():
+        raise DatasetError(
+            f"{path}: missing. Expected {shard['records']} records. Found 0. {AGAIN}"
+        )
+    size = path.stat().st_size
+    if size == entry["bytes"] and not (contents and sha256(path) != entry["sha256"]):
+        return
+    raise DatasetError(
+        f"{path}: damaged. Expected {shard['records']} records in {entry['bytes']} bytes. Found "
+        f"{count_records(path)} whole records in {size} bytes, with other contents. {AGAIN}"
+    )
+
+
+def count_records(path: Path) -> int:
+    """How many whole records the framing of a TFRecord file shows, without checking contents."""
+    size = path.stat().st_size
+    count = position = 0
+    with open(path, "rb") as handle:
+        while position + HEADER_BYTES <= size:
+            handle.seek(position)
+            (length,) = struct.unpack("<Q", handle.read(8))
+            position += HEADER_BYTES + length + FOOTER_BYTES
+            if position > size:
+                break
+            count += 1
+    return count

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from kaffect.faces.detector import overlap
-from kaffect.faces.tracker_config import TrackerConfig
+from kaffect.faces.tracker import TrackerConfig
 from kaffect.faces.video_faces import VideoFaces
 
 Boxes = Mapping[int, np.ndarray]

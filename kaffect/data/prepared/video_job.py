@@ -1,30 +1,84 @@
-"""One video from file to crops with labels: find faces, choose people, write (paper Section III).
+"""One video from file to crops with labels, 30 a second (paper Sections III-A and III-E).
 
-The unit of work of `kaffect data prepare`, on one machine or many: what it writes
-depends on the video, its annotation and the settings only.
+The unit of work of `kaffect data prepare`, on one machine or many: find faces, choose people,
+crop, encode, write. What is written depends on the video, its annotation and the settings
+only. Each label follows its source frame: the constant-rate frame that shows source frame i
+carries label line i. Loads no TensorFlow.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
+from kaffect.data.annotations.files import Annotation
+from kaffect.data.prepared.examples import encode_frame, encode_image
 from kaffect.data.prepared.settings import PrepareSettings
-from kaffect.data.prepared.track_frames import TrackFaces, TrackJob, write_tracks
 from kaffect.data.prepared.track_people import choose_people
-from kaffect.data.video.resample import VideoReader
+from kaffect.data.tree import Track
+from kaffect.data.video.face_folders import FaceFolder
+from kaffect.data.video.lengths import check_length, tolerated
+from kaffect.data.video.mp4 import Mp4Writer
+from kaffect.data.video.resample import VideoFrame, VideoReader, nearest_frame
+from kaffect.errors import AnnotationError, VideoError
 from kaffect.faces import FaceDetector, create_detector
 from kaffect.faces.crops import read_boxes
 from kaffect.faces.video_faces import VideoFaces, find_faces
-from kaffect.files import stable_hash
+from kaffect.files import atomic_write, stable_hash
+from kaffect.labels import AU, EXPRESSION, LABEL_COLUMNS, TASK_BY_NAME, VA
 
+# A note is made of a track with a face in a smaller share of its annotated frames.
+_LOW_COVERAGE = 0.5
 _lock = threading.Lock()
 _idle: dict[str, list[FaceDetector]] = {}
+
+
+@dataclass(frozen=True)
+class TrackJob:
+    """A track to be prepared.
+
+    Attributes:
+        annotations: task -> labels.
+        units: how many Action Units the label space has.
+        part: stem of the two files to write: `records` and, when that is complete, `columns`.
+    """
+
+    track: Track
+    annotations: dict[str, Annotation]
+    units: int
+    part: Path
+
+    @property
+    def records(self) -> Path:
+        """The Examples one behind the other, without framing."""
+        return self.part.with_name(self.part.name + ".records")
+
+    @property
+    def columns(self) -> Path:
+        """Arrays of `_TrackWriter.finish`; `length` cuts `records`."""
+        return self.part.with_name(self.part.name + ".npz")
+
+
+@dataclass(frozen=True)
+class TrackFaces:
+    """Where the face of a track is, by 1-based source frame; no entry: no face there.
+
+    Attributes:
+        boxes: [4] (left, top, right, bottom) in pixels each.
+        landmarks: [5, 2] each; empty where they are not needed.
+        found: by a detector; else the user gave a box file.
+    """
+
+    boxes: dict[int, np.ndarray]
+    landmarks: dict[int, np.ndarray] = field(default_factory=dict)
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +143,7 @@ class VideoJob:
             for name, people in choose_people(names, self.video.stem, found, given).items():
                 if name not in given or aligned:
                     chosen[name] = _faces_of(found, people, aligned)
-        write_tracks(self.tracks, chosen, settings.frames, progress, self.video_copy)
+        write_tracks(self.tracks, chosen, settings, progress, self.video_copy)
 
     def _find(
         self, settings: PrepareSettings, path: Path, progress: Callable[[int], None]
@@ -176,3 +230,197 @@ def video_jobs(
             )
         )
     return made
+
+
+def source_labels(
+    annotations: dict[str, Annotation], units: int, frames: int
+) -> dict[str, np.ndarray]:
+    """Labels of `frames` source frames; a missing label has value 0 and valid False.
+
+    The last row is one without any label, of all frames behind them.
+    """
+    frames += 1
+    columns: dict[str, np.ndarray] = {
+        VA.column: np.zeros((frames, 2), np.float32),
+        EXPRESSION.column: np.zeros(frames, np.int32),
+        AU.column: np.zeros((frames, units), np.int8),
+    }
+    columns |= {task.valid: np.zeros(frames, bool) for task in TASK_BY_NAME.values()}
+    for name, annotation in annotations.items():
+        n = min(len(annotation), frames)
+        task, valid = TASK_BY_NAME[name], annotation.valid[:n]
+        target = columns[task.column]
+        target[:n][valid] = annotation.values[:n][valid].reshape(-1, *target.shape[1:])
+        columns[task.valid][:n] = valid
+    return columns
+
+
+class _TrackWriter:
+    """Crops, encodes and stores the frames of one track while its video is read."""
+
+    def __init__(
+        self, job: TrackJob, faces: TrackFaces | None, settings: PrepareSettings, out: IO[bytes]
+    ) -> None:
+        self._job, self._settings, self._out = job, settings, out
+        self._boxes = None if faces is None else faces.boxes
+        self._landmarks = {} if faces is None else faces.landmarks
+        self._found = faces is not None and faces.found
+        lines = max(len(a) for a in job.annotations.values())
+        self._labels = source_labels(job.annotations, job.units, lines)
+        self._most = lines + tolerated(lines, settings.length_tolerance)
+        self._partial = all(a.partial for a in job.annotations.values())
+        self._blank = encode_image(settings.rule.blank(), settings.encoding)
+        self._image, self._source = b"", 0
+        # Arrays: an hour of video is 100,000 rows.
+        self.lengths, self.sources, self.faces = array("i"), array("i"), array("b")
+
+    def add(self, frame: VideoFrame) -> None:
+        if frame.source > self._most and not self._partial:
+            return  # too long a video; the count at its end says so
+        box = None if self._boxes is None else self._boxes.get(frame.source)
+        face = (self._boxes is None or box is not None) and frame.image.size > 0
+        if frame.source != self._source:
+            self._source = frame.source
+            self._image = self._picture(frame, box) if face else self._blank
+        record = self._example(frame, face)
+        self._out.write(record)
+        self.lengths.append(len(record))
+        self.sources.append(frame.source)
+        self.faces.append(face)
+
+    def _picture(self, frame: VideoFrame, box: np.ndarray | None) -> bytes:
+        rule = self._settings.rule
+        if self._job.track.video.is_dir():  # pictures of faces: taken as they are
+            rule = replace(rule, mode="paper")
+        try:
+            landmarks = self._landmarks.get(frame.source)
+            crop = rule.apply(frame.image, box, landmarks)
+        except VideoError as error:
+            where = self._job.track.boxes or self._job.track.video
+            raise VideoError(f"{where}: frame {frame.source}: {error}") from error
+        return encode_image(crop, self._settings.encoding)
+
+    def _example(self, frame: VideoFrame, face: bool) -> bytes:
+        row = self._label_rows(frame.source)
+        return encode_frame(
+            self._image,
+            self._job.track.name,
+            frame.number,
+            self._settings.fps,
+            source=frame.source,
+            has_face=face,
+            labels={name: self._labels[name][row] for name in LABEL_COLUMNS},
+        )
+
+    def _label_rows(self, sources: Any) -> Any:
+        """Where the labels of source frames (1-based) are in `_labels`."""
+        return np.minimum(sources, len(self._labels[VA.valid])) - 1
+
+    def finish(self, times: np.ndarray, notes: Sequence[str]) -> dict[str, np.ndarray]:
+        """Check the counts; give the columns of the track (rows, and `source_` for scoring).
+
+        Args:
+            times: of the source frames, in seconds; notes: of the reader.
+        """
+        decoded = len(times)
+        track = self._job.track
+        for annotation in self._job.annotations.values():
+            lines, setting = len(annotation), self._settings.length_tolerance
+            if not annotation.partial:
+                check_length(track.video, decoded, annotation.path, lines, setting)
+            elif lines > decoded + tolerated(decoded, setting):
+                raise AnnotationError(
+                    annotation.path, annotation.last_line, f"a row for frame {lines} of "
+                    f"{track.name!r}, but {decoded} frames were decoded of {track.video}"
+                )  # fmt: skip
+        last_box = max(self._boxes, default=0) if self._boxes else 0
+        if last_box > decoded + tolerated(decoded, self._settings.length_tolerance):
+            raise AnnotationError(
+                track.boxes or "", None, f"a box for frame {last_box}, but {track.video} has "
+                f"{decoded} frames"
+            )  # fmt: skip
+        sources = np.array(self.sources, np.int32)
+        columns = {name: self._labels[name][self._label_rows(sources)] for name in LABEL_COLUMNS}
+        columns["source_frame"] = sources
+        columns["has_face"] = np.array(self.faces, bool)
+        columns["length"] = np.array(self.lengths, np.int32)
+        labelled = [self._labels[TASK_BY_NAME[task].valid] for task in self._job.annotations]
+        annotated = np.any(labelled, axis=0)[:decoded]
+        places = np.flatnonzero(annotated)
+        nearest = nearest_frame(times, self._settings.fps, len(sources))
+        columns["source_row"] = nearest[places]
+        columns["source_number"] = places.astype(np.int32) + 1
+        columns["source_seconds"] = times[places].astype(np.float32)
+        columns["source_frames"] = np.array(decoded)
+        faces = columns["has_face"][nearest[places]]
+        coverage = float(faces.mean()) if len(faces) else 1.0
+        columns["coverage"] = np.array(coverage)
+        if coverage < _LOW_COVERAGE:
+            notes = [*notes, f"a face of {track.name!r} in {faces.sum()} of {len(faces)} "
+                     "annotated frames only: look whether it is the right person"]  # fmt: skip
+        columns["notes"] = np.array(notes, np.str_)
+        for name in LABEL_COLUMNS:
+            columns[f"source_{name}"] = self._labels[name][places]
+        if self._found and self._boxes is not None:
+            columns["found_frame"] = np.array(sorted(self._boxes), np.int32)
+            boxes = [self._boxes[number] for number in sorted(self._boxes)]
+            columns["found_box"] = np.array(boxes, np.float32).reshape(-1, 4)
+        return columns
+
+
+def open_frames(job: TrackJob, fps: int) -> VideoReader | FaceFolder:
+    """The reader of a track's video file or folder of pictures."""
+    track = job.track
+    if not track.video.is_dir():
+        return VideoReader(track.video, fps)
+    lines = max((len(a) for a in job.annotations.values() if not a.partial), default=0)
+    return FaceFolder(track.video, track.rate, fps, lines)
+
+
+def write_tracks(
+    jobs: Sequence[TrackJob],
+    faces: Mapping[str, TrackFaces],
+    settings: PrepareSettings,
+    progress: Callable[[int], None],
+    video_copy: Path | None = None,
+) -> None:
+    """Decode one video once and write the part of each of its tracks.
+
+    A part is complete when its columns are there: they are written last.
+
+    Args:
+        jobs: the tracks of one video file.
+        faces: by track name; a track without entry gets the centre of the frame.
+        progress: is told how many more source frames were decoded; may raise to stop.
+        video_copy: where to write the constant-rate video as MP4, or None.
+
+    Raises:
+        VideoError, AnnotationError: as `VideoReader` and `check_length`.
+    """
+    reader = open_frames(jobs[0], settings.fps)
+    with contextlib.ExitStack() as files:
+        writers = [
+            _TrackWriter(
+                job, faces.get(job.track.name), settings,
+                files.enter_context(atomic_write(job.records, "wb")),
+            )
+            for job in jobs
+        ]  # fmt: skip
+        copy = None
+        if video_copy is not None:
+            handle = files.enter_context(atomic_write(video_copy, "wb"))
+            copy = files.enter_context(Mp4Writer(handle, settings.fps))
+        told = 0
+        for frame in reader:
+            for writer in writers:
+                writer.add(frame)
+            if copy is not None:
+                copy.add(frame.image)
+            progress(reader.decoded - told)
+            told = reader.decoded
+        progress(reader.decoded - told)
+        times = np.asarray(reader.source_times)
+        columns = [writer.finish(times, list(reader.notes.values())) for writer in writers]
+    for job, values in zip(jobs, columns):
+        with atomic_write(job.columns, "wb") as handle:
+            np.savez(handle, **values)  # type: ignore[arg-type]
