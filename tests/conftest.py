@@ -57,3 +57,22 @@ def own_home(
 @pytest.fixture(scope="session")
 def golden() -> Path:
     return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def shared_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny data tree of drawn videos; tests only read it."""
+    from tests.data.drawing import build_tree
+
+    return build_tree(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.fixture(scope="session")
+def prepared(shared_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`shared_tree` prepared without loss of a pixel; tests only read it."""
+    from kaffect.data.prepared.prepare import prepare_tree
+
+    out = tmp_path_factory.mktemp("prepared") / "data"
+    return prepare_tree(
+        shared_tree, out, encoding="png", shard_frames=40, detector="none", progress=False
+    )

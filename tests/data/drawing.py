@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
+
+from kaffect.files import sha256
+from kaffect.labels import ACTION_UNITS_12
 
 WIDTH, HEIGHT, BITS = 64, 48, 8
 FACELESS = (20, 21, 22)  # source frames of track a, from 0
@@ -16,6 +21,7 @@ HEADERS = {
     "EXPR": "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise",
     "AU": "AU1,AU2,AU4,AU6,AU12,AU15,AU20,AU25",
 }
+LIST_HEADER = "image,valence,arousal,expression," + ",".join(ACTION_UNITS_12)
 
 
 def draw(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
@@ -114,3 +120,50 @@ def build_tree(root: Path) -> Path:
         write_boxes(root, track, seen)
     (root / "subjects.csv").write_text("\n".join(rows) + "\n")
     return root
+
+
+def put(root: Path, name: str, lines: Iterable[str]) -> Path:
+    """Write a text file of these lines."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def video(root: Path, name: str) -> None:
+    """A file that has the name of a video and nothing else of one."""
+    put(root, f"videos/{name}", [name])
+
+
+def list_row(track: str, frame: int, value: float, expression: int = 1) -> str:
+    """A row of a multi-task list file."""
+    return f"{track}/{frame:05d}.jpg,{value},0,{expression}" + ",0" * 12
+
+
+def original(root: Path, track: str, valence: list[str], arousal: list[str], split: str) -> None:
+    """The two files of a track in the layout of original Aff-Wild."""
+    put(root, f"annotations/{split}/valence/{track}.txt", valence)
+    put(root, f"annotations/{split}/arousal/{track}.txt", arousal)
+
+
+def write_faces(root: Path, track: str, frames: Iterable[int], shift: int = -1) -> Path:
+    """Pictures 112x112 of these frames, from 1; each shows its number plus `shift`."""
+    folder = root / "cropped_aligned" / track
+    folder.mkdir(parents=True, exist_ok=True)
+    for frame in frames:
+        image = draw(frame + shift, 112, 112)
+        cv2.imwrite(str(folder / f"{frame:05d}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    return folder
+
+
+def overwrite(path: Path, tag: bytes, offset: int, value: int) -> None:
+    """Write a 32-bit number behind a tag of the file's header."""
+    data = bytearray(path.read_bytes())
+    start = data.index(tag) + offset
+    data[start : start + 4] = struct.pack("<I", value)
+    path.write_bytes(data)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Name -> SHA-256 of every file below `folder`."""
+    return {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}

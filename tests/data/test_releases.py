@@ -15,31 +15,19 @@ from kaffect.data.prepared.records import PreparedData
 from kaffect.data.track_labels import read_track_labels
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, DatasetError
-from kaffect.labels import ACTION_UNITS_12
-
-from .drawing import HEIGHT, WIDTH, draw, read_number, write_labels, write_video
-
-LIST_HEADER = "image,valence,arousal,expression," + ",".join(ACTION_UNITS_12)
-
-
-def put(root: Path, name: str, lines: list[str]) -> Path:
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def video(root: Path, name: str) -> None:
-    put(root, f"videos/{name}", [name])
-
-
-def list_row(track: str, frame: int, value: float, expression: int = 1) -> str:
-    return f"{track}/{frame:05d}.jpg,{value},0,{expression}" + ",0" * 12
-
-
-def original(root: Path, track: str, valence: list[str], arousal: list[str], split: str) -> None:
-    put(root, f"annotations/{split}/valence/{track}.txt", valence)
-    put(root, f"annotations/{split}/arousal/{track}.txt", arousal)
+from tests.data.drawing import (
+    HEIGHT,
+    LIST_HEADER,
+    WIDTH,
+    draw,
+    list_row,
+    original,
+    put,
+    read_number,
+    video,
+    write_labels,
+    write_video,
+)
 
 
 def test_original_aff_wild(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ import pytest
 from kaffect.data.subjects import leaks, read_subjects
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, DatasetError
-
-from .drawing import write_labels
+from tests.data.drawing import write_labels
 
 
 def video(root: Path, name: str) -> Path:

@@ -12,9 +12,16 @@ from experiments import run
 from kaffect.cli import main
 from kaffect.data.prepared.records import PreparedData
 from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8
-from tests.data.drawing import draw, write_boxes, write_labels, write_video
-from tests.data.test_face_folders import write_faces
-from tests.data.test_releases import list_row, original, put
+from tests.data.drawing import (
+    draw,
+    list_row,
+    original,
+    put,
+    write_boxes,
+    write_faces,
+    write_labels,
+    write_video,
+)
 
 FRAMES = 24
 TRACKS = (("4", "Training"), ("5", "Training"), ("6", "Validation"))

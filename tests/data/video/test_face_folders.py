@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -22,22 +20,18 @@ from kaffect.data.prepared.records import PreparedData
 from kaffect.data.tree import DataTree
 from kaffect.data.video.face_folders import FaceFolder, read_rates
 from kaffect.errors import AnnotationError, DatasetError, VideoError
-
-from .drawing import draw, read_number, write_video
-from .test_releases import LIST_HEADER, list_row, put
+from tests.data.drawing import (
+    LIST_HEADER,
+    draw,
+    list_row,
+    put,
+    read_number,
+    write_faces,
+    write_video,
+)
 
 FRAMES = 24
 MISSING = (1, 9, 10, 23, 24)  # frames without a face, from 1
-
-
-def write_faces(root: Path, track: str, frames: Iterable[int], shift: int = -1) -> Path:
-    """Pictures 112x112 of these frames, from 1; each shows its number plus `shift`."""
-    folder = root / "cropped_aligned" / track
-    folder.mkdir(parents=True, exist_ok=True)
-    for frame in frames:
-        image = draw(frame + shift, 112, 112)
-        cv2.imwrite(str(folder / f"{frame:05d}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
-    return folder
 
 
 def faces_tree(root: Path) -> Path:

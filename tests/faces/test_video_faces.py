@@ -12,8 +12,7 @@ import pytest
 from kaffect.errors import ArtifactError
 from kaffect.faces import TrackerConfig, overlap
 from kaffect.faces.video_faces import VideoFaces, find_faces
-
-from .scenes import Actor, Knowing, Scene
+from tests.faces.scenes import Actor, Knowing, Scene
 
 
 def numbered(scene: Scene) -> list[tuple[int, np.ndarray]]:

@@ -13,8 +13,7 @@ from kaffect.data.batches.features import FeatureStore
 from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import DatasetError
 from kaffect.files import home
-
-from .drawing import read_number
+from tests.data.drawing import read_number
 
 
 class Encoder:

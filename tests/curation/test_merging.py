@@ -17,8 +17,7 @@ from kaffect.data.annotations.files import Annotation
 from kaffect.errors import AnnotationError, ConfigError, DatasetError
 from kaffect.labels import ACTION_UNITS_8, EXPRESSIONS_7, VALENCE_AROUSAL
 from kaffect.metrics import ccc
-
-from .drawing import HEADERS
+from tests.data.drawing import HEADERS
 
 PEOPLE = ("anna", "ben", "carl")
 COLUMNS = {"va": VALENCE_AROUSAL, "expression": EXPRESSIONS_7, "au": ACTION_UNITS_8}

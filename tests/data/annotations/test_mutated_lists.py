@@ -12,8 +12,7 @@ import pytest
 from kaffect.data import read_annotation_list, read_annotations, read_submission
 from kaffect.data.annotations.lists import LIST_COLUMNS
 from kaffect.errors import AnnotationError
-
-from .test_annotations import mutate
+from tests.data.mutation import mutate
 
 UNITS = ",0,1" * 6
 LIST = ",".join(LIST_COLUMNS) + "\n" + "".join(

@@ -17,10 +17,7 @@ from kaffect.data.prepared.records import PreparedData
 from kaffect.data.video.display_times import DisplayTimes
 from kaffect.data.video.resample import VideoReader
 from kaffect.errors import VideoError
-
-from .drawing import draw, read_number, write_boxes, write_video
-from .test_releases import original
-from .test_video import overwrite
+from tests.data.drawing import draw, original, overwrite, read_number, write_boxes, write_video
 
 PATH = Path("v.avi")
 

@@ -22,7 +22,7 @@ def found(prepared: Path) -> dict[str, dict[str, Any]]:
     environment = {k: v for k, v in os.environ.items() if k != "TF_DETERMINISTIC_OPS"}
     done = subprocess.run(
         [sys.executable, str(HERE / "determinism_run.py"), str(prepared)],
-        env={**environment, "PYTHONPATH": str(HERE.parent.parent), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**environment, "PYTHONPATH": str(HERE.parents[2]), "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
         timeout=300,

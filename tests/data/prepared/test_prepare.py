@@ -24,11 +24,11 @@ from kaffect.data.prepared.prepare import label_space
 from kaffect.data.prepared.records import PreparedData
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, KaffectError, VideoError
-from kaffect.files import home, sha256, writer_lock
-
-from .drawing import (
+from kaffect.files import home, writer_lock
+from tests.data.drawing import (
     FACELESS,
     build_tree,
+    contents,
     draw,
     read_number,
     write_boxes,
@@ -41,13 +41,9 @@ RATES = {
     "validation": {b"c": 60},
     "test": {b"d": 30},
 }
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # The drawn trees show bar codes, no faces.
 prepare_tree = functools.partial(prepare.prepare_tree, detector="none")
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
 
 
 def examples(data: PreparedData, split: str) -> list[dict[str, object]]:

@@ -19,9 +19,8 @@ from kaffect.curation.statistics import (
 from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError
 from kaffect.labels import EXPRESSIONS_7
-
-from .drawing import draw as draw_number
-from .drawing import read_number, write_labels, write_video
+from tests.data.drawing import draw as draw_number
+from tests.data.drawing import read_number, write_labels, write_video
 
 
 @pytest.fixture(scope="module")

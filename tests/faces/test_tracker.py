@@ -10,8 +10,7 @@ import pytest
 
 from kaffect.errors import ConfigError
 from kaffect.faces import FaceTracker, TrackedFace, TrackerConfig, overlap, track_faces
-
-from .scenes import Actor, Box, Knowing, Scene
+from tests.faces.scenes import Actor, Box, Knowing, Scene
 
 
 def walk(start: float, speed: float, y: float = 60.0) -> Callable[[int], tuple[float, float]]:

@@ -11,10 +11,7 @@ from kaffect.curation.check import check_tree
 from kaffect.data.tree import DataTree
 from kaffect.data.video.lengths import check_length, most_frames, tolerated
 from kaffect.errors import AnnotationError, VideoError
-
-from .drawing import draw, write_video
-from .test_releases import LIST_HEADER, list_row, put
-from .test_video import overwrite
+from tests.data.drawing import LIST_HEADER, draw, list_row, overwrite, put, write_video
 
 VIDEO, LABELS = Path("videos/a.mp4"), Path("annotations/a.txt")
 

@@ -21,14 +21,12 @@ from kaffect.curation.experts import read_experts
 from kaffect.curation.split_tree import read_partition, split_tree
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, DatasetError
-from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8
-
-from .drawing import HEADERS, draw, write_labels, write_video
-from .test_video import overwrite
+from kaffect.labels import EXPRESSIONS_8
+from tests.data.drawing import HEADERS, LIST_HEADER, draw, overwrite, put, write_labels, write_video
+from tests.data.mutation import mutate
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 120
-LIST_HEADER = "image,valence,arousal,expression," + ",".join(ACTION_UNITS_12)
 VA_A = "annotations/VA_Set/Training_Set/a.txt"
 
 
@@ -67,12 +65,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tree(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "tree"))
-
-
-def put(root: Path, name: str, lines: list[str]) -> None:
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
 
 
 def edit(root: Path, name: str, line: int, text: str) -> None:
@@ -452,8 +444,6 @@ def test_200_hostile_names_open_nothing_outside(tree: Path) -> None:
 
 def mutations(folder: Path, count: int, seed: int) -> int:
     """Trees whose files are mutated: the check never raises and keeps to its list."""
-    from .test_annotations import mutate
-
     chance = random.Random(seed)
     root = sound_tree(folder / "tree")
     files = sorted(p for p in root.rglob("*") if p.suffix in (".txt", ".csv"))

@@ -21,10 +21,8 @@ from kaffect.data.video.resample import VideoReader
 from kaffect.errors import AnnotationError, ConfigError, DatasetError, VideoError
 from kaffect.faces import Detection
 from kaffect.faces.crops import ALIGNED, read_boxes
-from kaffect.files import sha256
-
-from .detection.scenes import Actor, Knowing, Scene
-from .drawing import draw, read_number, write_labels, write_video
+from tests.data.drawing import contents, draw, read_number, write_labels, write_video
+from tests.faces.scenes import Actor, Knowing, Scene
 
 prepare_tree = functools.partial(prepare.prepare_tree, progress=False, detector="mtcnn")
 FRAMES = 36
@@ -42,10 +40,6 @@ class WithPoints(Knowing):
             [Detection(d.box, d.score, ALIGNED * [36, 44] + d.box[:2]) for d in found]
             for found in super().detect(frames)
         ]
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from kaffect.data.batches.pipeline import (
 from kaffect.data.batches.sequences import make_windows
 from kaffect.data.prepared.records import FrameIndex, PreparedData
 from kaffect.errors import DatasetError
-
-from .drawing import read_number
+from tests.data.drawing import read_number
 
 Element = dict[str, np.ndarray]
 

@@ -19,9 +19,7 @@ from kaffect.data.subjects import leaks
 from kaffect.data.track_labels import read_track_labels
 from kaffect.data.tree import DataTree
 from kaffect.errors import ConfigError, DatasetError
-
-from .drawing import HEADERS, write_labels
-from .test_releases import LIST_HEADER, list_row, original, put, video
+from tests.data.drawing import HEADERS, LIST_HEADER, list_row, original, put, video, write_labels
 
 SETS = ("train", "validation", "test")
 

@@ -10,8 +10,7 @@ import pytest
 
 from kaffect.data.video.mp4 import Mp4Writer
 from kaffect.data.video.resample import VideoReader
-
-from .drawing import draw, read_number
+from tests.data.drawing import draw, read_number
 
 
 @pytest.mark.parametrize("width,height", [(64, 48), (67, 45)])

@@ -13,19 +13,14 @@ from kaffect.cli import main
 from kaffect.data.prepared.prepare import prepare_tree
 from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import AnnotationError, DatasetError, VideoError
-from kaffect.files import sha256, write_json
+from kaffect.files import write_json
+from tests.data.drawing import build_tree, contents
 
-from .drawing import build_tree
-
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HAS_BEAM = importlib.util.find_spec("apache_beam") is not None
 needs_beam = pytest.mark.skipif(
     not HAS_BEAM, reason="apache-beam is not installed: pip install 'kaffect[beam]'"
 )
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
 
 
 def on_beam(tree: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:

@@ -14,8 +14,7 @@ import pytest
 from kaffect.data.video.lengths import check_length
 from kaffect.data.video.resample import VideoReader, nearest_frame
 from kaffect.errors import VideoError
-
-from .drawing import draw, read_number, write_video
+from tests.data.drawing import draw, overwrite, read_number, write_video
 
 RATES = [12, 15, Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 48, 50, 60]
 
@@ -190,14 +189,6 @@ def test_damage_is_an_error_or_a_wrong_count(tmp_path: Path, codec: str) -> None
         else:
             assert trial >= 6, "a cut file passed"
     assert refused >= 6
-
-
-def overwrite(path: Path, tag: bytes, offset: int, value: int) -> None:
-    """Write a 32-bit number behind a tag of the file's header."""
-    data = bytearray(path.read_bytes())
-    start = data.index(tag) + offset
-    data[start : start + 4] = struct.pack("<I", value)
-    path.write_bytes(data)
 
 
 def test_a_header_without_a_rate(tmp_path: Path) -> None:
