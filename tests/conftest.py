@@ -64,7 +64,7 @@ def shared_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny data tree of drawn videos; tests only read it."""
     from tests.data.drawing import build_tree
 
-    return build_tree(tmp_path_factory.mktemp("tree"))
+    return build_tree(tmp_path_factory.mktemp("shared") / "tree")
 
 
 @pytest.fixture(scope="session")

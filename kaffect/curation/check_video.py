@@ -62,7 +62,11 @@ class _Pictures:
 
 
 def frame_name(image: np.ndarray) -> int | None:
-    """A 64-bit hash of the pixels, or None for a picture without content."""
+    """A 64-bit hash of the pixels, or None for a picture without content.
+
+    Args:
+        image: [height, width, 3] uint8 RGB.
+    """
     if image[::8, ::8].std() < _PLAIN:
         return None
     digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest()

@@ -51,7 +51,7 @@ def va_histogram(plane: np.ndarray, kind: str, part: str) -> Figure:
     """Figures 2 and 4: how often which valence and arousal were given.
 
     Args:
-        plane: [bins, bins] frames, valence first.
+        plane: [bins, bins] int, frames by valence (first axis) and arousal, both from -1 to 1.
     """
     figure = _new(6.4, 5.6, f"Valence and arousal of the part annotated for {_TASKS[part]}\n{kind}")
     grid = figure.add_gridspec(2, 2, width_ratios=(4, 1), height_ratios=(1, 4))
@@ -97,7 +97,12 @@ def bars(counts: Mapping[str, int], kind: str, title: str) -> Figure:
 
 
 def together(matrix: np.ndarray, names: Sequence[str], kind: str) -> Figure:
-    """Share of the frames with the row's Action Unit in which the column's is active, too."""
+    """The share of frames with the row's Action Unit in which the column's is active too.
+
+    Args:
+        matrix: [units, units] int, frames in which both are active.
+        names: of the units, in that order.
+    """
     active = np.diag(matrix)
     share = np.divide(
         matrix, active[:, None], out=np.zeros(matrix.shape), where=active[:, None] > 0

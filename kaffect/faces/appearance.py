@@ -28,7 +28,12 @@ class Look:
 
     @classmethod
     def of(cls, image: FlowImage, box: np.ndarray) -> Look:
-        """The look of the person whose face is at `box` (pixels of the frame)."""
+        """The look of one person.
+
+        Args:
+            image: the frame, shrunk.
+            box: [4] float (left, top, right, bottom) of the face in pixels of the full frame.
+        """
         left, top, right, bottom = box * image.factor
         width, height = right - left, bottom - top
         head = (left - 0.15 * width, top - 0.35 * height, right + 0.15 * width, bottom)
@@ -57,7 +62,11 @@ class Look:
 
     @classmethod
     def from_array(cls, parts: np.ndarray) -> Look:
-        """The inverse of `to_array`; histograms come back flat."""
+        """The inverse of `to_array`; histograms come back flat.
+
+        Args:
+            parts: [2, bins] float32, head and clothes; NaN where too little is seen.
+        """
         return cls(*(None if np.isnan(part).any() else part for part in parts))
 
     def blended(self, newer: Look, share: float = 0.2) -> Look:

@@ -76,8 +76,9 @@ class CropRule:
 
         Args:
             image: [height, width, 3] uint8 RGB.
-            box: (left, top, right, bottom) in pixels, or None for the centre square.
-            landmarks: [5, 2] (x, y) in pixels as `Detection.landmarks`; mode '5-point' only.
+            box: [4] float (left, top, right, bottom) in pixels; it may reach over the border of
+                the frame. None: the centre square.
+            landmarks: [5, 2] float (x, y) in pixels as `Detection.landmarks`; mode '5-point' only.
 
         Returns:
             [image_size, image_size, 3] uint8 RGB.
@@ -131,12 +132,19 @@ class CropRule:
         )
 
     def blank(self) -> np.ndarray:
-        """The picture that stands for "no face"."""
+        """[image_size, image_size, 3] uint8: the picture that stands for "no face"."""
         return np.full((self.image_size, self.image_size, 3), self.no_face, np.uint8)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """[2, 3] turn, scale and shift that bring points [n, 2] nearest to others (least squares)."""
+    """The turn, scale and shift that bring points nearest to others (least squares).
+
+    Args:
+        source, target: [n, 2] float (x, y), both in pixels, n at least 2.
+
+    Returns:
+        [2, 3] float64: [x', y'] = matrix @ [x, y, 1].
+    """
     middle, goal = source.mean(axis=0), target.mean(axis=0)
     # As complex numbers a turn with a scale is one factor.
     old = (source - middle) @ np.array([1, 1j])
@@ -147,9 +155,11 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
-    """Frame number (1-based, in the source video) -> (left, top, right, bottom) in pixels.
+    """Read a box file.
 
-    A frame without row has no face; a header alone means no face anywhere.
+    Returns:
+        Frame number (1-based, in the source video) -> [4] float64 (left, top, right, bottom) in
+        pixels. A frame without a row has no face; a header alone means no face anywhere.
 
     Raises:
         AnnotationError: with path and line: a wrong header or number of fields, not a

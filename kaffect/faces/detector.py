@@ -43,7 +43,7 @@ class FaceDetector(ABC):
 
     Attributes:
         name: as in `--detector`.
-        sure: a detection of at least this score needs no second look.
+        sure: a detection of at least this score needs no confirmation.
         has_landmarks: whether detections have landmarks (5-point alignment needs them).
         batch: frames that are best given at a time.
     """
@@ -64,12 +64,16 @@ class FaceDetector(ABC):
             ConfigError: a frame of another shape or type.
         """
 
-    def look_again(
+    def detect_near(
         self, frame: np.ndarray, box: tuple[float, float, float, float]
     ) -> Detection | None:
-        """A closer look for one face that should be near `box` and was not found in the frame.
+        """Search more closely for one face that `detect` did not find in this frame.
 
         None by default; a detector of upright faces may turn that part of the frame.
+
+        Args:
+            frame: [height, width, 3] uint8 RGB.
+            box: (left, top, right, bottom) in pixels, near which the face should be.
         """
         return None
 
@@ -112,7 +116,14 @@ def create_detector(name: str = "mtcnn", model: str | Path | None = None) -> Fac
 
 
 def check_frame(frame: np.ndarray) -> np.ndarray:
-    """`frame`, refused where it is not [height, width, 3] uint8."""
+    """Give the frame back unchanged.
+
+    Args:
+        frame: [height, width, 3] uint8 RGB.
+
+    Raises:
+        ConfigError: another shape or type.
+    """
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
         raise ConfigError(
             "A frame must be a picture [height, width, 3] of uint8. Received: "
@@ -122,7 +133,14 @@ def check_frame(frame: np.ndarray) -> np.ndarray:
 
 
 def shrink(frame: np.ndarray, longest_side: int) -> tuple[np.ndarray, float]:
-    """`frame` no larger than `longest_side` pixels, and the factor by which it shrank (<= 1)."""
+    """Shrink a picture to at most `longest_side` pixels.
+
+    Args:
+        frame: [height, width] or [height, width, 3] uint8.
+
+    Returns:
+        The picture, and the factor on its sides: 1 or less.
+    """
     height, width = frame.shape[:2]
     factor = longest_side / max(height, width)
     if factor >= 1:
@@ -132,13 +150,21 @@ def shrink(frame: np.ndarray, longest_side: int) -> tuple[np.ndarray, float]:
 
 
 def overlap(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
-    """Intersection over union of two boxes (left, top, right, bottom)."""
+    """Intersection over union, 0 to 1.
+
+    Args:
+        first, second: [4] (left, top, right, bottom) in pixels, right > left and bottom > top.
+    """
     both = _shared(first, second)
     return both / (_area(first) + _area(second) - both) if both else 0.0
 
 
 def covered(box: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> float:
-    """Which share of `box` lies in the other."""
+    """The share of `box` that lies in `other`, 0 to 1.
+
+    Args:
+        box, other: [4] (left, top, right, bottom) in pixels, right > left and bottom > top.
+    """
     return _shared(box, other) / _area(box)
 
 

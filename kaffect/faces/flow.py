@@ -39,6 +39,7 @@ class FlowImage:
 
     @classmethod
     def of(cls, frame: np.ndarray, longest_side: int) -> FlowImage:
+        """Shrink a frame [height, width, 3] uint8 RGB to at most `longest_side` pixels."""
         colour, factor = shrink(frame, longest_side)
         grey = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
         return cls(colour, grey, factor)
@@ -59,7 +60,15 @@ class Motion:
     certainty: float
 
     def move(self, points: np.ndarray, centre: np.ndarray) -> np.ndarray:
-        """Points [n, 2] of the frame before, in the frame after."""
+        """Points of the frame before, in the frame after.
+
+        Args:
+            points: [n, 2] float (x, y) in pixels of the full frame.
+            centre: [2] float, the centre of the box, in the same pixels.
+
+        Returns:
+            [n, 2] float.
+        """
         return (points - centre) * self.scale + centre + self.shift
 
 
@@ -67,7 +76,11 @@ _STILL = Motion(np.zeros(2), 1.0, 0.0)
 
 
 def follow(before: FlowImage, after: FlowImage, boxes: Sequence[np.ndarray]) -> list[Motion]:
-    """The motion of the inside of each box (pixels of the frame) from one image to the next."""
+    """The motion of the inside of each box from one image to the next.
+
+    Args:
+        boxes: [4] float (left, top, right, bottom) each, in pixels of the full frame.
+    """
     grids = [_grid(before, box) for box in boxes]
     if not any(len(grid) for grid in grids):
         return [_STILL] * len(boxes)
@@ -131,7 +144,14 @@ def _growth(old: np.ndarray, new: np.ndarray) -> float:
 
 
 def patch(image: FlowImage, box: np.ndarray) -> np.ndarray:
-    """[576] what is inside `box`, grey, with mean 0 and norm 1 (or all 0): for `likeness`."""
+    """What is inside a box, for `likeness`.
+
+    Args:
+        box: [4] float (left, top, right, bottom) in pixels of the full frame.
+
+    Returns:
+        [576] float64 grey values with mean 0 and norm 1, or all 0 where nothing can be seen.
+    """
     height, width = image.grey.shape
     left, top, right, bottom = np.round(box * image.factor).astype(int)
     left, top = max(left, 0), max(top, 0)
@@ -148,5 +168,5 @@ def patch(image: FlowImage, box: np.ndarray) -> np.ndarray:
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> float:
-    """Correlation of two patches, -1 to 1."""
+    """Correlation of two results of `patch` ([576] each), -1 to 1."""
     return float(first @ second)

@@ -25,7 +25,7 @@ CASCADE = "haarcascade_frontalface_default.xml"
 _LEFT, _TOP, _RIGHT, _BOTTOM = 0.10, -0.02, 0.90, 1.03
 
 
-# For the second look: a face has this side in a view of that side.
+# For `detect_near`: a face has this side in a view of that side.
 _CLOSE_FACE, _CLOSE_SIDE, _CLOSE_LEAST = 60, 126, 6
 _ANGLES = (0, -20, 20, -40, 40)
 
@@ -93,12 +93,13 @@ class HaarDetector(FaceDetector):
         # OpenCV's threads give them in any order.
         return sorted(found, key=lambda d: (-d.score, d.box))
 
-    def look_again(
+    def detect_near(
         self, frame: np.ndarray, box: tuple[float, float, float, float]
     ) -> Detection | None:
-        """Look around `box` upright and turned by 20 and 40 degrees to both sides.
+        """Search around `box` upright and turned by 20 and 40 degrees to both sides.
 
-        The angle at which most windows agree wins; few that agree are chance.
+        The angle at which most windows agree wins; few that agree are chance. Arguments as in
+        `FaceDetector.detect_near`.
         """
         left, top, right, bottom = box
         side = float(np.sqrt(max((right - left) * (bottom - top), 1.0)))

@@ -54,7 +54,7 @@ class Person:
         seen: frame of the last detection; `seen_box` and `seen_velocity` are of then.
         placed: frame of which `box` is, once the person is lost.
         gone_since: last frame in which the person was there, before the latest loss.
-        misses: looks since then that found nothing where the face is not like itself.
+        misses: detector calls since then that found nothing where the face is not like itself.
         torn: the points of the face do not move together any more.
         doubted: torn, or the face does not look like itself; strange: not at all.
     """
@@ -83,6 +83,7 @@ class Person:
 
     @property
     def centre(self) -> np.ndarray:
+        """[2] float (x, y) in pixels."""
         return (self.box[:2] + self.box[2:]) / 2
 
     @property
@@ -118,7 +119,11 @@ class Person:
             self.box, self.velocity = self.seen_box, self.seen_velocity
 
     def outside(self, frame_box: np.ndarray) -> bool:
-        """Whether less than 30 % of the box is left in the frame."""
+        """Whether less than 30 % of the box is left in the frame.
+
+        Args:
+            frame_box: [4] float (0, 0, width, height) of the frame in pixels.
+        """
         low = np.maximum(self.box[:2], frame_box[:2])
         high = np.minimum(self.box[2:], frame_box[2:])
         inside = np.prod(np.maximum(high - low, 0))

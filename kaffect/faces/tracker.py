@@ -27,14 +27,14 @@ class TrackerConfig:
     """When to detect, when to doubt, when to forget; lengths of time in frames.
 
     Attributes:
-        detect_every: frames between key frames, on which the detector always looks.
+        detect_every: frames between key frames, which always go to the detector.
         search_every: the same while nobody is followed.
-        retry: earliest second look when a face is in doubt between key frames; doubles
-            with every look that finds nothing.
+        retry: frames until the next detection when a face is in doubt between key frames;
+            doubles with every detection that finds nothing.
         flow_side: frames are shrunk to this many pixels (longer side) for following.
         least_certainty: share of a face's points that must move together.
         least_likeness: correlation with the face at its last detection, below: doubt.
-        strange: correlation below which a face that two looks do not find is given up.
+        strange: correlation below which a face that two detections do not find is given up.
         coast: longest time for which a face is followed though no detector sees it.
         confirm: detections that a new person needs, unless one of them is sure.
         patience: how long after a loss nearness alone is enough to be the same person.
@@ -105,14 +105,18 @@ class FaceTracker:
         self._followed: list[Person] = []
         self._lost: list[Person] = []
         self._numbers = itertools.count()
-        self._last_look = -(10**9)
+        self._last_detection = -(10**9)
         self._retry = self.config.retry
         self._history: deque[FlowImage] = deque(maxlen=self.config.search_every)
         # Of the last `update`: (frames back, face) of who was there before they were found.
         self.earlier: list[tuple[int, TrackedFace]] = []
 
     def run(self, frames: Iterable[np.ndarray]) -> Iterator[list[TrackedFace]]:
-        """`update` over all `frames`; key frames go to the detector in batches."""
+        """`update` over all frames; key frames go to the detector in batches.
+
+        Args:
+            frames: [height, width, 3] uint8 RGB each, in the order of time.
+        """
         step, frames = self.config.detect_every, iter(frames)
         while chunk := self._chunk(frames, step):
             keys = range(-(self._frame + 1) % step, len(chunk), step)
@@ -143,10 +147,10 @@ class FaceTracker:
         self.earlier = []
         image = FlowImage.of(check_frame(frame), self.config.flow_side)
         self._follow(image)
-        if detections is None and self._must_look():
+        if detections is None and self._must_detect():
             (detections,) = self.detector.detect([frame])
         if detections is not None:
-            self._look(frame, image, detections)
+            self._use_detections(frame, image, detections)
         self._before = image
         self._history.appendleft(image)
         return [person.face(self._frame) for person in sorted(self._followed, key=Person.order)]
@@ -168,8 +172,8 @@ class FaceTracker:
         frame_box = np.array([0, 0, width, height]) / image.factor
         self._lose([p for p in self._followed if p.outside(frame_box)])
 
-    def _must_look(self) -> bool:
-        config, since = self.config, self._frame - self._last_look
+    def _must_detect(self) -> bool:
+        config, since = self.config, self._frame - self._last_detection
         if self._frame % config.detect_every == 0:
             return True
         if not self._followed:
@@ -181,9 +185,11 @@ class FaceTracker:
         pairs = itertools.combinations(self._followed, 2)
         return any(overlap(a.box, b.box) > 0.1 for a, b in pairs)
 
-    def _look(self, frame: np.ndarray, image: FlowImage, detections: list[Detection]) -> None:
+    def _use_detections(
+        self, frame: np.ndarray, image: FlowImage, detections: list[Detection]
+    ) -> None:
         """Bring people and detections together."""
-        self._last_look = self._frame
+        self._last_detection = self._frame
         looks = [Look.of(image, np.asarray(d.box)) for d in detections]
         config = self.config
         matches = assign(
@@ -197,14 +203,14 @@ class FaceTracker:
             if person in self._lost:
                 self._lost.remove(person)
                 self._followed.append(person)
-                self._look_back(person, image)
+                self._follow_back(person, image)
         for place, detection in enumerate(detections):
             if place not in taken:
                 self._welcome(detection, looks[place], image)
         missed = [p for p in self._followed if p.seen != self._frame and p.confirmed]
         for person in missed:
             left, top, right, bottom = person.box.tolist()
-            again = self.detector.look_again(frame, (left, top, right, bottom))
+            again = self.detector.detect_near(frame, (left, top, right, bottom))
             if again is None or overlap(again.box, person.box) < 0.4:
                 continue
             if not self._claimed(again, person):
@@ -233,10 +239,10 @@ class FaceTracker:
         person = Person(next(self._numbers), np.asarray(detection.box, np.float64), look)
         self._followed.append(person)
         self._meet(person, detection, look, image)
-        self._look_back(person, image)
+        self._follow_back(person, image)
 
-    def _look_back(self, person: Person, image: FlowImage) -> None:
-        """Follow somebody who was just found backwards through the frames since the last look."""
+    def _follow_back(self, person: Person, image: FlowImage) -> None:
+        """Follow a person who was just found back through the frames since the last detection."""
         box, points, config = person.box, person.landmarks, self.config
         for back, before in enumerate(self._history, 1):
             if self._frame - back <= person.gone_since or before.grey.shape != image.grey.shape:

@@ -23,17 +23,11 @@ from kaffect.curation.statistics import describe
 from kaffect.curation.tables import TextTable
 from kaffect.data.tree import DataTree
 from kaffect.evaluation.pictures import read_image
-from tests.data.drawing import build_tree
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tree(tmp_path_factory.mktemp("statistics") / "tree")
-
-
-@pytest.fixture(scope="module")
-def tree(root: Path) -> DataTree:
-    return DataTree.open(root)
+def tree(shared_tree: Path) -> DataTree:
+    return DataTree.open(shared_tree)
 
 
 def test_tables_beside_the_papers(tree: DataTree) -> None:
@@ -124,9 +118,11 @@ def test_data_card_needs_nothing_else_and_runs_nothing(tree: DataTree) -> None:
     assert wide.text().splitlines()[2:] == ["名前  [b]", "---------", "ab      1"]
 
 
-def test_statistics_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_statistics_command(
+    shared_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
-    assert main(["data", "statistics", str(root), "--out", str(out)]) == 0
+    assert main(["data", "statistics", str(shared_tree), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"No of frames +234,000 +175\n", printed)
     assert sorted(path.name for path in out.iterdir()) == [
@@ -137,50 +133,41 @@ def test_statistics_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert counted["parts"]["au"]["action units"]["AU1"]["train"] == 40
     assert "| No of frames | 234,000 | 175 |" in (out / "statistics.md").read_text()
     assert read_image(out / "figure_1.png").std() > 5
-    assert main(["data", "statistics", str(root), "--out", str(out)]) == 2
+    assert main(["data", "statistics", str(shared_tree), "--out", str(out)]) == 2
 
 
-def test_show(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show(shared_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, logs = tmp_path / "sample.png", tmp_path / "logs"
-    command = ["data", "show", str(root), "--count", "5", "--out", str(path)]
+    command = ["data", "show", str(shared_tree), "--count", "5", "--out", str(path)]
     assert main([*command, "--tensorboard", str(logs)]) == 0
     assert "5 frames" in capsys.readouterr().out
     first = path.read_bytes()
     assert main(command) == 0 and path.read_bytes() == first, "the same seed, the same picture"
     assert main([*command, "--seed", "1"]) == 0 and path.read_bytes() != first
     assert list(logs.rglob("events*"))
-    assert main(["data", "show", str(root), "--count", "0"]) == 2
+    assert main(["data", "show", str(shared_tree), "--count", "0"]) == 2
     assert main(["data", "show", str(tmp_path)]) == 2
 
 
-def test_show_prepared_data(prepared_tree: Path, tmp_path: Path) -> None:
+def test_show_prepared_data(prepared: Path, tmp_path: Path) -> None:
     from kaffect.curation.samples import shown_samples
     from tests.data.drawing import read_number
 
-    kind, samples = shown_samples(prepared_tree, 30, seed=0, split="validation")
+    kind, samples = shown_samples(prepared, 30, seed=0, split="validation")
     assert kind.endswith("(real)") and len(samples) == 30
     for sample in samples:  # track c: 60 frames a second, boxes of the whole frame
         assert sample.track == "c" and read_number(sample.image) == sample.frame - 1
         if sample.valence_arousal is not None:
             assert sample.valence_arousal[0] == pytest.approx((sample.frame - 1) / 200)
-    assert main(["data", "show", str(prepared_tree), "--split", "test", "--out",
+    assert main(["data", "show", str(prepared), "--split", "test", "--out",
                  str(tmp_path / "a.png")]) == 0  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def prepared_tree(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from kaffect.data.prepared.prepare import prepare_tree
-
-    out = tmp_path_factory.mktemp("prepared") / "data"
-    # Track d has no boxes, and no detector finds a face in its bars.
-    return prepare_tree(root, out, encoding="png", detector="none", progress=False)
 
 
 @pytest.mark.parametrize("name", ["I", "II", "III", "IV"])
 def test_tables_of_the_paper(
-    root: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+    shared_tree: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["--table", name, "--data", str(root), "--out", str(tmp_path)]
+    command = ["--table", name, "--data", str(shared_tree), "--out", str(tmp_path)]
     assert run.main([*command, "--dry-run"]) == 0
     assert not list(tmp_path.iterdir())
     assert run.main(command) == 0
@@ -196,15 +183,15 @@ def test_tables_of_the_paper(
 
 
 @pytest.mark.parametrize("name", ["1", "2", "3", "4"])
-def test_figures_of_the_paper(root: Path, tmp_path: Path, name: str) -> None:
-    assert run.main(["--figure", name, "--data", str(root), "--out", str(tmp_path)]) == 0
+def test_figures_of_the_paper(shared_tree: Path, tmp_path: Path, name: str) -> None:
+    assert run.main(["--figure", name, "--data", str(shared_tree), "--out", str(tmp_path)]) == 0
     assert read_image(tmp_path / f"figure_{name}.png").shape[0] > 300
 
 
 def test_a_figure_without_labels(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shared_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tree = Path(shutil.copytree(root, tmp_path / "tree"))
+    tree = Path(shutil.copytree(shared_tree, tmp_path / "tree"))
     shutil.rmtree(tree / "annotations/EXPR_Set")
     assert run.main(["--figure", "3", "--data", str(tree), "--out", str(tmp_path)]) == 2
     assert "no labels for figure 3; it shows the expressions" in capsys.readouterr().err

@@ -87,10 +87,10 @@ def test_a_second_look_finds_a_tilted_face(drawn: Frames, angle: float) -> None:
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
     turn = cv2.getRotationMatrix2D(middle, angle, 1.0)
     turned = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
-    found = detector.look_again(turned, tuple(box.tolist()))
+    found = detector.detect_near(turned, tuple(box.tolist()))
     assert found is not None and overlap(found.box, box) > 0.5
     empty = np.full_like(image, 120)
-    assert detector.look_again(empty, tuple(box.tolist())) is None
+    assert detector.detect_near(empty, tuple(box.tolist())) is None
 
 
 @pytest.mark.parametrize("name", ["haar", "mtcnn"])

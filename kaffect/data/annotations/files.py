@@ -122,7 +122,12 @@ class LabelText:
                     break
 
     def annotation(self, values: np.ndarray) -> Annotation:
-        """`values` of `parse`, with a mark in one field made the mark of the whole frame."""
+        """The labels; a mark in one field becomes the mark of the whole frame.
+
+        Args:
+            values: [frames, fields] float64 as `parse` gives them, in the label space or marks;
+                may be changed in place.
+        """
         values = values.astype(_DTYPES.get(self.task, np.float64), copy=False)
         valid = (values != self.mark).all(axis=1)
         values[~valid] = self.mark

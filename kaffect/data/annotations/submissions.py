@@ -73,7 +73,8 @@ class Submission:
         """Predictions for every frame of each track: row i of an array is frame i + 1.
 
         Args:
-            predictions: track name -> values, [frames, width] ([frames] for 'expression').
+            predictions: track name -> values as in the attribute `values`, [frames, width]
+                ([frames] for 'expression').
         """
         arrays = [np.asarray(v).reshape(len(v), -1) for v in predictions.values()]
         counts = [len(array) for array in arrays]
@@ -87,7 +88,7 @@ class Submission:
         )
 
     def of_track(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Frames, ascending, and values of one track."""
+        """Frames [rows] int64, ascending, and values [rows, width] of one track."""
         rows = np.flatnonzero(self.tracks == name)
         rows = rows[np.argsort(self.frames[rows], kind="stable")]
         return self.frames[rows], self.values[rows]

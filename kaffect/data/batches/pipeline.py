@@ -49,7 +49,7 @@ def training_sequences(
     """Batches of shuffled windows, one for each step from `first_step` on.
 
     Args:
-        windows: [windows, length] of `make_windows`.
+        windows: [windows, length] int64 row numbers, -1 where padded (`make_windows`).
         steps: how many; None never ends.
         features: [rows of the split, F] (a memory map) in the place of pictures.
 
@@ -69,6 +69,10 @@ def evaluation_sequences(
 ) -> tf.data.Dataset:
     """Every window once, in order; the last batch is filled up with padding.
 
+    Args:
+        windows: [windows, length] int64 row numbers, -1 where padded (`make_windows`).
+        features: [rows of the split, F] (a memory map) in the place of pictures.
+
     Returns:
         Elements as in the module's text, leading shape [batch, length].
     """
@@ -80,7 +84,8 @@ def evaluation_sequences(
 class Change(Protocol):
     """What changes the pictures of a batch: `Augmentation`, `Warp`."""
 
-    def apply(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor: ...
+    def apply(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Pictures [batch, height, width, 3] uint8, changed by a draw from `seed` [2] int64."""
 
 
 def training_frames(
@@ -147,6 +152,9 @@ def evaluation_frames(
 ) -> tf.data.Dataset:
     """Every frame of `rows` (by default all that count) once, in order; the last batch is padded.
 
+    Args:
+        rows: [k] int64 row numbers.
+
     Returns:
         Elements as in the module's text, leading shape [batch].
     """
@@ -155,7 +163,7 @@ def evaluation_frames(
 
 
 def labelled_rows(index: FrameIndex, task: str | None = None) -> np.ndarray:
-    """Rows with a face and a label of `task` ('va', 'expression', 'au'; None: of any)."""
+    """[k] int64: rows with a face and a label of `task` ('va', 'expression', 'au'; None: any)."""
     rows = index.rows
     labelled = index.labelled(rows) if task is None else index.valid(task)[rows]
     return rows[labelled & index.has_face[rows]]

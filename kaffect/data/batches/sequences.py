@@ -57,7 +57,7 @@ def make_windows(
 
 
 def usable_rows(index: FrameIndex, select: str) -> np.ndarray:
-    """The rows that windows are made of; see `make_windows`."""
+    """[k] int64: the rows that windows are made of; see `make_windows`."""
     if select not in SELECTIONS:
         raise ConfigError(expected_received("select", SELECTIONS, select))
     rows = index.rows
@@ -67,7 +67,11 @@ def usable_rows(index: FrameIndex, select: str) -> np.ndarray:
 
 
 def dropped_rows(index: FrameIndex, windows: np.ndarray, select: str = "all") -> int:
-    """How many usable rows are in no window of `make_windows` (0 but for 'legacy')."""
+    """How many usable rows are in no window (0 except for 'legacy').
+
+    Args:
+        windows: [windows, length] int64 of `make_windows`, -1 where padded.
+    """
     return len(usable_rows(index, select)) - int((windows != PADDING).sum())
 
 

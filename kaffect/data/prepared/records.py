@@ -99,7 +99,14 @@ class FrameIndex(LabelColumns):
         return replace(self, rows=self.rows[wanted[self.rows]])
 
     def with_rows(self, rows: np.ndarray) -> FrameIndex:
-        """Only `rows` (sorted, of those that count here)."""
+        """Only some rows.
+
+        Args:
+            rows: [k] int64, ascending, of those that count here.
+
+        Raises:
+            DatasetError: other rows, or not ascending.
+        """
         rows = np.asarray(rows, np.int64)
         if (np.diff(rows) <= 0).any() or not np.isin(rows, self.rows).all():
             raise DatasetError("rows must be sorted, without repeats, and rows of this split")
@@ -231,7 +238,11 @@ class PreparedData:
         return self.split(split).scoring()
 
     def load_column(self, kind: str, split: str, name: str, count: int) -> np.ndarray:
-        """A memory map of one column; its length must be `count`."""
+        """A memory map [count, ...] of one column.
+
+        Raises:
+            DatasetError: it cannot be read, or has another length.
+        """
         path = safe_join(self.root, kind, split, f"{name}.npy")
         try:
             column = np.load(path, mmap_mode="r" if count else None, allow_pickle=False)
@@ -266,7 +277,11 @@ class RecordReader:
         weakref.finalize(self, _close, self._descriptors).atexit = False
 
     def read(self, rows: np.ndarray) -> list[bytes]:
-        """The serialised Example of each row; `b""` for -1 (padding)."""
+        """The serialised Example of each row; `b""` for padding.
+
+        Args:
+            rows: [n] int64 row numbers of the split, -1 for padding.
+        """
         index = self._index
         places = np.maximum(rows, 0)
         shards, offsets = index.shard[places].tolist(), index.offset[places].tolist()

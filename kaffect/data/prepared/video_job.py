@@ -235,9 +235,20 @@ def video_jobs(
 def source_labels(
     annotations: dict[str, Annotation], units: int, frames: int
 ) -> dict[str, np.ndarray]:
-    """Labels of `frames` source frames; a missing label has value 0 and valid False.
+    """The labels of all source frames of a track, by the names in `LABEL_COLUMNS`.
 
-    The last row is one without any label, of all frames behind them.
+    A missing label has value 0 and valid False. The last row has no label; it serves all frames
+    behind the annotated ones.
+
+    Args:
+        annotations: task -> labels.
+        units: how many Action Units the label space has.
+        frames: how many source frames are annotated.
+
+    Returns:
+        'valence_arousal' [frames + 1, 2] float32 in [-1, 1], 'expression' [frames + 1] int32
+        class numbers, 'action_units' [frames + 1, units] int8 0 or 1, and for each
+        '<task>_valid' [frames + 1] bool.
     """
     frames += 1
     columns: dict[str, np.ndarray] = {

@@ -163,7 +163,8 @@ def nearest_frame(source_times: np.ndarray, fps: int, frames: int) -> np.ndarray
     """[source frames] int64: the constant-rate frame nearest to each source frame in time.
 
     Args:
-        source_times: seconds after the first frame.
+        source_times: [source frames] float, seconds after the first frame, ascending.
+        fps: constant-rate frames a second.
         frames: how many constant-rate frames there are.
     """
     # Half a tick of the coarsest common time base (1/1000 s) never decides otherwise.
