@@ -1,1 +1,1 @@
-"""A data tree checked, split, merged, counted and looked at (paper Sections II and III)."""
+"""Tools that check, split, merge, count and show data trees (paper Sections II and III)."""

@@ -29,19 +29,20 @@ def write_merged(
     out: str | Path,
     ratings: Sequence[Ratings],
     settings: MergeSettings,
-    lacking: Sequence[str],
+    not_merged: Sequence[str],
     trials: Mapping[str, TrialDelay] | None = None,
     finish: Callable[[Path], None] = lambda folder: None,
 ) -> dict[str, Any]:
-    """Merge all ratings and write the folder `out`, complete or not at all; give the report.
+    """Merge all ratings and write the folder `out`, complete or not at all; return the report.
 
     Args:
+        not_merged: a sentence for each track that some annotator has not labelled.
         trials: for the reference 'trial'.
         finish: puts what else belongs into the folder, such as videos, before it is complete.
     """
     merged = [merge(one, settings, trials) for one in ratings]
     report = agreement(merged, settings)
-    report["not merged"] = list(lacking)
+    report["not merged"] = list(not_merged)
     found = [entry for one in merged for entry in _review_rows(one, settings)]
     report["disagreements"] = len(found)
     with atomic_directory(out) as folder:

@@ -85,7 +85,7 @@ class Findings:
     """Collects anomalies below one root.
 
     Args:
-        most: lines that are told of one file and kind; the rest is counted.
+        most: findings that are listed for one file and kind; the rest is counted.
     """
 
     def __init__(self, root: Path, most: int = 20) -> None:

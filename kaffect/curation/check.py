@@ -1,7 +1,7 @@
-"""Looks through a data tree for what would spoil training unseen (paper Sections II and III).
+"""Checks a data tree for faults that would spoil training unnoticed (paper Sections II and III).
 
 Reads all annotation text; videos are decoded on demand only. One file is held in
-memory at a time. What is looked for stands in `kaffect.curation.anomalies.KINDS`.
+memory at a time. `kaffect.curation.anomalies.KINDS` lists the faults.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LENGTH_TOLERANCE = 1  # the ABAW releases differ by up to one line
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was looked at and found.
+    """What was checked and found.
 
     Attributes:
         anomalies: sorted by file and line.
@@ -51,7 +51,7 @@ class CheckReport:
 
 @dataclass
 class _Track:
-    """What is known of one track while the tree is looked through."""
+    """What is known of one track during the check."""
 
     name: str
     video: Path | None
@@ -65,7 +65,7 @@ class _Track:
 def check_tree(
     root: str | Path, decode: bool = False, partition: Mapping[str, str] | None = None
 ) -> CheckReport:
-    """Look for every anomaly; never raises for what it finds in the tree.
+    """Check a tree for every kind of anomaly; never raises for what it finds.
 
     Args:
         decode: decode every video as well: frames are counted, boxes compared with
@@ -196,9 +196,9 @@ def _check_track(track: _Track, videos: dict[str, Path], findings: Findings) -> 
         if other != summary.path:
             message = f"a second annotation of this task; see {findings.name(other)}"
             findings.add("second-file", summary.path, None, message)
-        lacking = longest.lines - summary.lines
+        missing = longest.lines - summary.lines
         if summary.lines and LIST not in (summary.task, longest.task):
-            if lacking > LENGTH_TOLERANCE:
+            if missing > LENGTH_TOLERANCE:
                 findings.add(
                     "length", summary.path, summary.lines, f"lines for {summary.lines} frames, "
                     f"but {findings.name(longest.path)} has {longest.lines}"

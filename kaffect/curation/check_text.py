@@ -1,4 +1,4 @@
-"""One annotation file looked through, line by line where it is wrong (paper Section III-C)."""
+"""Checks one annotation file, line by line where it is wrong (paper Section III-C)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FileSummary:
         lines: frames that it reaches to, 0 where unknown.
         rows: label lines read.
         columns: its classes, empty where unknown.
-        digest: of the lines, where there are enough to tell copies; else None.
+        digest: of the lines, where there are enough to recognise copies; else None.
     """
 
     task: str
@@ -41,7 +41,7 @@ class FileSummary:
 
 
 def check_label_file(file: LabelFile, findings: Findings) -> FileSummary:
-    """Note what is wrong in a file of one task."""
+    """Report what is wrong in a file of one task."""
     unknown = FileSummary(file.task, file.split, file.path)
     try:
         text = open_text(file.path, file.task)
@@ -66,7 +66,7 @@ def _check_values(text: LabelText, values: np.ndarray, findings: Findings) -> bo
     if values.shape[1] > 1:
         missing = marked.any(axis=1)
         mixed = np.flatnonzero(missing & ~marked.all(axis=1)) + text.first_line
-        _tell_mixed(text.path, mixed, f"{text.mark:g}", findings)
+        _report_mixed(text.path, mixed, f"{text.mark:g}", findings)
     labelled = values[~missing] if missing.any() else values
     if not len(labelled):
         message = f"none of {len(values)} frames has a label"
@@ -81,7 +81,7 @@ def _check_values(text: LabelText, values: np.ndarray, findings: Findings) -> bo
     return not steady.all()
 
 
-def _tell_mixed(path: Path, lines: np.ndarray, mark: str, findings: Findings) -> None:
+def _report_mixed(path: Path, lines: np.ndarray, mark: str, findings: Findings) -> None:
     """Count the rows (their 1-based lines) in which a label stands beside a mark."""
     if len(lines):
         message = f"{len(lines)} frames with {mark} in one field and a label in another"
@@ -89,7 +89,7 @@ def _tell_mixed(path: Path, lines: np.ndarray, mark: str, findings: Findings) ->
 
 
 def check_list_file(file: LabelFile, findings: Findings) -> dict[str, FileSummary]:
-    """Note what is wrong in a multi-task list file; a summary for each of its tracks."""
+    """Report what is wrong in a multi-task list file; returns a summary of each of its tracks."""
     try:
         rows = open_list(file.path)
     except AnnotationError as error:
@@ -100,7 +100,7 @@ def check_list_file(file: LabelFile, findings: Findings) -> dict[str, FileSummar
     if rows.duplicates:
         message = f"{rows.duplicates} rows repeat another one; they were merged"
         findings.add("repeated", file.path, None, message)
-    _tell_mixed(file.path, rows.mixed, "-5 or -1", findings)
+    _report_mixed(file.path, rows.mixed, "-5 or -1", findings)
     return {
         name: FileSummary(file.task, file.split, file.path, int(frames.max()), len(frames))
         for name in labelled_tracks(rows)

@@ -23,7 +23,7 @@ from kaffect.errors import AnnotationError, VideoError
 from kaffect.faces.crops import read_boxes
 
 LENGTH_TOLERANCE = 1
-# A title or a black frame is the same in many videos and gives nobody away.
+# A title or a black frame is the same in many videos and proves no leak.
 _PLAIN = 4.0
 Job = tuple[str, Path, set[str], int, bool]
 
@@ -46,11 +46,11 @@ class _Pictures:
             return
         video = len(self._videos) - 1
         other, other_frame = self._first.setdefault(name, (video, frame))
-        # One video in two splits is told by its name, not by its frames.
+        # One video in two splits is found by its name, not by its frames.
         if other != video and len(self._videos[other][1] | self._videos[video][1]) > 1:
             self._shared[video, other].append((frame, other_frame))
 
-    def tell(self, findings: Findings) -> None:
+    def report(self, findings: Findings) -> None:
         for (video, other), frames in self._shared.items():
             (path, splits), (other_path, other_splits) = self._videos[video], self._videos[other]
             frame, other_frame = min(frames)
@@ -74,7 +74,7 @@ def frame_name(image: np.ndarray) -> int | None:
 
 
 def check_videos(root: Path, jobs: Iterable[Job], findings: Findings) -> int:
-    """Decode each video once; give the number of frames.
+    """Decode each video once; return the number of frames.
 
     Args:
         jobs: (track, video, splits, annotated frames, whether every frame has a line).
@@ -87,7 +87,7 @@ def check_videos(root: Path, jobs: Iterable[Job], findings: Findings) -> int:
     for video, tracks in sorted(by_video.items()):
         pictures.begin(video, set().union(*(job[2] for job in tracks)))
         total += _check_video(root, video, tracks, pictures, findings)
-    pictures.tell(findings)
+    pictures.report(findings)
     return total
 
 
@@ -128,7 +128,7 @@ def _check_boxes(root: Path, track: str, size: tuple[int, int], findings: Findin
     try:
         boxes = read_boxes(path)
     except AnnotationError:
-        return  # told by the check of the text
+        return  # the check of the text has reported it
     width, height = size
     for line, (frame, (left, top, right, bottom)) in enumerate(boxes.items(), 2):
         if left >= width or top >= height or right <= 0 or bottom <= 0:

@@ -2,7 +2,7 @@
 
     DIR/<annotator>/.../<track>.txt     any format of `kaffect.data.annotations.files`
 
-One folder for each annotator; below it any folders. The header of a file tells its
+One folder for each annotator; below it any folders. The header of a file decides its
 task, a folder such as `Training_Set` its split (train where there is none).
 `DIR/trials.json`, which `kaffect annotate --export` writes, has the annotators' delays
 as a trial with known answers measured them.
@@ -68,7 +68,7 @@ class Ratings:
 
 
 def read_experts(root: str | Path) -> tuple[list[Ratings], list[str]]:
-    """All ratings below `root`, sorted by task and track, and what lacks a rater.
+    """All ratings below `root`, sorted by task and track, and the tracks without all raters.
 
     Returns:
         Ratings of the tracks that every annotator of the task has labelled, and one
@@ -88,7 +88,7 @@ def read_experts(root: str | Path) -> tuple[list[Ratings], list[str]]:
             f"{root}: expected a folder with annotation files for each of two or more annotators "
             f"(DIR/<annotator>/.../<track>.txt). Received: {', '.join(sorted(files)) or 'none'}"
         )
-    ratings, lacking = [], []
+    ratings, incomplete = [], []
     for task in TASKS:
         raters = sorted(name for name, found in files.items() if any(t == task for t, _ in found))
         tracks = sorted({track for name in raters for t, track in files[name] if t == task})
@@ -96,10 +96,10 @@ def read_experts(root: str | Path) -> tuple[list[Ratings], list[str]]:
             absent = [name for name in raters if (task, track) not in files[name]]
             if absent or len(raters) < 2:
                 who = ", ".join(absent) or "a second annotator"
-                lacking.append(f"{task} of track {track!r}: no file of {who}")
+                incomplete.append(f"{task} of track {track!r}: no file of {who}")
             else:
                 ratings.append(_ratings(task, track, raters, files))
-    return ratings, lacking
+    return ratings, incomplete
 
 
 def read_trials(root: str | Path) -> dict[str, TrialDelay]:

@@ -103,7 +103,7 @@ def merge(
         trials: annotator -> what the trial says, for the reference 'trial'.
 
     Raises:
-        DatasetError: the reference is 'trial', and somebody's trial lacks or was not passed.
+        DatasetError: the reference is 'trial', and a trial is missing or was not passed.
     """
     values = np.where(ratings.valid[:, :, None], ratings.values.astype(np.float64), np.nan)
     lags = np.zeros(len(values), np.int64)
@@ -138,7 +138,7 @@ def _trial_lags(ratings: Ratings, trials: Mapping[str, TrialDelay]) -> np.ndarra
 
 
 def _active(values: np.ndarray, units: str) -> np.ndarray:
-    """1 where all mark the unit, else 0; NaN where a rating lacks, or (masked) votes differ."""
+    """1 where all mark the unit, else 0; NaN where a rating is missing or (masked) they differ."""
     low, high = values.min(axis=0), values.max(axis=0)  # NaN where any is NaN
     if units == "masked":
         low[(low != high).any(axis=1)] = np.nan
@@ -196,7 +196,7 @@ def estimate_lags(values: np.ndarray, settings: MergeSettings) -> np.ndarray:
             delays.append(delay)
     if not rows:
         return np.zeros(people, np.int64)
-    # The solution of least norm: delays around their mean, 0 for whom nothing is known.
+    # The solution of least norm: delays around their mean, 0 for annotators without any pair.
     solved = np.linalg.lstsq(np.stack(rows), np.array(delays, float), rcond=None)[0]
     if settings.reference == "earliest":
         solved = solved - solved.min()
@@ -226,7 +226,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def disagreements(merged: Merged, settings: MergeSettings) -> Iterator[Disagreement]:
-    """Every run of frames that somebody should look at again, column by column."""
+    """Every run of frames for review, column by column."""
     ratings, values = merged.ratings, merged.aligned
     complete = ~np.isnan(values).any(axis=(0, 2))
     names = ("expression",) if ratings.task == "expression" else ratings.columns

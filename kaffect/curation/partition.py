@@ -2,11 +2,11 @@
 
 "If a video in one set contained one person that was also present in other videos,
 then all videos containing this person should be added to the same set": tracks that
-share a person or a video form a group (a connected component), and groups are dealt.
+share a person or a video form a group (a connected component), which is assigned as a whole.
 
 Not in the paper: how. Here the shares of everything that is counted (frames, videos,
 frames of each task, of each expression, Action Unit and quadrant of the VA plane)
-come as near to the wished ratios as moves and swaps of groups bring them.
+come as near to the wanted ratios as moves and swaps of groups bring them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from kaffect.data.annotations.files import Annotation
 from kaffect.errors import ConfigError, DatasetError, expected_received
 
-# Size counts for more than balance: wishes are about frames, then videos.
+# Size counts for more than balance: ratios are about frames, then videos.
 _WEIGHTS = {"frames": 8.0, "videos": 2.0, "tasks": 2.0, "labels": 4.0}
 _FEWEST_STARTS, _MOST_STARTS = 6, 16  # a small tree is searched more often
 _SWAP_LIMIT = 400  # groups up to which all pairs are tried at once
@@ -108,25 +108,25 @@ def partition(
     """Track -> number of its set, as near to `ratios` as groups allow.
 
     Minimises the sum over attributes of weight x sum over sets of (share - ratio)^2 / ratio.
-    Groups are dealt one by one to the set that profits most, then moved and swapped while
+    Groups are assigned one by one to the set that profits most, then moved and swapped while
     that helps; the best of several starts is taken. The same arguments give the same result.
 
     Args:
-        ratios: wished share of each set, > 0; they are scaled to the sum 1.
+        ratios: wanted share of each set, > 0; they are scaled to the sum 1.
 
     Raises:
         ConfigError: ratios that are not positive.
         DatasetError: fewer groups than sets.
     """
-    wished = np.asarray(ratios, np.float64)
-    if wished.ndim != 1 or not len(wished) or not (wished > 0).all():
+    wanted = np.asarray(ratios, np.float64)
+    if wanted.ndim != 1 or not len(wanted) or not (wanted > 0).all():
         raise ConfigError(expected_received("ratios", "numbers above 0", tuple(ratios)))
-    wished = wished / wished.sum()
+    wanted = wanted / wanted.sum()
     members = np.array([group_of[track] for track in counts.tracks])
     number = int(members.max(initial=-1)) + 1
-    if number < len(wished):
+    if number < len(wanted):
         raise DatasetError(
-            f"{number} groups of videos that share nobody cannot fill {len(wished)} sets. "
+            f"{number} groups of videos that share nobody cannot fill {len(wanted)} sets. "
             "Expected more videos of different people, or fewer sets"
         )
     totals = counts.values.sum(axis=0)
@@ -136,7 +136,7 @@ def partition(
     shares = np.concatenate([shares, np.full((number, 1), 1 / number)], axis=1)
     weights = np.append(counts.weights[used], _WEIGHTS["videos"])
     shares *= np.sqrt(weights)
-    search = _Search(shares, np.sqrt(weights), wished)
+    search = _Search(shares, np.sqrt(weights), wanted)
     rng = np.random.default_rng(seed)
     starts = int(np.clip(120 // number, _FEWEST_STARTS, _MOST_STARTS))
     found = [search.run(rng, shuffled=start % 2 == 1) for start in range(starts)]
@@ -145,40 +145,40 @@ def partition(
 
 
 class _Search:
-    """Deals groups into sets.
+    """Assigns groups to sets.
 
     Args:
         shares: [groups, attributes], each group's share of the whole, times root weight.
-        scale: [attributes] root weights; wished: [sets].
+        scale: [attributes] root weights; ratios: [sets] wanted shares, sum 1.
     """
 
-    def __init__(self, shares: np.ndarray, scale: np.ndarray, wished: np.ndarray) -> None:
-        self._shares, self._wished = shares, wished
-        self._goal = wished[:, None] * scale
+    def __init__(self, shares: np.ndarray, scale: np.ndarray, ratios: np.ndarray) -> None:
+        self._shares, self._ratios = shares, ratios
+        self._goal = ratios[:, None] * scale
         self._own = (shares**2).sum(axis=1)
         self._apart: np.ndarray | None = None  # |x_i - x_j|^2 of all pairs, where they are tried
         if len(shares) <= _SWAP_LIMIT:
             self._apart = self._own[:, None] + self._own - 2 * shares @ shares.T
 
     def _off(self, sets: np.ndarray) -> np.ndarray:
-        """[sets, attributes]: what is there minus what is wished."""
+        """[sets, attributes]: what is there minus what is wanted."""
         there = np.zeros_like(self._goal)
         np.add.at(there, sets, self._shares)
         return there - self._goal
 
     def cost(self, sets: np.ndarray) -> float:
-        return float(((self._off(sets) ** 2).sum(axis=1) / self._wished).sum())
+        return float(((self._off(sets) ** 2).sum(axis=1) / self._ratios).sum())
 
     def run(self, rng: np.random.Generator, shuffled: bool) -> np.ndarray:
-        """Deal, largest group first or in a random order, then improve while that is possible."""
+        """Assign, largest group first or in a random order, then improve while that is possible."""
         size = self._own
         size = rng.random(len(size)) if shuffled else size * rng.uniform(0.5, 1.5, len(size))
-        sets = self._deal(np.argsort(-size, kind="stable"))
+        sets = self._assign(np.argsort(-size, kind="stable"))
         while self._move(sets) or self._swap(sets):
             pass
         return sets
 
-    def _deal(self, order: np.ndarray) -> np.ndarray:
+    def _assign(self, order: np.ndarray) -> np.ndarray:
         """Each group in turn to the set that profits most; no set stays empty."""
         sets = np.zeros(len(order), np.int64)
         off = -self._goal.copy()
@@ -195,18 +195,18 @@ class _Search:
 
     def _change(self, off: np.ndarray, share: np.ndarray) -> np.ndarray:
         """[sets]: change of the cost when `share` is added to each set."""
-        return (2 * off @ share + share @ share) / self._wished
+        return (2 * off @ share + share @ share) / self._ratios
 
     def _move(self, sets: np.ndarray) -> bool:
         """Make the best move of one group into another set, if any helps."""
-        off, wished = self._off(sets), self._wished
+        off, wanted = self._off(sets), self._ratios
         own = self._own
         product = self._shares @ off.T  # [groups, sets]
         here = np.take_along_axis(product, sets[:, None], axis=1)[:, 0]
-        leave = (own - 2 * here) / wished[sets]
-        change = leave[:, None] + (2 * product + own[:, None]) / wished
+        leave = (own - 2 * here) / wanted[sets]
+        change = leave[:, None] + (2 * product + own[:, None]) / wanted
         change[np.arange(len(sets)), sets] = np.inf
-        sizes = np.bincount(sets, minlength=len(wished))
+        sizes = np.bincount(sets, minlength=len(wanted))
         change[sizes[sets] == 1] = np.inf  # no set is emptied
         group, target = np.unravel_index(int(np.argmin(change)), change.shape)
         if change[group, target] >= -1e-12:
@@ -218,11 +218,11 @@ class _Search:
         """Make the best swap of two groups, if any helps."""
         if self._apart is None:
             return False
-        off, wished = self._off(sets), self._wished
+        off, wanted = self._off(sets), self._ratios
         with_sets = self._shares @ off.T
         here = np.take_along_axis(with_sets, sets[:, None], axis=1)[:, 0]
         # Set of i loses x_i and wins x_j: change 2 off.(x_j - x_i) + |x_j - x_i|^2.
-        first = (2 * (with_sets[:, sets].T - here[:, None]) + self._apart) / wished[sets][:, None]
+        first = (2 * (with_sets[:, sets].T - here[:, None]) + self._apart) / wanted[sets][:, None]
         change = first + first.T
         change[sets[:, None] == sets] = np.inf
         i, j = np.unravel_index(int(np.argmin(change)), change.shape)

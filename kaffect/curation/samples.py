@@ -22,7 +22,7 @@ from kaffect.errors import DatasetError, VideoError, expected_received
 from kaffect.faces.crops import CropRule, read_boxes
 from kaffect.files import MANIFEST
 
-# Pictures a second: so many that a video of any rate shows each of its frames.
+# Frames a second, enough that a video of any rate shows each of its frames.
 EVERY_FRAME = 1000
 
 

@@ -1,4 +1,4 @@
-"""A data tree with its annotation files dealt anew to training, validation and test (Section II-D).
+"""A new partition of a data tree into training, validation and test set (paper Section II-D).
 
 The result is a tree of its own: annotation files in the folders of the new split,
 `videos` a link to the old folder, boxes and `subjects.csv` copied, the partition in
@@ -58,7 +58,7 @@ class Split:
 
     Attributes:
         files: track -> task -> annotation file; split: track -> set; group: track -> number.
-        ratios: as wished, of the sets in the order of `names`.
+        ratios: as wanted, of the sets in the order of `names`.
         shares: attribute -> what each set really has of it.
     """
 
@@ -88,7 +88,7 @@ class Split:
 
 
 def split_tree(root: str | Path, ratios: Sequence[float], seed: int = 0) -> Split:
-    """Deal the tracks of a tree anew; the sets that they are in now do not matter.
+    """Assign the tracks of a tree to new sets; the sets that they are in now do not matter.
 
     Args:
         ratios: of training and validation, and of test where there are three.

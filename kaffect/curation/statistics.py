@@ -35,7 +35,7 @@ NOT_GIVEN = "not given"
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the header of a video file says; None where it says nothing."""
+    """What the header of a video file says; None where it has no entry."""
 
     seconds: float | None
     size: tuple[int, int] | None
@@ -46,7 +46,7 @@ class Part:
     """Counts of one part.
 
     Attributes:
-        frames: label lines; videos, subjects and genders: of whom the tree knows.
+        frames: label lines; videos, subjects and genders: as far as known.
         unknown: tracks without a subject; annotators: how many, None where unknown.
         lengths: seconds; sizes: (width, height); formats: suffixes, one entry a video.
         units: Action Unit -> split -> active frames; expressions: class -> split -> frames.
@@ -194,7 +194,7 @@ def describe(tree: DataTree, name: str | None = None) -> Statistics:
 
 
 def known_annotators(tree: DataTree) -> int | None:
-    """How many people labelled the tree, where a file in it tells; at most of any task."""
+    """How many people labelled the tree, where a file states it; the largest number of any task."""
     for name, task_key in (("agreement.json", "tasks"), ("synthetic.json", "annotators")):
         path = tree.root / name
         if not path.is_file() or path.is_symlink():

@@ -7,7 +7,7 @@
     MTL_Challenge/train_set.txt                                  the same, ABAW-3
     cropped_aligned/<track>/00001.jpg                            pictures in the place of videos
 
-Folders are listed here and nothing is opened. Faults go to `report`, which raises
+Only lists folders and opens no file. Faults go to `report`, which raises
 unless a caller collects them (`kaffect data check`).
 """
 
@@ -22,7 +22,7 @@ from kaffect.errors import DatasetError, KaffectError
 from kaffect.files import safe_join
 from kaffect.labels import AU, EXPRESSION, SPLIT_FOLDERS, VA, VALENCE_AROUSAL
 
-# What is told: the kind of the anomaly, the file or folder, the error.
+# Arguments: the kind of the anomaly, the file or folder, the error.
 Report = Callable[[str, Path, KaffectError], None]
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 SIDES = ("_left", "_right")
@@ -67,12 +67,12 @@ class LabelFile:
     path: Path
 
 
-def raise_it(kind: str, path: Path, error: KaffectError) -> None:
+def raise_error(kind: str, path: Path, error: KaffectError) -> None:
     """The default `Report`."""
     raise error
 
 
-def find_label_files(root: Path, report: Report = raise_it) -> list[LabelFile]:
+def find_label_files(root: Path, report: Report = raise_error) -> list[LabelFile]:
     """Every annotation file below `root`, in the order of their paths.
 
     Raises:
@@ -98,7 +98,7 @@ def find_label_files(root: Path, report: Report = raise_it) -> list[LabelFile]:
     return found
 
 
-def find_videos(root: Path, report: Report = raise_it) -> dict[str, Path]:
+def find_videos(root: Path, report: Report = raise_error) -> dict[str, Path]:
     """Video files by name without suffix; folders of face pictures stand before them.
 
     `videos/` may have folders such as `batch1/`, and may itself be a link to another disk; a
@@ -133,7 +133,7 @@ def _face_folders(root: Path, report: Report) -> dict[str, Path]:
     return found
 
 
-def find_video_files(root: Path, report: Report = raise_it) -> dict[str, Path]:
+def find_video_files(root: Path, report: Report = raise_error) -> dict[str, Path]:
     """The files in `videos/` alone."""
     folder = root / "videos"
     videos: dict[str, Path] = {}
@@ -158,12 +158,12 @@ def video_of(track: str, videos: dict[str, Path]) -> Path | None:
     if track in videos:
         return videos[track]
     names = [track.removesuffix(side) for side in SIDES if track.endswith(side)]
-    # A folder without a side shows somebody else.
+    # A folder without a side in its name shows another person.
     shared = (videos[name] for name in names if name in videos and not videos[name].is_dir())
     return next(shared, None)
 
 
-def box_file(root: Path, track: str, report: Report = raise_it) -> Path | None:
+def box_file(root: Path, track: str, report: Report = raise_error) -> Path | None:
     """`boxes/<track>.csv`, or None where it is not there."""
     path = root / "boxes" / f"{track}.csv"
     return path if path.is_file() and _is_inside(root, path, report) else None
@@ -174,7 +174,7 @@ def folders(root: Path) -> list[Path]:
 
 
 def _is_inside(root: Path, path: Path, report: Report) -> bool:
-    """Whether `path` stays below `root` when links are followed; reported where it does not."""
+    """Whether `path` stays below `root` when links are followed; reports a link that leads out."""
     try:
         safe_join(root, path.relative_to(root).as_posix())
     except DatasetError as error:

@@ -65,7 +65,7 @@ class Track:
         annotations: task ('va', 'expression', 'au'), 'valence' and 'arousal' (original
             Aff-Wild), or 'list' (multi-task) -> annotation file.
         boxes: the box file, or None: then a detector is asked, or the centre is used.
-        subject, gender: of `subjects.csv`, or None where that says nothing.
+        subject, gender: of `subjects.csv`, or None where it has no entry.
     """
 
     name: str
@@ -306,9 +306,9 @@ def _missing(
             "they are: no detector looks at them, and a frame without a picture has no face"
         )
     boxes = sum(track.boxes is not None for track in tracks)
-    if lacking := len(tracks) - boxes - cropped:
+    if unboxed := len(tracks) - boxes - cropped:
         notes.append(
-            f"no face boxes for {lacking} of {len(tracks)} tracks: a detector finds the faces "
+            f"no face boxes for {unboxed} of {len(tracks)} tracks: a detector finds the faces "
             "there, or the centre square of the frame is used (see 'detector' of the "
             "settings). Add boxes/<track>.csv with the columns frame,left,top,right,bottom to "
             "say where they are"
@@ -326,7 +326,9 @@ def _missing(
     if unused:
         notes.append(f"{len(unused)} videos have no annotation and are not used: {unused[0]} ...")
     names = {track.name for track in tracks} | set(videos)
-    strangers = sorted(set(subjects) - names)
-    if strangers:
-        notes.append(f"subjects.csv names videos that are not there: {', '.join(strangers[:3])}")
+    unknown_names = sorted(set(subjects) - names)
+    if unknown_names:
+        notes.append(
+            f"subjects.csv names videos that are not there: {', '.join(unknown_names[:3])}"
+        )
     return tuple(notes)

@@ -22,7 +22,7 @@ MODES = ("paper", "5-point")
 # Where the five landmarks of an aligned face lie, as shares of the side of the crop: eyes, nose
 # tip, corners of the mouth. A frontal face then fills the crop from brow to chin.
 ALIGNED = np.array([(0.33, 0.36), (0.67, 0.36), (0.5, 0.56), (0.36, 0.76), (0.64, 0.76)])
-# The mean of (x - 128) / 128: a picture that says nothing.
+# 0 after (x - 128) / 128: a picture without information.
 NO_FACE_VALUE = 128
 
 

@@ -1,4 +1,4 @@
-"""A followed person, and which detection belongs to whom (paper Section III-E)."""
+"""A followed person, and the assignment of detections to people (paper Section III-E)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Person:
         self.placed, self.misses = -1, 0
 
     def lose(self, frame: int) -> None:
-        """Remember a place to look for the person: a doubted box may have left with somebody."""
+        """Remember where to search for the person: a doubted box may have followed another one."""
         self.gone_since = frame - 1
         self.placed = self.seen if self.doubted else frame
         if self.doubted:

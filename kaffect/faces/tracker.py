@@ -24,11 +24,11 @@ from kaffect.faces.people import Person, TrackedFace, assign
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """When to detect, when to doubt, when to forget; lengths of time in frames.
+    """When to detect, doubt and forget; lengths of time in frames.
 
     Attributes:
         detect_every: frames between key frames, which always go to the detector.
-        search_every: the same while nobody is followed.
+        search_every: the same while no face is followed.
         retry: frames until the next detection when a face is in doubt between key frames;
             doubles with every detection that finds nothing.
         flow_side: frames are shrunk to this many pixels (longer side) for following.
@@ -38,8 +38,8 @@ class TrackerConfig:
         coast: longest time for which a face is followed though no detector sees it.
         confirm: detections that a new person needs, unless one of them is sure.
         patience: how long after a loss nearness alone is enough to be the same person.
-        same_look: distance of colours (0 to 1) below which somebody who returns anywhere
-            and at any time is the same person.
+        same_look: distance of colours (0 to 1) below which a face that appears anywhere
+            and at any time is the same person again.
         remember: people that are kept in mind; who was lost longest ago is forgotten.
     """
 
@@ -68,7 +68,7 @@ class TrackerConfig:
 def track_faces(
     frames: Iterable[np.ndarray], detector: FaceDetector, config: TrackerConfig | None = None
 ) -> Iterator[list[TrackedFace]]:
-    """The faces of each frame of one video, people told apart; one list for every frame.
+    """The faces of each frame of one video, by person; one list for every frame.
 
     >>> detector = create_detector("haar")
     >>> for faces in track_faces((f.image for f in VideoReader("talk.mp4")), detector):
@@ -263,7 +263,7 @@ class FaceTracker:
             image = before
 
     def _drop_unseen(self) -> None:
-        """Lose whom neither the detector nor the flow can place."""
+        """Lose the people whom neither the detector nor the flow can place."""
         gone = []
         for person in self._followed:
             if person.seen == self._frame:

@@ -76,7 +76,7 @@ def derived_seed(*parts: object) -> int:
 def make_plan(config: SyntheticConfig) -> tuple[VideoPlan, ...]:
     """Every video of the data set, in the order of its number.
 
-    Numbers are shuffled over sets and splits: a file name tells nothing.
+    Numbers are shuffled over sets and splits: a file name gives no hint.
     """
     rng = np.random.default_rng(derived_seed(config.seed, "plan"))
     slots = [("expression", s) for s, n in zip(SPLITS, config.expression_videos) for _ in range(n)]

@@ -98,14 +98,14 @@ class LabelText:
         return ("expression",) if self.task == "expression" else self.columns
 
     def parse(self) -> np.ndarray | None:
-        """[frames, fields] numbers as written, or None where `faults` has something to say."""
+        """[frames, fields] numbers as written, or None where `faults` finds an error."""
         values = parse_rows(self.body, len(self.fields), labels=self.task in _DTYPES)
         if values is None or not _in_label_space(self.task, self.columns, values):
             return None
         return values
 
     def faults(self) -> Iterator[AnnotationError]:
-        """Every line that is wrong, read slowly; what passes here is what "right" means."""
+        """An error for each bad line. Slow; this reader defines what is accepted."""
         names = self.fields
         for line, text in enumerate(self.body.removesuffix(b"\n").split(b"\n"), self.first_line):
             fields = text.split(b",")
@@ -177,7 +177,7 @@ def _split_header(path: Path, data: bytes) -> tuple[str, tuple[str, ...], bytes,
 
 
 def read_annotations(path: str | Path, task: str | None = None) -> Annotation:
-    """Read one annotation file; the header (or the folder, where there is none) tells the format.
+    """Read one annotation file; the header (or the folder, where there is none) decides the format.
 
     Args:
         path: the file.
@@ -193,7 +193,7 @@ def read_annotations(path: str | Path, task: str | None = None) -> Annotation:
     if values is None:
         for error in text.faults():
             raise error
-        # Sound for the slow reader, which defines the format: then its numbers count.
+        # The slow reader, which defines the format, accepts it: its numbers count.
         lines = text.body.removesuffix(b"\n").split(b"\n")
         values = np.array([[float(field) for field in line.split(b",")] for line in lines])
     return text.annotation(values)

@@ -2,8 +2,8 @@
 
 `float` accepts `nan`, `inf`, `1_0` and Arabic digits; annotation text must not. A number
 here is ASCII: `0.5`, `-1`, `.5`, `3.0` or `1e-05`, with spaces around it or without.
-`parse_rows` reads a million lines a second and knows only good text; `check_fields`
-reads one line and says what is wrong with it.
+`parse_rows` reads a million lines a second and only detects that something is wrong;
+`check_fields` reads one line and reports what.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def header_of(line: bytes) -> bytes:
 
 
 def parse_rows(body: bytes, columns: int, labels: bool) -> np.ndarray | None:
-    """Numbers of `body`, [rows, columns] float64, or None where a line is not as it must be.
+    """Numbers of `body`, [rows, columns] float64, or None where a line is malformed.
 
     Args:
         body: lines that end in `\\n`.
         columns: fields in each line.
-        labels: class numbers and the like, so that few lines differ: each is read once.
+        labels: class numbers and the like: few lines differ, and each is parsed once.
     """
     parts = []
     start = 0

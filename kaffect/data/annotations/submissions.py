@@ -7,7 +7,7 @@
 
 The last one is the multi-task layout; names of the 12 units in the place of `aus` are
 read as well. Frames are counted from 1. A frame without a
-face has a row as well, so -5 and -1 are refused: a submission holds no gaps. What is
+face has a row as well, so -5 and -1 are rejected: a submission has no gaps. What is
 written is read back as the same numbers, bit for bit.
 """
 
@@ -107,10 +107,12 @@ class Submission:
                 found.append(f"{name}: {len(have)} rows, but no such track was asked for")
                 continue
             count = frames[name] if frames is not None else int(have.max(initial=0))
-            lacking = np.setdiff1d(np.arange(1, count + 1), have)
+            missing = np.setdiff1d(np.arange(1, count + 1), have)
             surplus = np.setdiff1d(have, np.arange(1, count + 1))
-            if lacking.size:
-                found.append(f"{name}: {lacking.size} of {count} frames lack, first {lacking[0]}")
+            if missing.size:
+                found.append(
+                    f"{name}: {missing.size} of {count} frames are missing, first {missing[0]}"
+                )
             if surplus.size:
                 found.append(f"{name}: frame {surplus[0]}, but the track has {count} frames")
         return found
@@ -161,7 +163,7 @@ def read_submission(
         frames: track -> number of frames, where every frame must have its row.
 
     Raises:
-        AnnotationError: with path and 1-based line; also where a row lacks.
+        AnnotationError: with path and 1-based line; also where a row is missing.
     """
     path = Path(path)
     header, _, body = read_text(path).partition(b"\n")
@@ -178,9 +180,9 @@ def read_submission(
     tracks, numbers = split_image_names(path, names)
     _check(path, found, columns, [name.decode() for name in names], values, tracks, numbers)
     submission = Submission(found, columns, tracks, numbers, values.astype(_DTYPES[found]))
-    lacking = submission.incomplete(frames) if frames is not None else []
-    if lacking:
-        raise AnnotationError(path, None, "not one row for every frame: " + "; ".join(lacking[:5]))
+    gaps = submission.incomplete(frames) if frames is not None else []
+    if gaps:
+        raise AnnotationError(path, None, "not one row for every frame: " + "; ".join(gaps[:5]))
     return submission
 
 

@@ -68,7 +68,7 @@ def _run_in_beam(
 
 
 def _prepare(video: VideoJob, settings: PrepareSettings) -> str:
-    """On a worker: write the parts of one video, or what is wrong with it."""
+    """On a worker: write the parts of one video, or record its error."""
     cv2.setNumThreads(1)
     try:
         video.run(settings, lambda frames: None)
@@ -97,8 +97,8 @@ def _failure(video: VideoJob) -> KaffectError:
             f"{video.video}: no worker wrote its part into {path.parent}. Expected a folder that "
             "all workers share"
         )
-    told = read_json(path)
+    record = read_json(path)
     path.unlink()
-    if "path" in told:
-        return AnnotationError(told["path"], told["line"], told["problem"])
-    return VideoError(told["problem"])
+    if "path" in record:
+        return AnnotationError(record["path"], record["line"], record["problem"])
+    return VideoError(record["problem"])

@@ -35,19 +35,19 @@ __all__ = ["PrepareSettings", "label_space", "prepare_tree", "prepared_path"]
 
 # Bytes of one 96x96 crop, generously; for the check of free space before work starts.
 _BYTES_PER_PIXEL = {"jpeg": 0.7, "png": 2.8, "raw": 3.0}
-# What one video may suffer without being the fault of kaffect or of the machine.
+# Errors of a video or its annotation: with `keep_going` the other videos are still done.
 BAD_INPUT = (VideoError, AnnotationError)
 Failures = dict[Path, KaffectError]
 
 
 @dataclass(frozen=True)
 class RunnerOptions:
-    """How the videos are done; nothing here changes a byte of the result.
+    """How the videos are processed; nothing here changes a byte of the result.
 
     Attributes:
         workers: videos at a time.
         progress: whether to show it.
-        keep_going: whether a bad video is noted and the others are done.
+        keep_going: skip bad videos and do the others.
     """
 
     workers: int
@@ -55,7 +55,7 @@ class RunnerOptions:
     keep_going: bool
 
 
-# Runs all videos; gives the bad ones, or raises for the first where these are not accepted.
+# Processes all videos. Returns the bad ones with `keep_going`, else raises the first error.
 Runner = Callable[[Sequence[VideoJob], PrepareSettings, RunnerOptions], Failures]
 
 
@@ -78,7 +78,7 @@ def prepare_tree(
     progress: bool = True,
     runner: Runner | None = None,
 ) -> Path:
-    """Prepare a data tree, or give the folder where that has been done already.
+    """Prepare a data tree, or return the folder where that has been done already.
 
     Args:
         tree: the tree or its folder.
@@ -97,7 +97,7 @@ def prepare_tree(
         length_tolerance: frames by which a video and its annotation may differ; None: the
             larger of 3 and 0.5 % of the annotation.
         progress: whether to show it, with the time that is left.
-        runner: does the videos; None: threads of this machine;
+        runner: processes the videos; None: threads of this machine;
             `kaffect.data.prepared.beam.beam_runner()` for many machines.
 
     Returns:
@@ -267,7 +267,7 @@ class _Stopped(Exception):
 def run_in_threads(
     videos: Sequence[VideoJob], settings: PrepareSettings, options: RunnerOptions
 ) -> Failures:
-    """The parts that are not there yet, several videos at a time, on this machine."""
+    """Write the missing parts, several videos at a time, on this machine."""
     # Long videos first, so that no thread waits for the last one.
     todo = sorted((v for v in videos if v.passes), key=lambda v: -v.lines * v.passes)
     stop, failures = threading.Event(), Failures()

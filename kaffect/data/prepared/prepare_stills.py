@@ -49,7 +49,7 @@ def prepare_stills(
     shard_frames: int = 16384,
     progress: bool = True,
 ) -> Path:
-    """Prepare a list of labelled images, or give the folder where that has been done already.
+    """Prepare a list of labelled images, or return the folder where that has been done already.
 
     The centre square of each picture is resized; a grey picture becomes three equal channels.
 

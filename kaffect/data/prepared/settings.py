@@ -1,4 +1,4 @@
-"""All that decides the bytes of prepared data besides the tree itself (paper Section III)."""
+"""The settings that decide the bytes of prepared data, besides the tree (paper Section III)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class PrepareSettings:
             )
 
     def for_tree(self, tree: DataTree) -> PrepareSettings:
-        """Without a detector where the tree leaves it nothing to find."""
+        """The same settings, without a detector where every track has boxes or face pictures."""
         if self.rule.mode == "5-point" or any(
             track.boxes is None and not track.video.is_dir() for track in tree.tracks
         ):
@@ -78,10 +78,10 @@ class PrepareSettings:
         Raises:
             ConfigError: the detector's package or model file is missing.
         """
-        looking = None
+        detector = None
         if self.detector is not None:
             described = create_detector(self.detector, self.detector_model).describe()
-            looking = {**described, "tracker": self.tracker.to_dict(), "people": PEOPLE_RULE}
+            detector = {**described, "tracker": self.tracker.to_dict(), "people": PEOPLE_RULE}
         return {
             "schema_version": SCHEMA_VERSION,
             "crop_rule": self.rule.to_dict(),
@@ -89,6 +89,6 @@ class PrepareSettings:
             "encoding": self.encoding,
             "shard_frames": self.shard_frames,
             "length_tolerance": self.length_tolerance,
-            "detector": looking,
+            "detector": detector,
             "reencode": self.reencode,
         }

@@ -62,7 +62,7 @@ class StillSet:
     """What `read_stills` found: splits in the order train, validation, test, and the classes.
 
     Attributes:
-        notes: what was decided where the file does not say, in sentences.
+        notes: what was decided where the file leaves it open, in sentences.
     """
 
     path: Path

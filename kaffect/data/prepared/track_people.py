@@ -17,14 +17,14 @@ from kaffect.faces.video_faces import VideoFaces
 
 Boxes = Mapping[int, np.ndarray]
 SIDES = ("_left", "_right")
-# As the tracker, which knows somebody again by the look alone.
+# The same threshold as the tracker, which recognises a returning person by the look alone.
 _SAME_LOOK = TrackerConfig().same_look
 
 
 def choose_people(
     tracks: Sequence[str], video: str, faces: VideoFaces, given: Mapping[str, Boxes]
 ) -> dict[str, tuple[int, ...]]:
-    """Track -> the people (numbers in `faces`) that it is about; none where nobody fits.
+    """Track -> the people (numbers in `faces`) that it is about; none where no person fits.
 
     * A track with boxes of its own: whose face lies in most of them.
     * `<video>_left`, `<video>_right`: of the two people who are seen most beside each other,

@@ -101,7 +101,7 @@ class VideoJob:
 
     @property
     def lines(self) -> int:
-        """Frames, as far as the annotation tells."""
+        """How many frames are annotated: an estimate of the length before decoding."""
         return max(len(a) for job in self.tracks for a in job.annotations.values())
 
     @property
@@ -122,7 +122,7 @@ class VideoJob:
         """Write what is not there yet.
 
         Args:
-            progress: is told how many more source frames were decoded; may raise to stop.
+            progress: called with the number of newly decoded source frames; may raise to stop.
 
         Raises:
             VideoError, AnnotationError: bad input, as `VideoReader`, `read_boxes` and
@@ -159,19 +159,19 @@ class VideoJob:
         self, settings: PrepareSettings, progress: Callable[[int], None]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """The source frames that the constant-rate video shows, each once."""
-        reader, last, told = VideoReader(self.video, settings.fps), 0, 0
+        reader, last, reported = VideoReader(self.video, settings.fps), 0, 0
         for frame in reader:
             if frame.source != last:
                 last = frame.source
                 yield last, frame.image
-            progress(reader.decoded - told)
-            told = reader.decoded
-        progress(reader.decoded - told)
+            progress(reader.decoded - reported)
+            reported = reader.decoded
+        progress(reader.decoded - reported)
 
 
 @contextlib.contextmanager
 def _borrowed(settings: PrepareSettings) -> Iterator[FaceDetector]:
-    """A detector for the block alone: cascades and networks keep a state while they look.
+    """A detector for the block alone: cascades and networks keep state while they detect.
 
     It is kept for the next video; to load a network takes longer than a short video.
     """
@@ -182,7 +182,7 @@ def _borrowed(settings: PrepareSettings) -> Iterator[FaceDetector]:
     if detector is None:
         detector = create_detector(settings.detector or "", settings.detector_model)
     yield detector
-    with _lock:  # not after an error: who knows what state it is in
+    with _lock:  # not after an error, which may have left it in any state
         idle.append(detector)
 
 
@@ -217,7 +217,7 @@ def video_jobs(
     for video, tracks in groups.items():
         stem = parts[video]
         film = not video.is_dir()
-        looking = (
+        needs_detector = (
             film
             and settings.detector is not None
             and (settings.rule.mode == "5-point" or any(job.track.boxes is None for job in tracks))
@@ -225,7 +225,7 @@ def video_jobs(
         made.append(
             VideoJob(
                 tuple(tracks),
-                stem.with_name(stem.name + ".faces") if looking else None,
+                stem.with_name(stem.name + ".faces") if needs_detector else None,
                 stem.with_name(stem.name + ".mp4") if settings.reencode and film else None,
             )
         )
@@ -287,7 +287,7 @@ class _TrackWriter:
 
     def add(self, frame: VideoFrame) -> None:
         if frame.source > self._most and not self._partial:
-            return  # too long a video; the count at its end says so
+            return  # the video is too long; `finish` raises
         box = None if self._boxes is None else self._boxes.get(frame.source)
         face = (self._boxes is None or box is not None) and frame.image.size > 0
         if frame.source != self._source:
@@ -402,7 +402,7 @@ def write_tracks(
     Args:
         jobs: the tracks of one video file.
         faces: by track name; a track without entry gets the centre of the frame.
-        progress: is told how many more source frames were decoded; may raise to stop.
+        progress: called with the number of newly decoded source frames; may raise to stop.
         video_copy: where to write the constant-rate video as MP4, or None.
 
     Raises:
@@ -421,15 +421,15 @@ def write_tracks(
         if video_copy is not None:
             handle = files.enter_context(atomic_write(video_copy, "wb"))
             copy = files.enter_context(Mp4Writer(handle, settings.fps))
-        told = 0
+        reported = 0
         for frame in reader:
             for writer in writers:
                 writer.add(frame)
             if copy is not None:
                 copy.add(frame.image)
-            progress(reader.decoded - told)
-            told = reader.decoded
-        progress(reader.decoded - told)
+            progress(reader.decoded - reported)
+            reported = reader.decoded
+        progress(reader.decoded - reported)
         times = np.asarray(reader.source_times)
         columns = [writer.finish(times, list(reader.notes.values())) for writer in writers]
     for job, values in zip(jobs, columns):

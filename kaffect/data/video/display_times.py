@@ -1,7 +1,7 @@
 """When each decoded frame is shown: time stamps checked, and rebuilt where they cannot be (III-A).
 
-Some files, AVI with H.264 above all, store time stamps that run backwards, repeat or
-lack; every player shows them by the order of the frames. So do we.
+In some files, AVI with H.264 above all, time stamps run backwards, repeat or are missing.
+Players then show the frames in their order, and so does this module.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class DisplayTimes(Generic[Frame]):
     Args:
         path: of the video, for messages.
         frames: with time stamps in seconds, in the order of display.
-        rate: average frames a second, or None where the file does not say; asked after the
+        rate: average frames a second, or None where the file does not state it; asked after the
             first frame.
         window: how many frames may wait, from the first frame on; 16 or fewer.
 

@@ -1,4 +1,4 @@
-"""Whether a video and its annotation are of one length (paper Section III-C: a label a frame)."""
+"""Whether video and annotation have the same length (paper Section III-C: a label a frame)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tolerated(frames: int, setting: int | None = None) -> int:
 def check_length(
     video: Path, decoded: int, annotation: Path, lines: int, setting: int | None = None
 ) -> None:
-    """Refuse a video whose number of decoded frames does not fit its annotation.
+    """Reject a video whose number of decoded frames does not fit its annotation.
 
     Args:
         setting: as in `tolerated`.
@@ -42,7 +42,7 @@ def check_length(
 
 
 def header_rate(video: Path) -> Fraction | None:
-    """Average frames a second by the header of a video file; None where it does not say."""
+    """Average frames a second by the header of a video file; None where it does not state one."""
     import av
 
     from kaffect.data.video.media import open_media
@@ -59,8 +59,8 @@ def most_frames(video: Path, wanted: int) -> int:
     """How many frames a video file or folder of pictures may hold; nothing is decoded.
 
     Args:
-        wanted: where the file's header claims so many, the header is believed; else the
-            packets are counted, each of which holds at most one frame.
+        wanted: a header that claims at least this many frames is believed; otherwise packets
+            are counted, each of which holds at most one frame.
 
     Returns:
         The count; 10,000,000 at most, and for a file that cannot be opened.

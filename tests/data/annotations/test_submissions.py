@@ -116,11 +116,11 @@ def test_rows_in_any_order_and_what_lacks(tmp_path: Path) -> None:
     path.write_text("image_location,valence,arousal\nv/00003.jpg,0.3,0\nv/00001.jpg,0.1,0\n")
     read = read_submission(path)
     assert read.of_track("v")[1][:, 0].tolist() == [0.1, 0.3]
-    assert read.incomplete() == ["v: 1 of 3 frames lack, first 2"]
+    assert read.incomplete() == ["v: 1 of 3 frames are missing, first 2"]
     for frames, said in (
-        ({"v": 3}, "v: 1 of 3 frames lack, first 2"),
+        ({"v": 3}, "v: 1 of 3 frames are missing, first 2"),
         ({"v": 1}, "v: frame 3, but the track has 1 frames"),
-        ({"v": 3, "w": 2}, "w: 2 of 2 frames lack"),
+        ({"v": 3, "w": 2}, "w: 2 of 2 frames are missing"),
         ({}, "no such track"),
     ):
         with pytest.raises(AnnotationError, match=said):
