@@ -21,7 +21,7 @@ ENOUGH_LINES = 100
 
 @dataclass(frozen=True)
 class FileSummary:
-    """What is kept of a file when its text is forgotten.
+    """What is kept of a file after its text was checked.
 
     Attributes:
         task, split, path: as found.

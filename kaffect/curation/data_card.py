@@ -1,4 +1,4 @@
-"""A data set on one page that needs nothing else: who, how much, how balanced (Section II)."""
+"""A data set on one self-contained HTML page: people, amounts, balance (paper Section II)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def data_card(
     tables: Sequence[TextTable],
     figures: Sequence[tuple[str, Figure]],
 ) -> str:
-    """The HTML page; pictures are inside of it.
+    """The HTML page, with its pictures embedded.
 
     Args:
         figures: each with its caption.

@@ -27,7 +27,7 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class MergeSettings:
-    """What the paper leaves open about merging.
+    """Settings of the merge that the paper leaves open.
 
     Attributes:
         units: an Action Unit that some annotators mark and some do not: 'zero' (not

@@ -233,7 +233,7 @@ class _Search:
 
 
 def shares(counts: Counts, sets: Mapping[str, int], number: int) -> dict[str, list[float]]:
-    """Attribute -> its share in each of `number` sets; attributes that are nowhere are left out."""
+    """Attribute -> its share in each of `number` sets; those without any count are left out."""
     place = np.array([sets[track] for track in counts.tracks])
     totals = counts.values.sum(axis=0)
     return {

@@ -172,7 +172,7 @@ def _crop(rule: CropRule, track: Track, sample: Sample) -> Callable[[np.ndarray]
 
 
 def varied(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """Of many samples those that show most different Action Units and places of the VA plane."""
+    """The samples with the greatest variety of Action Units and places in the VA plane."""
     left, chosen = list(samples), list[Sample]()
     units: set[str] = set()
     while left and len(chosen) < count:
@@ -212,7 +212,7 @@ def over_the_plane(samples: Sequence[Sample], cells: int) -> list[Sample]:
 def shown_samples(
     data: Path, count: int, seed: int, split: str | None = None
 ) -> tuple[str, list[Sample]]:
-    """What the data are called, and `count` random frames with faces and labels.
+    """The name of the data, and `count` random frames with faces and labels.
 
     Args:
         data: a data tree, or a folder that `prepare_tree` made; of the latter the pictures are

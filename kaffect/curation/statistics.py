@@ -1,4 +1,4 @@
-"""What a data tree holds, counted (paper Section II, Tables I, III and IV, Figures 2 to 4).
+"""Counts what a data tree holds (paper Section II, Tables I, III and IV, Figures 2 to 4).
 
 A part is what the paper calls one: the tracks that have Action Unit labels, those with
 expression labels, those with valence/arousal, or all. Labels are read, video headers
@@ -169,7 +169,7 @@ class Statistics:
 
     @property
     def kind(self) -> str:
-        """What stands in the head of its column."""
+        """The head of its column."""
         if self.synthetic:
             return self.name if "synthetic" in self.name else f"{self.name} (synthetic)"
         return f"{self.name} (real)"

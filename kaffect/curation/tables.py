@@ -106,7 +106,7 @@ def expression_table(title: str, part: Part, kind: str) -> TextTable:
 
 
 def balance_table(statistics: Statistics) -> TextTable:
-    """Who has how much of what: tracks, labelled frames, classes and units of each split."""
+    """Tracks, labelled frames, classes and units of each split."""
     whole, splits = statistics.parts["all"], statistics.splits
     rows = [("tracks", *(str(whole.tracks[split]) for split in splits))]
     names = {"va": "valence/arousal", "expression": "expressions", "au": "Action Units"}

@@ -154,7 +154,7 @@ def find_video_files(root: Path, report: Report = raise_error) -> dict[str, Path
 
 
 def video_of(track: str, videos: dict[str, Path]) -> Path | None:
-    """The file of a track: its own name first, then without `_left` or `_right`."""
+    """The video of a track: its own name first, then without `_left` or `_right`."""
     if track in videos:
         return videos[track]
     names = [track.removesuffix(side) for side in SIDES if track.endswith(side)]

@@ -1,4 +1,4 @@
-"""Who is seen where, and whether a person is in two splits (paper Section II-D).
+"""The people in a data tree, and whether one is in two splits (paper Section II-D).
 
 `subjects.csv` has the columns `video,subject` and optionally `gender`; a video may be
 named with or without its suffix, or by the name of a track.
@@ -68,7 +68,7 @@ def _without_suffix(name: str) -> str:
 
 
 def leaks(tracks: Iterable[tuple[str, str, str, str | None]]) -> list[str]:
-    """What is in two splits, one sentence each; empty for a sound partition.
+    """One sentence for each video or person in two splits; empty for a sound partition.
 
     Args:
         tracks: (track, split, video, subject or None) of each.

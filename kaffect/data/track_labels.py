@@ -72,7 +72,7 @@ def join_valence_arousal(valence: Annotation, arousal: Annotation) -> Annotation
 
 
 def open_list(path: Path) -> AnnotationList:
-    """A list file, read once while it does not change: it holds many tracks."""
+    """Read a list file; cached while the file does not change, because it holds many tracks."""
     try:
         status = path.stat()
     except OSError:

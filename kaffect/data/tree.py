@@ -50,7 +50,7 @@ _LISTS_UNUSED = (
 
 
 class SplitError(DatasetError):
-    """Something is in two splits: training and evaluation would share it."""
+    """A track, video or person in two splits: training and evaluation would share it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Track:
         rate: of such a folder, frames a second; of a video file its time stamps count.
         annotations: task ('va', 'expression', 'au'), 'valence' and 'arousal' (original
             Aff-Wild), or 'list' (multi-task) -> annotation file.
-        boxes: the box file, or None: then a detector is asked, or the centre is used.
+        boxes: the box file, or None: then a detector or the centre of the frame is used.
         subject, gender: of `subjects.csv`, or None where it has no entry.
     """
 
@@ -79,7 +79,7 @@ class Track:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks in whose partition the track is."""
+        """The tasks that have annotation files of this track."""
         if LIST in self.annotations:
             return tuple(self.labels())
         here = set(map(task_of, self.annotations))
@@ -118,7 +118,7 @@ class DataTree:
         Raises:
             SplitError: a track, video or subject in two splits.
             DatasetError: not a data tree, no annotation of `tasks`, or a missing video.
-            AnnotationError: `subjects.csv` or a list file is not as it must be.
+            AnnotationError: `subjects.csv` or a list file is malformed.
         """
         root = Path(root)
         found, unused = usable_files(find_label_files(root))
@@ -130,7 +130,7 @@ class DataTree:
         rates = read_rates(root / RATES) if _is_file(root, RATES) else {}
         films = find_video_files(root)
         files = files_of_tracks(found)
-        _refuse_two_splits(root, files)
+        _reject_two_splits(root, files)
         tracks = [_track(root, name, files[name], videos, subjects) for name in sorted(files)]
         tracks = [replace(track, rate=_rate(track, rates, films)) for track in tracks]
         tracks.sort(key=lambda track: (SPLITS.index(track.split), track.name))
@@ -164,7 +164,7 @@ class DataTree:
 
     @property
     def synthetic(self) -> bool:
-        """Whether kaffect rendered it: its figures never stand beside real ones."""
+        """Whether kaffect rendered the tree: its figures never stand beside real ones."""
         return _is_file(self.root, "synthetic.json")
 
     @functools.cached_property
@@ -177,7 +177,7 @@ class DataTree:
         }
 
     def hash(self) -> str:
-        """A name of the contents: changes with any byte of any file, not with the place."""
+        """A hash of the contents: changes with any byte of any file, not with the location."""
         return stable_hash(
             [
                 [path.relative_to(self.root).as_posix(), _size(path), digest]
@@ -212,7 +212,7 @@ def files_of_tracks(files: list[LabelFile]) -> dict[str, dict[tuple[str, str], P
     return found
 
 
-def _refuse_two_splits(
+def _reject_two_splits(
     root: Path, files: Mapping[str, Mapping[tuple[str, str], Path]], most: int = 5
 ) -> None:
     found = []
@@ -236,7 +236,7 @@ def _size(path: Path) -> int:
 
 
 def _rate(track: Track, rates: dict[str, Fraction], films: dict[str, Path]) -> Fraction:
-    """Of a folder of pictures: as stated, or that of the video of the same name, or 30."""
+    """Frames a second of a folder of pictures: as stated, or of the video of that name, or 30."""
     name = recording(track.video)
     stated = rates.get(track.name, rates.get(name))
     if stated is None and track.video.is_dir() and (film := films.get(name)) is not None:

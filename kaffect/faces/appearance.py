@@ -1,4 +1,4 @@
-"""How a person looks, to know them again after they were hidden (paper Section III-E).
+"""How a person looks, to recognise them after they were hidden (paper Section III-E).
 
 Colours of the head and of the clothes below it: enough to tell two people of one
 video apart, no recognition of who somebody is, and of no use in another video.

@@ -1,4 +1,4 @@
-"""Where the faces of a frame are: one small interface for all detectors (paper Section III-E).
+"""Face detection in single frames: one interface for all detectors (paper Section III-E).
 
 A detector is named by `--detector`; its name and version travel in the manifest of
 a prepared data set, because a network reads faces well only in the boxes of the
@@ -39,7 +39,7 @@ class Detection:
 
 
 class FaceDetector(ABC):
-    """Finds faces in single frames; knows nothing of the frames before.
+    """Finds faces in single frames, independently of earlier frames.
 
     Attributes:
         name: as in `--detector`.

@@ -43,7 +43,7 @@ class TrackedFace:
 
 @dataclass(eq=False)
 class Person:
-    """Somebody in the video.
+    """A person in the video.
 
     Attributes:
         number: from 0, in the order of first appearance.

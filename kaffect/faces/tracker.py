@@ -188,7 +188,7 @@ class FaceTracker:
     def _use_detections(
         self, frame: np.ndarray, image: FlowImage, detections: list[Detection]
     ) -> None:
-        """Bring people and detections together."""
+        """Match people and detections."""
         self._last_detection = self._frame
         looks = [Look.of(image, np.asarray(d.box)) for d in detections]
         config = self.config

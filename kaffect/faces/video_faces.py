@@ -1,7 +1,7 @@
 """All faces of one video, person by person, as arrays (paper Section III-E).
 
 The tracker answers frame by frame; a whole video allows more: a person who was
-believed late is kept from the first frame on, and short gaps are closed.
+confirmed late is kept from the first frame on, and short gaps are closed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kaffect.faces.tracker import FaceTracker, TrackerConfig
 from kaffect.files import atomic_write
 
 LANDMARKS = 5
-# Someone who is away no longer than this many frames was hidden, not gone.
+# A person who is missing for at most this many frames was hidden, not gone.
 _CLOSED_GAP = 10
 _MOST_BYTES = 2**30
 
@@ -99,7 +99,7 @@ class VideoFaces:
 
 
 class _Rows:
-    """Rows as they come; a few dozen bytes each."""
+    """Collects rows, a few dozen bytes each."""
 
     def __init__(self) -> None:
         self.person, self.frame = array("i"), array("i")
@@ -168,7 +168,7 @@ def find_faces(
 
 
 def _close_gaps(faces: VideoFaces, shown: np.ndarray) -> VideoFaces:
-    """Straight lines over gaps of at most `_CLOSED_GAP` shown frames within a person."""
+    """Linear interpolation over gaps of at most `_CLOSED_GAP` shown frames within a person."""
     place = np.searchsorted(shown, faces.frame)
     steps = np.diff(place)
     same = np.diff(faces.person) == 0

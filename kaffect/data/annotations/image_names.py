@@ -1,7 +1,7 @@
 """Names of face pictures: `video/00001.jpg`, five digits, counted from 1 (ABAW releases).
 
 List files and submissions name frames so. A name is one folder (the track) and a
-frame number, nothing else: it cannot leave the folder that it is looked up in.
+frame number, nothing else, so that it cannot lead out of its folder.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def read_annotation_list(path: str | Path) -> AnnotationList:
     Identical rows for one image are merged; rows that differ are an error.
 
     Raises:
-        AnnotationError: with path and 1-based line, whatever is wrong.
+        AnnotationError: with path and 1-based line, for any fault.
     """
     path = Path(path)
     data = read_text(path)
@@ -147,7 +147,7 @@ def _in_label_space(values: np.ndarray) -> bool:
 
 
 def list_faults(path: str | Path) -> Iterator[AnnotationError]:
-    """Every row of a list file that is wrong by itself, read slowly."""
+    """An error for each row of a list file that is wrong by itself. Slow."""
     path = Path(path)
     lines = read_text(path).removesuffix(b"\n").split(b"\n")
     for number, text in enumerate(lines[1:], 2):
@@ -158,7 +158,7 @@ def list_faults(path: str | Path) -> Iterator[AnnotationError]:
 
 
 def _read_row(path: Path, number: int, text: bytes) -> list[float]:
-    """One row read slowly; what this accepts is right."""
+    """Read one row. Slow; defines what is accepted."""
     name, *fields = text.split(b",")
     row = check_fields(path, number, fields, LIST_COLUMNS[1:])
     split_image_name(path, number, name)

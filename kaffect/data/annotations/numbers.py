@@ -61,7 +61,7 @@ def line_of(data: bytes, position: int) -> int:
 
 
 def shown(raw: bytes) -> str:
-    """`raw` as it may stand in a message: ASCII, escaped, not longer than a line."""
+    """`raw` for a message: ASCII, escaped, at most 60 characters."""
     text = ascii(raw.decode("utf-8", "backslashreplace"))
     return text if len(text) <= 60 else text[:57] + "...'"
 
@@ -121,7 +121,7 @@ def write_number(value: float) -> str:
 def check_fields(
     path: Path, line: int, fields: Sequence[bytes], names: Sequence[str]
 ) -> list[float]:
-    """The numbers of one line, read slowly: the definition of what `parse_rows` accepts.
+    """The numbers of one line. Slow; defines what `parse_rows` accepts.
 
     Raises:
         AnnotationError: a blank line, a wrong number of fields, or one that is not a number.

@@ -94,7 +94,7 @@ class Submission:
         return self.frames[rows], self.values[rows]
 
     def incomplete(self, frames: Mapping[str, int] | None = None) -> list[str]:
-        """What is not one row for each frame, one sentence a track; empty where all is there.
+        """One sentence for each track with missing or surplus rows; empty where all are there.
 
         Args:
             frames: track -> its number of frames; None: every track from 1 to its last row.

@@ -134,7 +134,7 @@ def prepare_tree(
 
 
 def prepared_path(tree: DataTree, settings: PrepareSettings) -> Path:
-    """Where the cache keeps `tree` prepared with `settings`."""
+    """The folder in the cache for `tree` prepared with `settings`."""
     return home() / "prepared" / stable_hash([tree.hash(), settings.to_dict()])
 
 
@@ -148,14 +148,14 @@ def _is_prepared(out: Path, tree: DataTree, settings: PrepareSettings, keep_goin
 
 
 def _remove_unfinished(out: Path) -> None:
-    """Delete what a killed run left of this very folder; the parts stay, they are used again."""
+    """Delete what a killed run left of this folder; the parts stay and are used again."""
     for leftover in out.parent.glob(f".unfinished-{out.name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 @dataclass
 class _Preparation:
-    """What `prepare_tree` does while it holds the lock."""
+    """One run of `prepare_tree`, under its lock."""
 
     tree: DataTree
     settings: PrepareSettings
@@ -214,7 +214,7 @@ class _Preparation:
         return found
 
     def _track_part(self, track: Track) -> Path:
-        """Stem of the files of a track; the others of its video decide who it is about."""
+        """Stem of the files of a track; the others of its video decide which person it is about."""
         together = [t for t in self.tree.tracks if t.video == track.video]
         files: list[Path] = [track.video, *track.annotations.values()]
         files += [t.boxes for t in together if t.boxes]
@@ -235,7 +235,7 @@ class _Preparation:
         return {**described, "skipped": self._skipped()}
 
     def _skipped(self) -> list[dict[str, Any]]:
-        """Videos that were left out, and why; no path of this machine in it."""
+        """The videos that were left out, and why, without paths of this machine."""
         here = f"{self.tree.root}/"
         return [
             {

@@ -1,7 +1,7 @@
 """Labelled single images -> the same prepared form as videos (for sets like AffectNet or FER).
 
-Each picture is one frame of a track `stills-<split>`: what reads prepared videos
-frame by frame reads these without knowing.
+Each picture is one frame of a track `stills-<split>`, so that readers of prepared videos read
+these as well.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def prepare_stills(
 
 
 def _digest(stills: StillSet) -> str:
-    """A name of the contents: the list with its splits, and every picture's bytes."""
+    """A hash of the contents: the list with its splits, and every picture's bytes."""
     pictures = [
         [split, str(path.relative_to(stills.root.resolve())), sha256(path)]
         for split, part in stills.splits.items()
@@ -174,7 +174,7 @@ def _write_part(
 
 
 def _read(path: Path) -> np.ndarray:
-    """A picture as RGB; refused where it is damaged or huge."""
+    """Read a picture [height, width, 3] uint8 RGB; rejects a damaged or huge one."""
     try:
         data = path.read_bytes()
         _check_size(path, data)
@@ -187,7 +187,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _check_size(path: Path, data: bytes) -> None:
-    """Refuse a huge picture by its header: its pixels are never in memory."""
+    """Reject a huge picture by its header, before its pixels are in memory."""
     most = f"{path}: too large. Expected at most {MOST_PIXELS} pixels"
     try:
         with Image.open(io.BytesIO(data)) as image:

@@ -1,7 +1,7 @@
 """Prepared frames, opened: checked first, then read by row number (paper Sections III and V).
 
 A row is one 30-fps frame of one track. A damaged, cut, foreign or missing file is
-refused when the folder is opened, not in the middle of a training run.
+rejected when the folder is opened, not in the middle of a training run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PARTITIONS = (*TASKS, "all")
 
 @dataclass(frozen=True, eq=False)
 class Scoring(LabelColumns):
-    """The annotated frames of the source videos, each once, and where their prediction stands.
+    """The annotated frames of the source videos, each once, and the row of their prediction.
 
     A frame counts here if it has a label of any task, with a face or without.
 
@@ -146,7 +146,7 @@ class PreparedData:
         manifest: what it is made of and how (see `kaffect.data.prepared.shards`).
         label_space, crop_rule, fps, encoding: as prepared.
         hash: names the contents; goes into results and into the keys of caches.
-        missing: what the tree did not have, in sentences.
+        missing: what the tree does not have, in sentences.
     """
 
     root: Path
@@ -200,12 +200,12 @@ class PreparedData:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Those that there are, in the order train, validation, test."""
+        """The splits of this data set, in the order train, validation, test."""
         return tuple(split for split in SPLITS if split in self.manifest["splits"])
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What preparation noticed of single videos and did not refuse, in sentences."""
+        """What preparation noticed about single videos and accepted, in sentences."""
         tracks = [t for split in self.splits for t in self.manifest["splits"][split]["tracks"]]
         found = (f"{track['video']}: {note}" for track in tracks for note in track.get("notes", ()))
         return tuple(dict.fromkeys(found))
@@ -257,7 +257,7 @@ def _verify(root: Path, manifest: dict[str, Any]) -> None:
     try:
         verify_manifest(root)
     except ArtifactError:
-        # Read a second time only where something is wrong: to say what is left of a shard.
+        # Read again only after a failure, to report what is left of a shard.
         check_shards(root, manifest, contents=True)
         raise
 

@@ -16,7 +16,7 @@ from kaffect.faces.crops import CropRule
 SCHEMA_VERSION = 1
 DEFAULT_DETECTOR = "mtcnn"
 NO_DETECTOR = "none"
-# Which of the people in a video a track is about: raised with `track_people`'s rules.
+# Raised with every change of the rules in `track_people`.
 PEOPLE_RULE = 2
 
 

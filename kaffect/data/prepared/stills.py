@@ -53,7 +53,7 @@ class Stills(LabelColumns):
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Those with a label at all."""
+        """The tasks with at least one label."""
         return tuple(task for task in TASKS if self.valid(task).any())
 
 
@@ -72,7 +72,7 @@ class StillSet:
     notes: tuple[str, ...]
 
     def names(self, split: str) -> tuple[str, ...]:
-        """Of the pictures of one split, below `root`."""
+        """Paths of the pictures of one split, below `root`."""
         root = self.root.resolve()
         return tuple(path.relative_to(root).as_posix() for path in self.splits[split].paths)
 
@@ -99,9 +99,9 @@ def read_stills(path: str | Path, root: str | Path | None = None, *, space: str 
     label_space = _space(path, header, lines, space)
     rows = [_row(path, number, dict(zip(header, fields)), label_space, root)
             for number, fields in lines]  # fmt: skip
-    _refuse_repeats(path, rows)
+    _reject_repeats(path, rows)
     notes = _assign_splits(rows)
-    _refuse_leaks(path, rows)
+    _reject_leaks(path, rows)
     splits = {}
     for split in SPLITS:
         chosen = [row for row in rows if row.split == split]
@@ -247,7 +247,7 @@ def _units(path: Path, line: int, cells: dict[str, str], space: LabelSpace) -> l
     return [int(t) for t in texts] if all(t in ("0", "1") for t in texts) else None
 
 
-def _refuse_repeats(path: Path, rows: list[_Row]) -> None:
+def _reject_repeats(path: Path, rows: list[_Row]) -> None:
     seen: dict[Path, int] = {}
     for row in rows:
         other = seen.setdefault(row.path, row.line)
@@ -272,7 +272,7 @@ def _assign_splits(rows: list[_Row]) -> tuple[str, ...]:
     )
 
 
-def _refuse_leaks(path: Path, rows: list[_Row]) -> None:
+def _reject_leaks(path: Path, rows: list[_Row]) -> None:
     splits: dict[str, _Row] = {}
     for row in rows:
         other = splits.setdefault(row.subject, row) if row.subject else row

@@ -1,4 +1,4 @@
-"""Which of the people in a video an annotation is about (paper Sections II-D and III-E).
+"""Decides which person in a video an annotation is about (paper Sections II-D and III-E).
 
 An annotation file without boxes names a video, and a side where two people are
 seen: `talk`, or `talk_left` and `talk_right`.

@@ -42,7 +42,7 @@ _idle: dict[str, list[FaceDetector]] = {}
 
 @dataclass(frozen=True)
 class TrackJob:
-    """A track to be prepared.
+    """A track to prepare.
 
     Attributes:
         annotations: task -> labels.
@@ -57,18 +57,18 @@ class TrackJob:
 
     @property
     def records(self) -> Path:
-        """The Examples one behind the other, without framing."""
+        """File of all Examples, concatenated without framing."""
         return self.part.with_name(self.part.name + ".records")
 
     @property
     def columns(self) -> Path:
-        """Arrays of `_TrackWriter.finish`; `length` cuts `records`."""
+        """File of the arrays of `_TrackWriter.finish`; `length` separates the Examples."""
         return self.part.with_name(self.part.name + ".npz")
 
 
 @dataclass(frozen=True)
 class TrackFaces:
-    """Where the face of a track is, by 1-based source frame; no entry: no face there.
+    """Where the face of a track is, by 1-based source frame; no entry means no face.
 
     Attributes:
         boxes: [4] (left, top, right, bottom) in pixels each.
@@ -83,7 +83,7 @@ class TrackFaces:
 
 @dataclass(frozen=True)
 class VideoJob:
-    """A video file that is to be prepared.
+    """A video file to prepare.
 
     Attributes:
         tracks: its annotated tracks.
@@ -119,7 +119,7 @@ class VideoJob:
         return self.faces is not None and not self.faces.is_file()
 
     def run(self, settings: PrepareSettings, progress: Callable[[int], None]) -> None:
-        """Write what is not there yet.
+        """Write the parts that are missing.
 
         Args:
             progress: called with the number of newly decoded source frames; may raise to stop.
@@ -150,7 +150,7 @@ class VideoJob:
     ) -> VideoFaces:
         if path.is_file():
             return VideoFaces.load(path)
-        with _borrowed(settings) as detector:
+        with _detector_for(settings) as detector:
             found = find_faces(self._source_frames(settings, progress), detector, settings.tracker)
         found.save(path)
         return found
@@ -170,10 +170,10 @@ class VideoJob:
 
 
 @contextlib.contextmanager
-def _borrowed(settings: PrepareSettings) -> Iterator[FaceDetector]:
-    """A detector for the block alone: cascades and networks keep state while they detect.
+def _detector_for(settings: PrepareSettings) -> Iterator[FaceDetector]:
+    """A detector for this thread alone: cascades and networks keep state while they detect.
 
-    It is kept for the next video; to load a network takes longer than a short video.
+    It is kept for the next video: loading a network takes longer than a short video.
     """
     key = stable_hash([settings.detector, str(settings.detector_model)])
     with _lock:
@@ -328,7 +328,7 @@ class _TrackWriter:
         return np.minimum(sources, len(self._labels[VA.valid])) - 1
 
     def finish(self, times: np.ndarray, notes: Sequence[str]) -> dict[str, np.ndarray]:
-        """Check the counts; give the columns of the track (rows, and `source_` for scoring).
+        """Check the counts; return the columns of the track (rows, and `source_` for scoring).
 
         Args:
             times: of the source frames, in seconds; notes: of the reader.

@@ -86,7 +86,7 @@ class DisplayTimes(Generic[Frame]):
             raise self._error
 
     def _look_ahead(self) -> None:
-        """Frames wait for those behind; an error waits until those before it are shown."""
+        """Read frames ahead; an error is kept until the frames before it are shown."""
         while self._error is None and (not self._ahead or len(self._ahead) < self._window()):
             try:
                 self._ahead.append(next(self._frames))

@@ -1,4 +1,4 @@
-"""Folders of face pictures in the place of videos, as Aff-Wild2 is handed out (second study).
+"""Folders of face pictures in the place of videos, as Aff-Wild2 is distributed (second study).
 
     cropped_aligned/<track>/00001.jpg       frame 1; a number that is not there: no face
 
@@ -62,7 +62,7 @@ def picture_files(folder: Path) -> dict[int, Path]:
 
 
 def folder_digest(folder: Path, rate: Fraction) -> str:
-    """A name of the pictures and their times: changes with any byte, number or the rate."""
+    """A hash of the pictures and their times: changes with any byte, number or the rate."""
     digest = hashlib.sha256(str(rate).encode())
     for number, path in picture_files(folder).items():
         digest.update(f"{number} {sha256(path)}\n".encode())
@@ -94,7 +94,7 @@ class FaceFolder:
 
     @property
     def decoded(self) -> int:
-        """Source frames that were passed so far."""
+        """Source frames passed so far."""
         return len(self.source_times)
 
     def __iter__(self) -> Iterator[VideoFrame]:

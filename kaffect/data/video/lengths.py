@@ -8,7 +8,7 @@ from pathlib import Path
 from kaffect.data.annotations.numbers import MAX_LINES
 from kaffect.errors import VideoError
 
-# The releases' annotations and their videos, as decoders see them, differ by so much.
+# By this much the releases' annotations differ from the decoded videos.
 FEWEST_TOLERATED, SHARE_TOLERATED = 3, 0.005
 
 

@@ -14,7 +14,7 @@ import av
 
 from kaffect.errors import VideoError, expected_received
 
-# FFmpeg's names of what holds video itself, without references to other files.
+# FFmpeg's names of formats that contain the video itself and refer to no other file.
 CONTAINERS = (
     "mov", "mp4", "matroska", "webm", "avi", "mpeg", "mpegvideo", "mpegts", "asf", "flv", "ogg",
     "m4v", "h264", "hevc", "ivf", "nut", "mxf", "gif", "yuv4mpegpipe",
@@ -22,9 +22,9 @@ CONTAINERS = (
 PICTURES = (
     "image2", "png_pipe", "jpeg_pipe", "bmp_pipe", "webp_pipe", "tiff_pipe", "gif_pipe",
 )  # fmt: skip
-# Of a frame: those of 8K video.
+# Pixels of a frame of 8K video.
 MOST_PIXELS = 8192 * 4320
-# That decoded frames may hold in each place where they wait: 145 frames of 640x480.
+# Of decoded frames in each queue: 145 frames of 640x480.
 MOST_WAITING_BYTES = 128 * 2**20
 
 
@@ -46,7 +46,7 @@ def open_media(
 
 
 def check_pixels(path: str | Path, width: int, height: int, most: int = MOST_PIXELS) -> None:
-    """Refuse pictures that would take too much memory; call it before they are decoded.
+    """Reject pictures that would take too much memory; call it before they are decoded.
 
     Raises:
         VideoError: more than `most` pixels.
@@ -59,7 +59,7 @@ def check_pixels(path: str | Path, width: int, height: int, most: int = MOST_PIX
 
 
 def bounded_stream(path: str | Path, stream: av.VideoStream) -> None:
-    """Let the decoder of `stream` refuse frames that are too large, also later ones.
+    """Let the decoder of `stream` reject frames that are too large, also later ones.
 
     Raises:
         VideoError: the header announces them already.

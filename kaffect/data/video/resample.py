@@ -1,6 +1,6 @@
 """Videos to a constant 30 frames a second, by time stamps (paper Section III-A).
 
-Headers lie about frame counts and rates; here only decoded frames count. Output
+Headers can be wrong about frame counts and rates; only decoded frames count here. Output
 frame k, at k / fps seconds after the first frame, shows the source frame nearest
 in time (the earlier of two equally near), so that a picture is never further from
 its time than half a source interval and its label comes with it.
@@ -48,7 +48,7 @@ class VideoReader:
     """Iterate over the constant-rate frames of one video file; memory does not grow with length.
 
     After (and during) the iteration, `source_times` holds the time in seconds of each
-    source frame decoded so far; `notes` says, after it, what of the file could not be used:
+    source frame decoded so far; `notes` states, after it, what of the file could not be used:
     'time-stamps', 'frame-count' -> a sentence.
 
     Raises (while iterating):
@@ -143,7 +143,7 @@ class VideoReader:
         return None if ticks is None or frame.time_base is None else ticks * frame.time_base
 
     def _duration(self, frame: av.VideoFrame) -> Fraction:
-        """Seconds for which the last frame is shown: its own word, else the last interval."""
+        """Seconds for which the last frame is shown: as the file states, else the last interval."""
         if frame.duration and frame.time_base is not None:
             own = frame.duration * frame.time_base
             if own <= 1:
