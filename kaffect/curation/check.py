@@ -12,7 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kaffect.curation.anomalies import Anomaly, Findings
-from kaffect.curation.check_text import FileSummary, check_label_file, check_list_file
+from kaffect.curation.check_text import (
+    LENGTH_TOLERANCE,
+    FileSummary,
+    check_label_file,
+    check_list_file,
+)
 from kaffect.data.discovery import (
     LIST,
     VIDEO_SUFFIXES,
@@ -22,17 +27,14 @@ from kaffect.data.discovery import (
     find_videos,
     folders,
     recording,
-    recording_stem,
     video_of,
 )
-from kaffect.data.subjects import Subject, read_subjects
+from kaffect.data.subjects import SUBJECTS, Subject, read_subjects, subject_of
 from kaffect.data.track_labels import beyond_video, open_list
 from kaffect.errors import AnnotationError, DatasetError
 from kaffect.faces.crops import read_boxes
 from kaffect.files import safe_join, sha256
 from kaffect.labels import VALENCE_AROUSAL
-
-LENGTH_TOLERANCE = 1  # the ABAW releases differ by up to one line
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def _check_boxes(root: Path, track: _Track, findings: Findings) -> None:
 
 
 def _subjects(root: Path, findings: Findings) -> dict[str, Subject]:
-    path = root / "subjects.csv"
+    path = root / SUBJECTS
     try:
         safe_join(root, path.name)
     except DatasetError as error:
@@ -253,20 +255,15 @@ def _check_names(
     known = set(tracks) | set(videos)
     for name in sorted(set(subjects) - known):
         message = f"names {name!r}, and there is no such track or video"
-        findings.add("no-track", root / "subjects.csv", None, message)
+        findings.add("no-track", root / SUBJECTS, None, message)
     for track in tracks.values() if subjects else ():
-        if _subject_of(track, subjects) is None:
+        if subject_of(track.name, track.video, subjects) is None:
             message = f"subjects.csv does not say who is seen in {track.name!r}"
             findings.add("no-subject", track.summaries[0].path, None, message)
     boxes = root / "boxes"
     for path in sorted(boxes.glob("*.csv")) if boxes.is_dir() else ():
         if path.stem not in tracks:
             findings.add("no-track", path, None, "no annotation has a track of this name")
-
-
-def _subject_of(track: _Track, subjects: dict[str, Subject]) -> str | None:
-    names = [track.name] + ([recording_stem(track.video)] if track.video else [])
-    return next((subjects[name].name for name in names if name in subjects), None)
 
 
 def _check_splits(
@@ -280,9 +277,9 @@ def _check_splits(
         files = [(summary, track.name) for summary in track.summaries]
         if track.video is not None:
             groups["video", recording(track.video)] += files
-        person = _subject_of(track, subjects)
+        person = subject_of(track.name, track.video, subjects)
         if person is not None:
-            groups["subject", person] += files
+            groups["subject", person.name] += files
     for (kind, name), files in sorted(groups.items()):
         if len({track for _, track in files}) > 1:
             _one_split(kind, name, files, findings)

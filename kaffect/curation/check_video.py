@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kaffect.curation.anomalies import Findings
+from kaffect.curation.check_text import LENGTH_TOLERANCE
 from kaffect.curation.samples import EVERY_FRAME
 from kaffect.data.discovery import box_file
 from kaffect.data.video.face_folders import FaceFolder
@@ -22,7 +23,6 @@ from kaffect.data.video.resample import VideoReader
 from kaffect.errors import AnnotationError, VideoError
 from kaffect.faces.crops import read_boxes
 
-LENGTH_TOLERANCE = 1
 # A title or a black frame is the same in many videos and proves no leak.
 _PLAIN = 4.0
 Job = tuple[str, Path, set[str], int, bool]

@@ -17,7 +17,7 @@ import numpy as np
 from kaffect.curation.experts import Ratings, TrialDelay
 from kaffect.data.annotations.files import Annotation
 from kaffect.errors import ConfigError, DatasetError, expected_received
-from kaffect.labels import MISSING_ACTION_UNIT, MISSING_EXPRESSION, MISSING_VALENCE_AROUSAL
+from kaffect.labels import TASK_BY_NAME
 
 DISAGREEMENTS = ("zero", "masked")
 REFERENCES = ("earliest", "mean", "trial")
@@ -113,14 +113,14 @@ def merge(
         else:
             lags = estimate_lags(values, settings)
         values = np.stack([_moved(v, lag) for v, lag in zip(values, lags.tolist())])
-        merged, mark = _mean(values), MISSING_VALENCE_AROUSAL
+        merged = _mean(values)
     elif ratings.task == "expression":
-        merged, mark = _unanimous(values), MISSING_EXPRESSION
+        merged = _unanimous(values)
     else:
-        merged, mark = _active(values, settings.units), MISSING_ACTION_UNIT
+        merged = _active(values, settings.units)
     valid = ~np.isnan(merged).any(axis=1)
     dtype = ratings.annotations[0].values.dtype
-    labels = np.where(valid[:, None], merged, mark).astype(dtype)
+    labels = np.where(valid[:, None], merged, TASK_BY_NAME[ratings.task].missing).astype(dtype)
     first = ratings.annotations[0]
     annotation = Annotation(ratings.task, ratings.columns, labels, valid, first.path)
     return Merged(ratings, annotation, values, lags)

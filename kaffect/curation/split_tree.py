@@ -27,12 +27,11 @@ from kaffect.data.discovery import (
     find_label_files,
     find_videos,
     recording,
-    recording_stem,
     video_of,
 )
-from kaffect.data.subjects import read_subjects
+from kaffect.data.subjects import SUBJECTS, read_subjects, subject_of
 from kaffect.data.track_labels import open_list, read_track_labels
-from kaffect.data.tree import files_of_tracks, usable_files
+from kaffect.data.tree import SYNTHETIC, files_of_tracks, usable_files
 from kaffect.data.video.face_folders import RATES
 from kaffect.errors import AnnotationError, DatasetError, expected_received
 from kaffect.files import atomic_directory, safe_join, write_bytes, write_json, write_text
@@ -48,7 +47,7 @@ PARTITION = "partition.csv"
 _LIST_FILES = {
     split: f"{folder.lower()}_annotations.txt" for split, folder in SPLIT_FOLDERS.items()
 }
-_KEPT = ("subjects.csv", RATES, "synthetic.json")
+_KEPT = (SUBJECTS, RATES, SYNTHETIC)
 _LINKED = ("videos", "cropped_aligned", "cropped")
 
 
@@ -101,7 +100,8 @@ def split_tree(root: str | Path, ratios: Sequence[float], seed: int = 0) -> Spli
     used, _ = usable_files(find_label_files(root))
     files = {name: _one_each(found) for name, found in sorted(files_of_tracks(used).items())}
     videos = find_videos(root)
-    subjects = read_subjects(safe_join(root, "subjects.csv")) if _has_subjects(root) else {}
+    path = safe_join(root, SUBJECTS)
+    subjects = read_subjects(path) if path.is_file() else {}
     found: dict[str, Path] = {}
     people: dict[str, str | None] = {}
     for track in files:
@@ -109,7 +109,7 @@ def split_tree(root: str | Path, ratios: Sequence[float], seed: int = 0) -> Spli
         if video is None:
             raise DatasetError(f"{root}: no video for track {track!r}; see `kaffect data check`")
         found[track] = video
-        person = subjects.get(track) or subjects.get(recording_stem(video))
+        person = subject_of(track, video, subjects)
         people[track] = person.name if person else None
     counts = count_labels({track: read_track_labels(track, files[track]) for track in files})
     group = groups({track: recording(video) for track, video in found.items()}, people)
@@ -119,10 +119,6 @@ def split_tree(root: str | Path, ratios: Sequence[float], seed: int = 0) -> Spli
         {track: names[number] for track, number in sets.items()}, group, counts,
         shares(counts, sets, len(names)),
     )  # fmt: skip
-
-
-def _has_subjects(root: Path) -> bool:
-    return safe_join(root, "subjects.csv").is_file()
 
 
 def _one_each(files: Mapping[tuple[str, str], Path]) -> dict[str, Path]:

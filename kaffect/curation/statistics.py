@@ -18,7 +18,7 @@ import numpy as np
 
 from kaffect.data.annotations.files import Annotation
 from kaffect.data.discovery import recording
-from kaffect.data.tree import DataTree, Track
+from kaffect.data.tree import SYNTHETIC, DataTree, Track
 from kaffect.data.video.face_folders import FaceFolder
 from kaffect.data.video.media import open_media
 from kaffect.data.video.resample import FPS
@@ -195,7 +195,7 @@ def describe(tree: DataTree, name: str | None = None) -> Statistics:
 
 def known_annotators(tree: DataTree) -> int | None:
     """How many people labelled the tree, where a file states it; the largest number of any task."""
-    for name, task_key in (("agreement.json", "tasks"), ("synthetic.json", "annotators")):
+    for name, task_key in (("agreement.json", "tasks"), (SYNTHETIC, "annotators")):
         path = tree.root / name
         if not path.is_file() or path.is_symlink():
             continue

@@ -7,15 +7,16 @@ named with or without its suffix, or by the name of a track.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kaffect.data.annotations.numbers import read_text
+from kaffect.data.discovery import VIDEO_SUFFIXES, recording_stem
 from kaffect.errors import AnnotationError, expected_received
 
+SUBJECTS = "subjects.csv"
 _HEADERS = (("video", "subject"), ("video", "subject", "gender"))
-_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,16 @@ def read_subjects(path: str | Path) -> dict[str, Subject]:
     return found
 
 
+def subject_of(track: str, video: Path | None, subjects: Mapping[str, Subject]) -> Subject | None:
+    """The person of a track, by its own name first, then by that of its video; None if unknown."""
+    if track in subjects or video is None:
+        return subjects.get(track)
+    return subjects.get(recording_stem(video))
+
+
 def _without_suffix(name: str) -> str:
     path = PurePosixPath(name)
-    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
+    return path.stem if path.suffix.lower() in VIDEO_SUFFIXES else path.name
 
 
 def leaks(tracks: Iterable[tuple[str, str, str, str | None]]) -> list[str]:

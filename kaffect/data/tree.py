@@ -31,10 +31,9 @@ from kaffect.data.discovery import (
     find_video_files,
     find_videos,
     recording,
-    recording_stem,
     video_of,
 )
-from kaffect.data.subjects import Subject, leaks, read_subjects
+from kaffect.data.subjects import SUBJECTS, Subject, leaks, read_subjects, subject_of
 from kaffect.data.track_labels import labelled_tracks, open_list, read_track_labels
 from kaffect.data.video.face_folders import RATES, folder_digest, read_rates
 from kaffect.data.video.lengths import header_rate
@@ -43,6 +42,8 @@ from kaffect.errors import DatasetError
 from kaffect.files import safe_join, sha256, stable_hash
 from kaffect.labels import SPLIT_FOLDERS, SPLITS, TASKS, VALENCE_AROUSAL
 
+# In a tree that kaffect rendered.
+SYNTHETIC = "synthetic.json"
 _LISTS_UNUSED = (
     "multi-task list files are not used, because there are files for single tasks: {}. To train "
     "on the lists, put them into a tree without the other annotations"
@@ -126,7 +127,7 @@ class DataTree:
         if not found:
             raise DatasetError(f"{root}: expected annotations of {', '.join(tasks)}; there is none")
         videos = find_videos(root)
-        subjects = read_subjects(root / "subjects.csv") if _is_file(root, "subjects.csv") else {}
+        subjects = read_subjects(root / SUBJECTS) if _is_file(root, SUBJECTS) else {}
         rates = read_rates(root / RATES) if _is_file(root, RATES) else {}
         films = find_video_files(root)
         files = files_of_tracks(found)
@@ -157,7 +158,7 @@ class DataTree:
         for track in self.tracks:
             paths.update([track.video, *track.annotations.values()])
             paths.update([track.boxes] if track.boxes else [])
-        for name in ("subjects.csv", RATES):
+        for name in (SUBJECTS, RATES):
             if _is_file(self.root, name):
                 paths.add(self.root / name)
         return tuple(sorted(paths))
@@ -165,7 +166,7 @@ class DataTree:
     @property
     def synthetic(self) -> bool:
         """Whether kaffect rendered the tree: its figures never stand beside real ones."""
-        return _is_file(self.root, "synthetic.json")
+        return _is_file(self.root, SYNTHETIC)
 
     @functools.cached_property
     def digests(self) -> dict[Path, str]:
@@ -270,7 +271,7 @@ def _track(
             f"{next(iter(files.values()))}: track {name!r} has {', '.join(sorted(kinds))}. "
             "Expected one file for valence and one for arousal, or one with both"
         )
-    subject = subjects.get(name) or subjects.get(recording_stem(video))
+    subject = subject_of(name, video, subjects)
     return Track(
         name=name,
         split=next(split for _, split in files),

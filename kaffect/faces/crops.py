@@ -7,6 +7,7 @@ crop that it was trained on.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,17 @@ def read_boxes(path: str | Path) -> dict[int, np.ndarray]:
             raise AnnotationError(path, line, f"a second box for frame {frame}")
         boxes[frame] = box
     return boxes
+
+
+def boxes_text(boxes: Iterable[tuple[int, Sequence[float]]]) -> str:
+    """The text of a box file, which `read_boxes` reads; edges to a tenth of a pixel.
+
+    Args:
+        boxes: (1-based frame, (left, top, right, bottom) in pixels), one for each frame with a
+            face.
+    """
+    rows = (",".join([str(frame), *(f"{edge:.1f}" for edge in box)]) for frame, box in boxes)
+    return "\n".join([",".join(BOX_COLUMNS), *rows]) + "\n"
 
 
 def _box(path: Path, line: int, text: bytes) -> tuple[int, np.ndarray]:

@@ -54,16 +54,14 @@ class VideoFaces:
 
     def of(self, person: int) -> VideoFaces:
         """The rows of one person."""
-        rows = self.person == person
-        return VideoFaces(
-            self.person[rows], self.frame[rows], self.box[rows], self.landmarks[rows],
-            self.detected[rows], self.size, self.looks,
-        )  # fmt: skip
+        return self._take(np.flatnonzero(self.person == person))
 
     def joined(self, people: Sequence[int]) -> VideoFaces:
         """The rows of several people who are never seen at once, in the order of frames."""
         rows = np.flatnonzero(np.isin(self.person, people))
-        rows = rows[np.argsort(self.frame[rows], kind="stable")]
+        return self._take(rows[np.argsort(self.frame[rows], kind="stable")])
+
+    def _take(self, rows: np.ndarray) -> VideoFaces:
         return VideoFaces(
             self.person[rows], self.frame[rows], self.box[rows], self.landmarks[rows],
             self.detected[rows], self.size, self.looks,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +15,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import cv2
-import numpy as np
 
+from kaffect.data.subjects import SUBJECTS
+from kaffect.data.tree import SYNTHETIC
 from kaffect.data.video.mp4 import Mp4Writer
+from kaffect.faces.crops import boxes_text
 from kaffect.files import atomic_directory, write_json, write_text
 from kaffect.labels import AU, EXPRESSION, SPLIT_FOLDERS, VA, VALENCE_AROUSAL
 from kaffect.progress import ProgressDisplay
@@ -25,7 +28,6 @@ from kaffect.synthetic.config import SyntheticConfig
 from kaffect.synthetic.plan import VideoPlan, make_plan
 from kaffect.synthetic.render import Track, render_video, simulate_video
 
-MARK = "synthetic.json"
 Progress = Callable[[int, int], None]
 
 _README = """# Synthetic Aff-Wild
@@ -64,14 +66,10 @@ def _text(header: Iterable[str], rows: Iterable[str]) -> str:
     return "\n".join([",".join(header), *rows]) + "\n"
 
 
-def boxes_text(track: Track) -> str:
+def track_boxes(track: Track) -> str:
     """`boxes/<track>.csv`: one row for each frame with a face, frames counted from 1."""
-    rows = (
-        ",".join([str(number), *(f"{edge:.1f}" for edge in box)])
-        for number, box in enumerate(track.boxes, 1)
-        if not np.isnan(box[0])
-    )
-    return _text(("frame", "left", "top", "right", "bottom"), rows)
+    rows = enumerate(track.boxes.tolist(), 1)
+    return boxes_text((number, box) for number, box in rows if not math.isnan(box[0]))
 
 
 def subjects_text(plan: Iterable[VideoPlan]) -> str:
@@ -93,7 +91,7 @@ def write_video(root: Path, video: VideoPlan) -> str:
         for number, alone in enumerate(track.labels.alone, 1):
             for name, text in annotation_files(track, alone).items():
                 _put(root / "annotators" / f"annotator_{number}" / name, text)
-        _put(root / "boxes" / f"{track.name}.csv", boxes_text(track))
+        _put(root / "boxes" / f"{track.name}.csv", track_boxes(track))
     path = root / "videos" / f"{video.name}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)
     config = video.config
@@ -161,10 +159,10 @@ def write_tree(
             display.update(frames[name])
             if callable(progress):
                 progress(display.done, display.total)
-        write_text(folder / "subjects.csv", subjects_text(plan))
+        write_text(folder / SUBJECTS, subjects_text(plan))
         write_text(folder / "README.md", _README)
         write_json(
-            folder / MARK,
+            folder / SYNTHETIC,
             {
                 "synthetic": True,
                 "generator": "kaffect.synthetic",
@@ -180,4 +178,4 @@ def write_tree(
 
 def is_synthetic(root: str | Path) -> bool:
     """Whether the data tree at `root` was written by `write_tree`."""
-    return (Path(root) / MARK).is_file()
+    return (Path(root) / SYNTHETIC).is_file()

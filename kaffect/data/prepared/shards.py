@@ -26,7 +26,7 @@ import numpy as np
 from kaffect.data.prepared.settings import SCHEMA_VERSION
 from kaffect.data.prepared.video_job import TrackJob
 from kaffect.errors import ArtifactError, DatasetError, expected_received
-from kaffect.faces.crops import BOX_COLUMNS
+from kaffect.faces.crops import boxes_text
 from kaffect.files import (
     MANIFEST,
     read_json,
@@ -167,7 +167,8 @@ def _write_split(
         scoring[name] = np.concatenate([c[f"source_{name}"] for c in columns])
     for job, found in zip(jobs, columns):
         if "found_frame" in found:
-            _write_boxes(safe_join(folder, "boxes", f"{job.track.name}.csv"), found)
+            boxes = zip(found["found_frame"].tolist(), found["found_box"].tolist())
+            write_text(safe_join(folder, "boxes", f"{job.track.name}.csv"), boxes_text(boxes))
     _write_columns(folder / "index" / split, index, INDEX_COLUMNS)
     _write_columns(folder / "scoring" / split, scoring, SCORING_COLUMNS)
     return {
@@ -193,13 +194,6 @@ def _describe_track(job: TrackJob, columns: dict[str, np.ndarray]) -> dict[str, 
         "notes": columns["notes"].tolist() if "notes" in columns else [],
         "annotation_lines": {task: len(a) for task, a in sorted(job.annotations.items())},
     }
-
-
-def _write_boxes(path: Path, columns: dict[str, np.ndarray]) -> None:
-    """As `kaffect.faces.crops.read_boxes` reads them: put into a tree they give the same crops."""
-    rows = zip(columns["found_frame"].tolist(), columns["found_box"].tolist())
-    lines = [f"{frame}," + ",".join(f"{edge:.1f}" for edge in box) for frame, box in rows]
-    write_text(path, "\n".join([",".join(BOX_COLUMNS), *lines]) + "\n")
 
 
 def _write_columns(folder: Path, columns: dict[str, np.ndarray], names: Sequence[str]) -> None:

@@ -11,12 +11,12 @@ from itertools import combinations
 
 import numpy as np
 
+from kaffect.data.discovery import SIDES
 from kaffect.faces.detector import overlap
 from kaffect.faces.tracker import TrackerConfig
 from kaffect.faces.video_faces import VideoFaces
 
 Boxes = Mapping[int, np.ndarray]
-SIDES = ("_left", "_right")
 # The same threshold as the tracker, which recognises a returning person by the look alone.
 _SAME_LOOK = TrackerConfig().same_look
 
