@@ -51,7 +51,15 @@ class Affect:
 
 
 def smooth_noise(rng: np.random.Generator, times: Array, tau: float, channels: int = 1) -> Array:
-    """Gaussian noise of variance 1 that changes over about `tau` seconds, [frames, channels]."""
+    """Smooth Gaussian noise of variance 1.
+
+    Args:
+        times: [frames] float64, seconds, evenly spaced.
+        tau: seconds over which it changes.
+
+    Returns:
+        [frames, channels] float64.
+    """
     step = float(times[1] - times[0]) if len(times) > 1 else 1.0
     sigma = max(tau / step, 1e-3)
     reach = int(np.ceil(3 * sigma))
@@ -63,7 +71,15 @@ def smooth_noise(rng: np.random.Generator, times: Array, tau: float, channels: i
 
 
 def ornstein_uhlenbeck(rng: np.random.Generator, times: Array, tau: float, sd: float) -> Array:
-    """A stationary Ornstein-Uhlenbeck path [frames], lightly smoothed as faces have inertia."""
+    """A stationary Ornstein-Uhlenbeck path, lightly smoothed because faces have inertia.
+
+    Args:
+        times: [frames] float64, seconds, evenly spaced.
+        tau: time constant in seconds; sd: standard deviation.
+
+    Returns:
+        [frames] float64 around 0.
+    """
     step = float(times[1] - times[0]) if len(times) > 1 else 1.0
     decay = np.exp(-step / tau)
     kicks = rng.standard_normal(len(times)) * sd * np.sqrt(1 - decay**2)
@@ -83,7 +99,14 @@ def _ease(t: Array) -> Array:
 
 
 def envelope(times: Array, begin: float, end: float, rise: float, fall: float, sag: float) -> Array:
-    """Strength of one reaction: up within `rise` seconds, sags at rate `sag`, gone at `end`."""
+    """Strength of one reaction: rises within `rise` seconds, decays at rate `sag`, ends at `end`.
+
+    Args:
+        times: [frames] float64, seconds, as `begin`, `end`, `rise` and `fall`.
+
+    Returns:
+        [frames] float64 in [0, 1].
+    """
     up = _ease((times - begin) / rise)
     down = 1 - _ease((times - (end - fall)) / fall)
     return up * down * np.exp(-sag * np.clip(times - begin - rise, 0, None))
@@ -92,7 +115,11 @@ def envelope(times: Array, begin: float, end: float, rise: float, fall: float, s
 def simulate_affect(
     rng: np.random.Generator, times: Array, episodes: tuple[Episode, ...], person: Person
 ) -> Affect:
-    """Valence, arousal and unit intensities of one person at `times` [frames] seconds."""
+    """Valence, arousal and unit intensities of one person.
+
+    Args:
+        times: [frames] float64, seconds, evenly spaced.
+    """
     names = tuple(REACTIONS)
     valence = ornstein_uhlenbeck(rng, times, 2.5, 0.11)
     arousal = ornstein_uhlenbeck(rng, times, 2.5, 0.12)
@@ -136,7 +163,15 @@ def _mood_units(valence: Array, arousal: Array) -> Array:
 
 
 def eye_opening(rng: np.random.Generator, times: Array, arousal: Array) -> Array:
-    """Opening of the lids [frames], 1 = relaxed: follows arousal, with blinks of 0.15 s."""
+    """Opening of the eyelids: follows arousal, with blinks of 0.15 s.
+
+    Args:
+        times: [frames] float64, seconds, evenly spaced.
+        arousal: [frames] float64 in [-1, 1].
+
+    Returns:
+        [frames] float64 from 0 (closed) over 1 (relaxed) to 1.4.
+    """
     opening = np.clip(0.97 + 0.5 * arousal, 0.6, 1.4)
     moment = float(rng.exponential(2.0))
     while moment < times[-1]:

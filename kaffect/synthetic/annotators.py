@@ -49,7 +49,12 @@ def annotate(
     space: LabelSpace,
     present: NDArray[np.bool_],
 ) -> Labels:
-    """Labels of one track; frames without a face (`present` False) and a few others have none."""
+    """Labels of one track; frames without a face and a few others have none.
+
+    Args:
+        times: [frames] float64, seconds, evenly spaced.
+        present: [frames] bool, whether a face is seen.
+    """
     traces, marks, names = [], [], []
     for _ in range(ANNOTATORS):
         lag = float(rng.uniform(0.03, 0.15))

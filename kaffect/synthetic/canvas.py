@@ -15,23 +15,27 @@ FIXED = 1 << _SHIFT
 
 
 def fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Pixels to the fixed-point numbers that the functions below take."""
+    """Points in pixels [..., 2] as the fixed-point numbers that the functions below take."""
     return np.rint(np.clip(points, -4000, 4000) * FIXED).astype(np.int32)
 
 
 def fill(image: Image, points: NDArray[np.int32], colour: Colour | float) -> None:
+    """Fill the polygon `points` [n, 2] (of `fixed`) in an image [height, width(, 3)], in place."""
     cv2.fillPoly(image, [points], colour, cv2.LINE_AA, _SHIFT)
 
 
 def line(image: Image, points: NDArray[np.int32], colour: Colour | float, width: float) -> None:
+    """Draw an open line, `width` pixels wide; arrays as in `fill`."""
     cv2.polylines(image, [points], False, colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
 
 
 def loop(image: Image, points: NDArray[np.int32], colour: Colour | float, width: float) -> None:
+    """Draw a closed line, `width` pixels wide; arrays as in `fill`."""
     cv2.polylines(image, [points], True, colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
 
 
 def dot(image: Image, point: NDArray[np.int32], radius: float, colour: Colour | float) -> None:
+    """Draw a disc around `point` [2] (of `fixed`), `radius` in pixels; image as in `fill`."""
     centre = (int(point[0]), int(point[1]))
     cv2.circle(image, centre, max(1, round(radius * FIXED)), colour, -1, cv2.LINE_AA, _SHIFT)
 

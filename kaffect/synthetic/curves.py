@@ -32,16 +32,18 @@ def spline(controls: int, points: int, closed: bool = False) -> Array:
 
 
 def surface(x: Array, y: Array) -> Array:
-    """Depth of the face at (x, y): an ellipsoid."""
+    """Depth of the face at `x`, `y` (any shape, face units): an ellipsoid, in face units."""
     return 0.95 * np.sqrt(np.clip(1 - (x / 1.12) ** 2 - ((y - 0.1) / 1.75) ** 2, 0.03, 1))
 
 
 def stack(x: Array, y: Array, lift: float | Array = 0.0) -> Array:
+    """Points [..., 3] on the face, `lift` above its surface; `x`, `y` [...] in face units."""
     x, y = np.broadcast_arrays(x, y)
     return np.stack([x, y, surface(x, y) + lift], axis=-1)
 
 
 def row(*values: float) -> Array:
+    """The numbers as an array [1, n]."""
     return np.array(values)[None, :]
 
 

@@ -41,7 +41,15 @@ def head_motion(
     arousal: Array,
     camera: Array,
 ) -> Motion:
-    """Simulate one head: slow turns, restlessness that grows with arousal, at times an absence."""
+    """Simulate one head: slow turns, restlessness that grows with arousal, at times an absence.
+
+    Args:
+        times: [frames] float64, seconds, evenly spaced.
+        size: (width, height) of the frames in pixels.
+        place: 0 for one person alone, -1 and 1 for the person on the left and on the right.
+        arousal: [frames] float64 in [-1, 1].
+        camera: [frames, 2] float64, (x, y) shift of the picture in pixels.
+    """
     width, height = size
     lively = np.clip(arousal, 0, None)[:, None]
     pose = smooth_noise(rng, times, 0.9, 3) * (0.18, 0.11, 0.11)
@@ -111,7 +119,12 @@ class Light:
 
 
 def sample_light(rng: np.random.Generator, times: Array, size: tuple[int, int]) -> Light:
-    """Draw the light of a video; brightness also drifts while it runs."""
+    """Draw the light of a video; its brightness drifts.
+
+    Args:
+        times: [frames] float64, seconds, evenly spaced.
+        size: (width, height) of the frames in pixels.
+    """
     warm = float(rng.normal(0, 0.09))
     green = float(rng.normal(0, 0.03))
     drift = smooth_noise(rng, times, 1.2)[:, 0] * float(rng.uniform(0.01, 0.07))

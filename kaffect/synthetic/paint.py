@@ -71,7 +71,7 @@ class FacePainter:
         self.hair_dark, self.hair_light = shaded(p.hair, 0.8), shaded(p.hair, 1.16)
 
     def behind(self, frame: Image, q: Points) -> None:
-        """What lies behind the neck: long hair."""
+        """Draw what lies behind the neck, long hair; arguments as in `face`."""
         if "back_hair" in q:
             fill(frame, q["back_hair"], shaded(self.person.hair, 0.7))
 
@@ -86,10 +86,10 @@ class FacePainter:
         """Draw the head in front of the neck.
 
         Args:
-            frame: RGB, changed in place.
-            q: fixed-point curves of this frame.
-            units: 16 intensities.
-            affine: 2x3 matrix from face units to pixels, for the relief.
+            frame: [height, width, 3] uint8 RGB, changed in place.
+            q: curves of this frame, [n, 2] each, of `fixed`.
+            units: [16] float64, intensities in [0, 1].
+            affine: [2, 3] float64, from face units to pixels, for the relief.
             s: pixels for one face unit.
         """
         u = {name: float(units[column]) for name, column in UNIT_COLUMN.items()}

@@ -32,7 +32,14 @@ def _rectangle(rng: np.random.Generator, image: Image, low: float, high: float) 
 
 
 def background(rng: np.random.Generator, size: tuple[int, int]) -> Image:
-    """A still picture of a place, larger than the frame by `MARGIN` on each side."""
+    """A still picture of a place, larger than the frame by `MARGIN` on each side.
+
+    Args:
+        size: (width, height) of the frame in pixels.
+
+    Returns:
+        [height + 2 MARGIN, width + 2 MARGIN, 3] uint8 RGB.
+    """
     width, height = size[0] + 2 * MARGIN, size[1] + 2 * MARGIN
     top, low = _colour(rng), _colour(rng)
     ramp = np.linspace(0, 1, height)[:, None, None]
@@ -82,7 +89,13 @@ class Torso:
         self.stripes = bool(rng.random() < 0.25)
 
     def draw(self, frame: Image, centre: Array, s: float) -> None:
-        """Draw at `centre` (pixels of the point between the eyes), `s` pixels for one face unit."""
+        """Draw the torso.
+
+        Args:
+            frame: [height, width, 3] uint8 RGB, changed in place.
+            centre: [2] float64, (x, y) in pixels of the point between the eyes.
+            s: pixels for one face unit.
+        """
 
         def at(points: list[tuple[float, float]]) -> NDArray[np.int32]:
             return fixed(np.array(points) * s + centre)
@@ -137,7 +150,11 @@ class Occluder:
             self.turn = float(rng.uniform(0.1, 0.5)) * side
 
     def draw(self, frame: Image, number: int, centre: Array, s: float) -> bool:
-        """Draw for frame `number`; say whether anything covers the face."""
+        """Draw for frame `number`; other arguments as in `Torso.draw`.
+
+        Returns:
+            Whether anything covers the face.
+        """
         level = float(self.level[number])
         if level < 0.02:
             return False
@@ -188,7 +205,14 @@ class Camera:
         self._tables: dict[int, Image] = {}
 
     def expose(self, frame: Image, number: int) -> Image:
-        """The finished frame `number` of a drawn one."""
+        """Frame `number` as the camera records it: light, blur and noise.
+
+        Args:
+            frame: [height, width, 3] uint8 RGB.
+
+        Returns:
+            The same shape and type.
+        """
         frame = cv2.multiply(frame, self.gradient, scale=1 / 128)
         frame = cv2.LUT(frame, self._table(float(self.light.gain[number])))
         if self.light.blur > 0:

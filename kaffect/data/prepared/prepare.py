@@ -182,8 +182,7 @@ class _Preparation:
             for track in self.tree.tracks
             if track.video not in self.failures
         ]
-        stems = {job.track.video: self._video_part(job.track.video) for job in jobs}
-        videos = video_jobs(jobs, stems, self.settings)
+        videos = video_jobs(jobs, self._video_part, self.settings)
         self._check_space(videos)
         self._parts.mkdir(parents=True, exist_ok=True)
         self.failures |= self.runner(videos, self.settings, self.options)

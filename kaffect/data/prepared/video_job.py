@@ -203,19 +203,19 @@ def _faces_of(found: VideoFaces, people: tuple[int, ...], aligned: bool) -> Trac
 
 
 def video_jobs(
-    jobs: Sequence[TrackJob], parts: dict[Path, Path], settings: PrepareSettings
+    jobs: Sequence[TrackJob], part: Callable[[Path], Path], settings: PrepareSettings
 ) -> list[VideoJob]:
     """Tracks grouped by video file, in the order of their first track.
 
     Args:
-        parts: video -> stem of the files that belong to it as a whole.
+        part: video -> stem of the files that belong to it as a whole.
     """
     groups: dict[Path, list[TrackJob]] = {}
     for job in jobs:
         groups.setdefault(job.track.video, []).append(job)
     made = []
     for video, tracks in groups.items():
-        stem = parts[video]
+        stem = part(video)
         film = not video.is_dir()
         needs_detector = (
             film
