@@ -7,6 +7,7 @@ and report takes class order, marks, and the names of columns and folders from h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 VALENCE_AROUSAL = ("valence", "arousal")
 VALENCE_AROUSAL_RANGE = (-1.0, 1.0)
@@ -104,6 +105,19 @@ class LabelSpace:
     name: str
     expressions: tuple[str, ...]
     action_units: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For manifests (JSON)."""
+        return {
+            "name": self.name,
+            "expressions": list(self.expressions),
+            "action_units": list(self.action_units),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LabelSpace:
+        """The inverse of `to_dict`."""
+        return cls(values["name"], tuple(values["expressions"]), tuple(values["action_units"]))
 
 
 AFF_WILD = LabelSpace("aff-wild", EXPRESSIONS_7, ACTION_UNITS_8)

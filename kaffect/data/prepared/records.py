@@ -184,13 +184,11 @@ class PreparedData:
                 _verify(root, manifest)
         except ArtifactError as error:
             raise DatasetError(f"{error}. {AGAIN}") from error
-        space, settings = manifest["label_space"], manifest["settings"]
+        settings = manifest["settings"]
         return cls(
             root=root,
             manifest=manifest,
-            label_space=LabelSpace(
-                space["name"], tuple(space["expressions"]), tuple(space["action_units"])
-            ),
+            label_space=LabelSpace.from_dict(manifest["label_space"]),
             crop_rule=CropRule.from_dict(settings["crop_rule"]),
             fps=settings["fps"],
             encoding=settings["encoding"],

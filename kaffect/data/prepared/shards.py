@@ -70,11 +70,7 @@ def describe(
         "kind": KIND,
         "schema_version": SCHEMA_VERSION,
         "settings": settings,
-        "label_space": {
-            "name": space.name,
-            "expressions": list(space.expressions),
-            "action_units": list(space.action_units),
-        },
+        "label_space": space.to_dict(),
         "data_hash": data_hash,
         "synthetic": synthetic,
         "missing": list(missing),
