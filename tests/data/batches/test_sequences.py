@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaffect.data.annotations.columns import LabelColumns
 from kaffect.data.batches.sequences import dropped_rows, make_windows
 from kaffect.errors import ConfigError, DatasetError
 
@@ -29,6 +30,7 @@ class Frames:
     has_face: np.ndarray
     name = "train"
     data = SimpleNamespace(root=Path("data"))
+    valid, labelled = LabelColumns.valid, LabelColumns.labelled
 
     def __len__(self) -> int:
         return len(self.rows)
