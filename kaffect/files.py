@@ -14,7 +14,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -240,6 +240,25 @@ def verify_manifest(root: str | Path) -> dict[str, Any]:
                 f"{path}: not listed in {root / MANIFEST}; a foreign file is not accepted there"
             )
     return manifest
+
+
+@contextlib.contextmanager
+def private_copy(root: str | Path, names: Iterable[str]) -> Iterator[Path]:
+    """A copy of the manifest and files of `root` that only this user can change, for the block.
+
+    Raises:
+        ArtifactError: a file cannot be read, or there is no room for the copy.
+    """
+    root = Path(root)
+    with tempfile.TemporaryDirectory(prefix="kaffect-", ignore_cleanup_errors=True) as folder:
+        try:
+            for name in (MANIFEST, *names):
+                target = safe_join(folder, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(root / name, target)
+        except OSError as error:
+            raise ArtifactError(f"{root}: cannot be copied to {folder}: {error}") from error
+        yield Path(folder)
 
 
 def _listed(root: Path, entry: Any) -> Path:

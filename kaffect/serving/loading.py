@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from kaffect.errors import ArtifactError, ConfigError, expected_received
-from kaffect.files import MANIFEST, read_json
+from kaffect.files import MANIFEST, private_copy, read_json
 from kaffect.files import sha256 as file_hash
 from kaffect.files import verify_manifest
 from kaffect.serving.facts import Facts
@@ -31,11 +31,12 @@ class Export:
 
     Attributes:
         folder, manifest, facts: what it is.
+        graph: the bytes of `saved_model.pb` that were loaded.
         signatures: name -> concrete function.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], loaded: Any) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, folder: Path, manifest: dict[str, Any], graph: bytes, loaded: Any) -> None:
+        self.folder, self.manifest, self.graph = folder, manifest, graph
         self.facts = Facts.from_dict(manifest["facts"], f"{folder / MANIFEST}")
         self._loaded = loaded  # owns the variables
         self.signatures: Mapping[str, Any] = loaded.signatures
@@ -81,15 +82,22 @@ def load_export(path: str | Path, sha256: Collection[str] = ()) -> Export:
             expected and the received hash), or with operations that are not accepted.
     """
     folder, manifest = verify_export(path, sha256)
-    scan(folder)
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        _require_described(folder, manifest, loaded.signatures)
-    except ArtifactError:
-        raise
-    except Exception as error:  # the loader's errors have no common type of their own
-        raise ArtifactError(f"{folder}: cannot be loaded: {first_line(error)}") from error
-    return Export(folder, manifest, loaded)
+    # TensorFlow takes a folder, not bytes, and reads it again: what is checked and loaded is a
+    # copy that nobody else can change in between.
+    with private_copy(folder, [entry["name"] for entry in manifest["files"]]) as copy:
+        try:
+            if verify_manifest(copy) != manifest:
+                raise ArtifactError(f"{folder}: was changed while it was being loaded")
+            scan(copy)
+            loaded = tf.saved_model.load(str(copy))
+            _require_described(folder, manifest, loaded.signatures)
+            graph = (copy / "saved_model.pb").read_bytes()
+        except ArtifactError as error:
+            raise ArtifactError(str(error).replace(str(copy), str(folder))) from error
+        except Exception as error:  # the loader's errors have no common type of their own
+            reason = first_line(error).replace(str(copy), str(folder))
+            raise ArtifactError(f"{folder}: cannot be loaded: {reason}") from error
+    return Export(folder, manifest, graph, loaded)
 
 
 def verify_export(path: str | Path, sha256: Collection[str] = ()) -> tuple[Path, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from kaffect.errors import ArtifactError, ConfigError
 from kaffect.files import write_manifest
+from kaffect.serving import loading
 from kaffect.serving.golden import read_golden, write_golden
 from kaffect.serving.loading import Export, check_export, load_export, version_folder
 from kaffect.serving.scan import scan
@@ -99,6 +101,38 @@ def test_a_graph_that_reaches_outside_is_refused(copy: Path, tmp_path: Path, how
     with pytest.raises(ArtifactError, match="refused: its graph contains the operation"):
         load_export(copy)
     assert not canary.exists()
+
+
+def test_what_is_loaded_is_what_was_checked(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write to the folder puts another graph there right after the check."""
+    canary = tmp_path / "canary"
+    module = _Writer(canary, "write")
+    tf.saved_model.save(module, str(tmp_path / "hostile"), signatures=module.__call__)
+    graph = (copy / "saved_model.pb").read_bytes()
+
+    def scan_and_swap(folder: Path) -> None:
+        scan(folder)
+        shutil.copyfile(tmp_path / "hostile" / "saved_model.pb", copy / "saved_model.pb")
+
+    monkeypatch.setattr(loading, "scan", scan_and_swap)
+    export = load_export(copy)
+    assert export.graph == graph and loading.check_loaded(export)
+    assert (copy / "saved_model.pb").read_bytes() != graph, "it was not swapped"
+    assert not canary.exists()
+
+
+def test_a_change_before_the_copy_is_found(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = loading.private_copy
+
+    def changed_first(folder: Path, names: Any) -> Any:
+        (folder / "saved_model.pb").write_bytes(b"x" * (folder / "saved_model.pb").stat().st_size)
+        return inner(folder, names)
+
+    monkeypatch.setattr(loading, "private_copy", changed_first)
+    with pytest.raises(ArtifactError, match=f"^{copy}/saved_model.pb: damaged"):
+        load_export(copy)
 
 
 def test_a_graph_that_works_while_loading_is_refused(tmp_path: Path) -> None:
