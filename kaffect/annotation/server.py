@@ -12,19 +12,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from kaffect.annotation.events import MAX_EVENTS, EventError
 from kaffect.annotation.session import Session
 from kaffect.errors import ConfigError, KaffectError
-from kaffect.loopback import is_loopback
+from kaffect.loopback import HostCheck
 
 LOG = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 MAX_BODY = 1 << 20
 MAX_CONNECTIONS = 64
+_HOST_CHECK = HostCheck(HOST)
 _CONNECTIONS: web.AppKey[Callable[[], int]] = web.AppKey("connections")
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _POLICY = (
@@ -115,22 +115,13 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _refusal(request: web.Request) -> web.Response | None:
-    host = request.headers.get("Host", "")
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        name = ""
-    if not is_loopback(name):
-        return refuse(403, "Unknown host name")
+    foreign = _HOST_CHECK.refusal(request.headers)
+    if foreign is not None:
+        return refuse(403, foreign)
     if request.app[_CONNECTIONS]() > MAX_CONNECTIONS:
         busy = refuse(503, "Too many connections; close some pages")
         busy.force_close()
         return busy
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != host:
-        return refuse(403, "Only this server's own page may ask")
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        return refuse(403, "Only this server's own page may ask")
     if request.method == "POST" and request.content_type != "application/json":
         return refuse(415, "This address takes JSON")
     return None
