@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaffect.errors import ConfigError, expected_received
+from kaffect.errors import ArtifactError, ConfigError, expected_received
+from kaffect.loopback import HostCheck
 
 if TYPE_CHECKING:
     from kaffect.serving.server.limits import Limits
+    from kaffect.serving.server.versions import Versions
 
 
 def register(commands: Any) -> None:
@@ -36,12 +39,25 @@ def register(commands: Any) -> None:
         "may be repeated",
     )  # fmt: skip
     serve.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    serve.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME",
+        help="a host name by which clients may ask, beside localhost and, where --host opens the "
+        "server to others, addresses; '*' for all; may be repeated",
+    )  # fmt: skip
     serve.add_argument("--rest-port", type=int, default=8501, help="default: %(default)s")
     serve.add_argument("--grpc-port", type=int, default=8500, help="default: %(default)s")
     serve.add_argument(
         "--limit", action="append", default=[], metavar="NAME=NUMBER",
         help="change a limit (body_bytes, batch, time, image_pixels, concurrent, deadline, "
         "threads, ...); may be repeated",
+    )  # fmt: skip
+    serve.add_argument(
+        "--poll", type=float, default=10.0, metavar="SECONDS",
+        help="how often to look for new and removed versions; 0 for never; default: %(default)s",
+    )  # fmt: skip
+    serve.add_argument(
+        "--access-log", action="store_true",
+        help="write a line of JSON for each request to the standard error; never what was sent",
     )  # fmt: skip
     serve.add_argument(
         "--demo", nargs="?", const="", metavar="NAME",
@@ -61,31 +77,67 @@ def serve_models(options: argparse.Namespace) -> int:
     import asyncio
 
     from kaffect.serving.server import folders
+    from kaffect.serving.server.access import AccessLog
     from kaffect.serving.server.engine import Engine
     from kaffect.serving.server.running import Address, RunningServer, serve_until_signal
     from kaffect.serving.server.servable import Models
+    from kaffect.serving.server.versions import watch
 
+    if not options.poll >= 0:
+        raise ConfigError(expected_received("--poll", "seconds from 0 on", options.poll))
     named = [folders.parse_model(text) for text in options.model]
     if options.models is not None:
-        named += folders.models_below(options.models)
+        named += folders.models_below(options.models, _report)
     if not named:
         raise ConfigError(
             "No model to serve. Expected --model NAME=DIR or --models ROOT, with folders "
             "written by 'kaffect export'"
         )
-    servables = []
-    for name, path in named:
-        servables += folders.load(name, path, options.newest_only, options.sha256)
-        print(f"loaded {name}: {path}", flush=True)
-    address = Address(options.host, options.rest_port, options.grpc_port)
-    models = Models(servables)
-    server = RunningServer(Engine(models, limits), address)
+    versions = _load(named, options)
+    models = Models(servable for model in versions for servable in model.servables)
+    for model in versions:
+        models.replace(model.name, model.servables)
+    server = RunningServer(
+        Engine(models, limits),
+        Address(options.host, options.rest_port, options.grpc_port),
+        hosts=HostCheck(options.host, options.allowed_host),
+        access_log=AccessLog() if options.access_log else None,
+        background=watch(models, versions, options.poll) if options.poll else None,
+    )
     if options.demo is not None:
         _add_demo(server, models, options)
     if options.host not in ("127.0.0.1", "localhost", "::1"):
         print(f"note: {options.host} is reachable by others, and there is no password", flush=True)
     asyncio.run(serve_until_signal(server, _announcement(options)))
     return 0
+
+
+def _load(named: list[tuple[str, Path]], options: argparse.Namespace) -> list[Versions]:
+    """The versions of every model; one that has none yet does not stop the others."""
+    from kaffect.serving.server import folders
+
+    names = [name for name, _ in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"--model {name}: two folders for one model")
+    lines: list[str] = []
+    versions = []
+    for name, path in named:
+        model = folders.versions(name, path, options.newest_only, options.sha256, lines.append)
+        versions.append(model)
+        if model.servables:
+            print(f"loaded {name}: {path}", flush=True)
+    if not any(model.servables for model in versions):
+        raise ArtifactError(lines[0])
+    for line in lines:
+        _report(line)
+    for model in versions:
+        model.report = _report
+    return versions
+
+
+def _report(line: str) -> None:
+    print(f"not served: {line}", file=sys.stderr, flush=True)
 
 
 def _add_demo(server: Any, models: Any, options: argparse.Namespace) -> None:
@@ -101,7 +153,7 @@ def _add_demo(server: Any, models: Any, options: argparse.Namespace) -> None:
     servable = models.get(name)
     model = demo_model(servable.keep, name, servable.version, options.detector)
     sessions = Sessions(model, metrics=server.engine.metrics)
-    server.handler = DemoSite(RestApi(server.engine), sessions, model, options.host)
+    server.handler = DemoSite(RestApi(server.engine), sessions, model)
     server.before_close = sessions.close
 
 

@@ -1,7 +1,7 @@
 """One session for each open page: JPEG frames come over a WebSocket, readings go back.
 
 Serves the person at the page, and keeps the server safe from others: few sessions,
-small pictures, a time limit on silence, and only the page's own origin.
+small pictures and a time limit on silence; who may ask is checked before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -21,9 +20,11 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from kaffect.serving.demo.reading import DemoModel, FaceReader
-from kaffect.serving.server.checks import check_image
+from kaffect.serving.server.http import call_of
 from kaffect.serving.server.limits import MEBIBYTE, Limits, RequestError, invalid
 from kaffect.serving.server.metrics import Metrics
+from kaffect.serving.server.pictures import read_picture
+from kaffect.serving.server.shares import Share
 
 LOG = logging.getLogger(__name__)
 _TIME = struct.Struct("<d")
@@ -33,8 +34,10 @@ _TIME = struct.Struct("<d")
 class SessionLimits:
     """What pages may ask; sizes in bytes, times in seconds."""
 
-    sessions: int = 4
+    sessions: int = 8
     """Open at the same time; one more is answered 429."""
+    client_share: float = 0.5
+    """Part of the sessions that one address may hold."""
     message_bytes: int = MEBIBYTE
     """One frame as JPEG or PNG, with its time."""
     pixels: int = 1280 * 1280
@@ -60,11 +63,11 @@ class Sessions:
         )
         self._pool = ThreadPoolExecutor(1, "demo")
         self._open: set[web.WebSocketResponse] = set()
-        self._taken = 0
+        self._places = Share(self._limits.sessions, self._limits.client_share)
 
     @property
     def count(self) -> int:
-        return self._taken
+        return self._places.total
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Hold one session until its page leaves, is silent too long or sends rubbish.
@@ -72,16 +75,15 @@ class Sessions:
         Raises:
             RequestError: another origin, no WebSocket, or no place.
         """
-        check_origin(request)
-        if self._taken >= self._limits.sessions:
-            raise RequestError("RESOURCE_EXHAUSTED", "All places are taken; try again later")
         # No compression: a small message could become a large one.
         socket = web.WebSocketResponse(
-            max_msg_size=self._limits.message_bytes, compress=False, heartbeat=20.0
+            max_msg_size=self._limits.message_bytes, compress=False, heartbeat=20.0, timeout=1.0
         )
         if not socket.can_prepare(request).ok:
             raise RequestError("INVALID_ARGUMENT", "This address takes WebSockets", 426)
-        self._taken += 1
+        client = call_of(request).client
+        if not self._places.take(client):
+            raise RequestError("RESOURCE_EXHAUSTED", "All places are taken; try again later")
         self._metrics.sessions(1)
         try:
             await socket.prepare(request)
@@ -89,14 +91,17 @@ class Sessions:
             await self._converse(socket)
         finally:
             self._open.discard(socket)
-            self._taken -= 1
+            self._places.give(client)
             self._metrics.sessions(-1)
         return socket
 
     async def close(self) -> None:
         """End every session, so that the server can stop."""
-        for socket in list(self._open):
-            await socket.close(code=1001, message=b"The server is shutting down")
+        reason = b"The server is shutting down"
+        await asyncio.gather(
+            *(socket.close(code=1001, message=reason) for socket in list(self._open)),
+            return_exceptions=True,
+        )
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _converse(self, socket: web.WebSocketResponse) -> None:
@@ -148,22 +153,11 @@ def decode_frame(data: bytes, limits: Limits) -> tuple[float, np.ndarray]:
     if not (math.isfinite(seconds) and 0 <= seconds <= 1e7):
         raise invalid("The time of a frame must be seconds from 0 on")
     picture = data[_TIME.size :]
-    check_image("frame", picture, limits)
-    image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    plain = read_picture("frame", picture, limits).data
+    image = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise invalid("The frame does not decode")
     return seconds, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def check_origin(request: web.BaseRequest) -> None:
-    """Refuse pages of other sites: a browser tells them by `Origin`.
-
-    Raises:
-        RequestError: the origin is another host than the one that is asked.
-    """
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
-        raise RequestError("INVALID_ARGUMENT", "Only this server's own page may ask", 403)
 
 
 async def _send(socket: web.WebSocketResponse, message: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ from importlib import resources
 
 from aiohttp import web
 
-from kaffect.loopback import is_loopback
 from kaffect.serving.demo.reading import DemoModel
 from kaffect.serving.demo.sessions import Sessions
 from kaffect.serving.server.http import Handler, json_response, text_response
@@ -50,15 +49,12 @@ class DemoSite:
         rest: answers what is not the demo's.
         sessions: answers the page's WebSocket.
         model: what the page shows.
-        host: where the server listens; a loopback server answers only to loopback
-            names, so that no other site's name can be pointed at it.
     """
 
-    def __init__(self, rest: Handler, sessions: Sessions, model: DemoModel, host: str) -> None:
+    def __init__(self, rest: Handler, sessions: Sessions, model: DemoModel) -> None:
         self._rest = rest
         self._sessions = sessions
         self._model = model
-        self._loopback = is_loopback(host)
         folder = resources.files("kaffect.serving.demo") / "assets"
         self._pages = {
             path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _ASSETS.items()
@@ -73,8 +69,6 @@ class DemoSite:
         path = request.path.removesuffix("/") if request.path != "/" else "/demo"
         if path not in self._pages and path not in ("/demo/ws", "/demo/model.json"):
             return await self._rest(request)
-        if self._loopback and not is_loopback(_host_name(request)):
-            raise RequestError("INVALID_ARGUMENT", "Unknown host name", 403)
         if request.method != "GET":
             raise RequestError("INVALID_ARGUMENT", "This address takes GET", 405)
         if path == "/demo/ws":
@@ -85,8 +79,3 @@ class DemoSite:
             return json_response(facts)
         body, kind = self._pages[path]
         return text_response(body, kind, **_HEADERS)
-
-
-def _host_name(request: web.BaseRequest) -> str:
-    host = request.headers.get("Host", "")
-    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class _Waiting:
     size: int
     rows: int
     kind: tuple[Any, ...]
+    client: str
     answer: asyncio.Future[Arrays]
 
 
@@ -54,9 +56,11 @@ class Batcher:
         self._observe = observe
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
+        self._served: dict[str, int] = {}
+        self._turn = 0
 
-    async def run(self, arrays: Arrays, size: int) -> Arrays:
-        """Compute checked inputs of `size` bytes.
+    async def run(self, arrays: Arrays, size: int, client: str = "") -> Arrays:
+        """Compute checked inputs of `size` bytes; clients take turns.
 
         Raises:
             RequestError: the model refused them or failed.
@@ -65,7 +69,7 @@ class Batcher:
         names = sorted(arrays)
         kind = tuple((name, arrays[name].shape[1:]) for name in names)
         rows = arrays[names[0]].shape[0] if self._signature.joins_rows else 1
-        waiting = _Waiting(arrays, size, rows, kind, loop.create_future())
+        waiting = _Waiting(arrays, size, rows, kind, client, loop.create_future())
         self._waiting.append(waiting)
         if self._task is None:
             self._task = loop.create_task(self._work())
@@ -96,8 +100,8 @@ class Batcher:
             self._task = None
 
     def _next(self) -> list[_Waiting]:
-        """Take the oldest request and those of its kind that fit beside it."""
-        self._waiting = [waiting for waiting in self._waiting if not waiting.answer.done()]
+        """Take the request whose turn it is and those of its kind that fit beside it."""
+        self._waiting = self._in_turn()
         group: list[_Waiting] = []
         rest: list[_Waiting] = []
         rows = size = 0
@@ -113,8 +117,22 @@ class Batcher:
                 rows, size = rows + waiting.rows, size + waiting.size
             else:
                 rest.append(waiting)
+        self._turn += 1
+        self._served |= {waiting.client: self._turn for waiting in group}
         self._waiting = rest
         return group
+
+    def _in_turn(self) -> list[_Waiting]:
+        """Who still waits: each client's first request, then its second; the latest served last."""
+        counts: Counter[str] = Counter()
+        keyed: list[tuple[int, int, int, _Waiting]] = []
+        for waiting in self._waiting:
+            if not waiting.answer.done():
+                last = self._served.get(waiting.client, 0)
+                keyed.append((counts[waiting.client], last, len(keyed), waiting))
+                counts[waiting.client] += 1
+        self._served = {c: turn for c, turn in self._served.items() if c in counts}
+        return [waiting for *_, waiting in sorted(keyed, key=lambda key: key[:3])]
 
     def _compute(self, group: list[_Waiting]) -> list[Arrays | RequestError]:
         if len(group) > 1:

@@ -13,12 +13,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
+from kaffect.serving.server.access import Call
 from kaffect.serving.server.batching import Batcher
 from kaffect.serving.server.checks import check_inputs
 from kaffect.serving.server.limits import Limits, RequestError
 from kaffect.serving.server.metrics import Metrics
 from kaffect.serving.server.servable import Arrays, Models, Servable, Signature
+from kaffect.serving.server.shares import Memory, Shares, Turns
 
 LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -27,55 +30,57 @@ _LARGE = 1 << 16
 
 
 class Engine:
-    """Models, limits and counters of one server."""
+    """Models, limits and counters of one server.
+
+    Args:
+        models: what is served; versions may come and go while it runs.
+        limits: what clients may ask.
+    """
 
     def __init__(self, models: Models, limits: Limits | None = None) -> None:
         self.models = models
         self.limits = limits or Limits()
         self.metrics = Metrics()
+        self.shares = Shares(self.limits)
         self.draining = False
-        self._busy = 0
         self._compute = ThreadPoolExecutor(self.limits.threads, "compute")
-        self._decode = ThreadPoolExecutor(self.limits.threads, "decode")
-        self._batchers = {
-            (servable.name, servable.version, name): Batcher(
-                signature,
-                self._compute,
-                self.limits,
-                self.metrics.rows_observer(servable.name, name),
-            )
-            for servable in models
-            for name, signature in servable.signatures.items()
-        }
+        # One large body at a time: JSON takes twenty times its size while it is parsed.
+        self._decode = ThreadPoolExecutor(1, "decode")
+        self._turns = Turns()
+        # A version that is replaced answers what it was asked, then is forgotten.
+        self._batchers: WeakKeyDictionary[Servable, dict[str, Batcher]] = WeakKeyDictionary()
 
     @property
     def busy(self) -> int:
         """Requests that are admitted and not answered."""
-        return self._busy
+        return self.shares.requests.total
+
+    def require_open(self) -> None:
+        """Raise `RequestError` once the server is about to stop."""
+        if self.draining:
+            raise RequestError("UNAVAILABLE", "The server is shutting down")
 
     @contextlib.contextmanager
-    def admitted(self) -> Iterator[None]:
+    def admitted(self, client: str) -> Iterator[None]:
         """Hold one of the places for requests.
 
         Raises:
-            RequestError: all are taken, or the server is about to stop.
+            RequestError: all are taken, or those of this client, or the server is about to stop.
         """
-        if self.draining:
-            raise RequestError("UNAVAILABLE", "The server is shutting down")
-        if self._busy >= self.limits.concurrent:
+        self.require_open()
+        if not self.shares.requests.take(client):
             raise RequestError(
-                "RESOURCE_EXHAUSTED", f"{self._busy} requests are waiting already; try again later"
+                "RESOURCE_EXHAUSTED", "Too many requests are waiting already; try again later"
             )
-        self._busy += 1
         self.metrics.busy(1)
         try:
             yield
         finally:
-            self._busy -= 1
+            self.shares.requests.give(client)
             self.metrics.busy(-1)
 
     async def in_time(
-        self, work: Awaitable[Result], model: str, protocol: str, deadline: float | None = None
+        self, work: Awaitable[Result], call: Call, deadline: float | None = None
     ) -> Result:
         """Await `work` at most until the deadline; count how it went.
 
@@ -84,7 +89,6 @@ class Engine:
         """
         start = time.monotonic()
         code = "OK"
-        label = model if model in self.models.names else ""
         try:
             # A client's 0 is a deadline that has passed, not none.
             own = self.limits.deadline
@@ -101,32 +105,49 @@ class Engine:
             raise
         except Exception as error:
             code = "INTERNAL"
-            LOG.exception("a request failed")
+            LOG.exception("request %s failed", call.id)
             raise RequestError(code, "The server failed; its log says why") from error
         finally:
-            self.metrics.answered(label, protocol, code, time.monotonic() - start)
+            call.code = code
+            label = call.model if call.model in self.models.names else ""
+            self.metrics.answered(label, call.protocol, code, time.monotonic() - start)
 
-    async def aside(self, size: int, function: Callable[[], Result]) -> Result:
+    async def aside(self, size: int, client: str, function: Callable[[], Result]) -> Result:
         """Run pure Python work on `size` bytes; large work leaves the event loop free."""
         if size < _LARGE:
             return function()
-        return await asyncio.get_running_loop().run_in_executor(self._decode, function)
+        async with self._turns.of(client):
+            return await asyncio.get_running_loop().run_in_executor(self._decode, function)
 
-    async def run(self, servable: Servable, signature: Signature, arrays: Arrays) -> Arrays:
-        """Check and compute decoded inputs.
+    async def run(
+        self, servable: Servable, signature: Signature, arrays: Arrays, memory: Memory, client: str
+    ) -> Arrays:
+        """Check and compute decoded inputs; `memory` then holds the outputs.
 
         Raises:
             RequestError: they are refused, or the model failed.
         """
-        size = check_inputs(signature, arrays, self.limits)
-        batcher = self._batchers[servable.name, servable.version, signature.name]
-        return await batcher.run(arrays, size)
+        held = sum(
+            sum(map(len, a.flat)) if a.dtype == object else a.nbytes for a in arrays.values()
+        )
+        memory.hold(held)
+        size = await self.aside(held, client, lambda: check_inputs(signature, arrays, self.limits))
+        outputs = await self._batcher(servable, signature).run(arrays, size, client)
+        memory.hold(sum(value.nbytes for value in outputs.values()))
+        return outputs
+
+    def _batcher(self, servable: Servable, signature: Signature) -> Batcher:
+        of_version = self._batchers.setdefault(servable, {})
+        if signature.name not in of_version:
+            observe = self.metrics.rows_observer(servable.name, signature.name)
+            of_version[signature.name] = Batcher(signature, self._compute, self.limits, observe)
+        return of_version[signature.name]
 
     async def drain(self, seconds: float) -> None:
         """Refuse what is new and wait, at most `seconds`, for what was admitted."""
         self.draining = True
         end = time.monotonic() + seconds
-        while self._busy and time.monotonic() < end:
+        while self.busy and time.monotonic() < end:
             await asyncio.sleep(0.02)
 
     def close(self) -> None:

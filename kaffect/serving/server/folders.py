@@ -6,8 +6,9 @@ only an export whose manifest matches is loaded, by the one module that loads.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from kaffect.errors import ArtifactError, ConfigError
 from kaffect.serving.server.servable import Arrays, Servable, Signature, TensorSpec
+from kaffect.serving.server.versions import Versions, numbered
 
+LOG = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -40,68 +43,80 @@ def parse_model(text: str) -> tuple[str, Path]:
     return name, path
 
 
-def models_below(root: Path) -> list[tuple[str, Path]]:
+def models_below(root: Path, report: Callable[[str], None] = LOG.error) -> list[tuple[str, Path]]:
     """Every folder below `root` that has versions, with its name.
+
+    Args:
+        report: is told of folders with versions whose name is no name of a model.
 
     Raises:
         ConfigError: no folder, or no model in it.
     """
     if not root.is_dir():
         raise ConfigError(f"--models {root}: no folder")
-    found = [p for p in sorted(root.iterdir()) if p.is_dir() and _numbered(p)]
-    if not found:
+    models = []
+    for path in sorted(root.iterdir()):
+        if not path.is_dir() or not any(numbered(path)):
+            continue
+        try:
+            models.append(parse_model(f"{path.name}={path}"))
+        except ConfigError as error:
+            report(f"not served: {error}")
+    if not models:
         raise ConfigError(f"--models {root}: no model in it. Expected {root}/NAME/VERSION/")
-    return [parse_model(f"{path.name}={path}") for path in found]
+    return models
 
 
-def _numbered(root: Path) -> dict[int, Path]:
-    found = {int(p.name): p for p in root.iterdir() if p.is_dir() and p.name.isdecimal()}
-    return dict(sorted(found.items()))
+def versions(
+    name: str,
+    root: Path,
+    newest_only: bool = False,
+    sha256: Collection[str] = (),
+    report: Callable[[str], None] = LOG.error,
+) -> Versions:
+    """The versions of a model that can be served, loaded and tried.
 
-
-def version_folders(root: Path) -> dict[int, Path]:
-    """The versions below a model's folder, by number.
-
-    Raises:
-        ArtifactError: there is none.
+    Args:
+        newest_only: the newest of them, and no older one.
+        sha256: see `load_export`.
+        report: is told in one line of each folder that cannot be served.
     """
-    found = _numbered(root)
-    if not found:
-        raise ArtifactError(
-            f"{root}: no version of a model. Expected folders named by numbers, "
-            f"each written by 'kaffect export' ({root}/1/saved_model.pb). Received: "
-            f"{sorted(p.name for p in root.iterdir())[:5]}"
-        )
+    found = Versions(name, root, _load_version, newest_only, sha256, report)
+    found.look()
     return found
 
 
 def load(
     name: str, root: Path, newest_only: bool = False, sha256: Collection[str] = ()
 ) -> list[Servable]:
-    """Every version of a model, or the newest alone; hashes are checked first.
-
-    Args:
-        sha256: see `load_export`.
+    """As `versions`: those that can be served.
 
     Raises:
-        ArtifactError: no version, or one that is damaged or not an export.
+        ArtifactError: there is none; says what is wrong with the newest.
     """
-    folders = version_folders(root)
-    wanted = list(folders.items())[-1:] if newest_only else folders.items()
-    return [_load_version(name, number, path, sha256) for number, path in wanted]
+    lines: list[str] = []
+    found = versions(name, root, newest_only, sha256, lines.append)
+    if not found.servables:
+        raise ArtifactError(lines[0])
+    return found.servables
 
 
 def _load_version(name: str, version: int, path: Path, sha256: Collection[str]) -> Servable:
     # The one place that loads: it checks every hash and what the graph could do.
-    from kaffect.serving.loading import load_export
+    from kaffect.serving.loading import check_loaded, load_export
+    from kaffect.serving.server.warmup import replay
 
-    return servable(name, version, load_export(path, sha256), signature_definitions(path))
+    export = load_export(path, sha256)
+    check_loaded(export)
+    loaded = servable(name, version, export, signature_definitions(export.graph))
+    replay(loaded, path)
+    return loaded
 
 
-def signature_definitions(path: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
-    """The signatures that `saved_model.pb` declares, without TensorFlow's internal one."""
+def signature_definitions(data: bytes) -> dict[str, meta_graph_pb2.SignatureDef]:
+    """The signatures that the bytes of a `saved_model.pb` declare, without TensorFlow's own."""
     stored = saved_model_pb2.SavedModel()
-    stored.ParseFromString((path / "saved_model.pb").read_bytes())
+    stored.ParseFromString(data)
     definitions = stored.meta_graphs[0].signature_def
     return {key: value for key, value in definitions.items() if not key.startswith("__")}
 

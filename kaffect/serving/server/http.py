@@ -2,7 +2,7 @@
 
 Serves the engineer. aiohttp parses HTTP; this module adds what TF Serving's REST
 promises and aiohttp does not: `{"error": "..."}` for malformed requests too, a
-bound on what gzip may become, and a limit of open connections.
+bound on what gzip may become, and who may ask.
 """
 
 from __future__ import annotations
@@ -14,20 +14,29 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from aiohttp import web, web_protocol
+from aiohttp import web
 from aiohttp.client_exceptions import ClientError
 from aiohttp.http_exceptions import HttpProcessingError
 
+from kaffect.loopback import HostCheck
+from kaffect.serving.server.access import HEADER, AccessLog, Call, request_id
+from kaffect.serving.server.connections import Connections
 from kaffect.serving.server.limits import Limits, RequestError, invalid
+from kaffect.serving.server.shares import client_of
 
 LOG = logging.getLogger(__name__)
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+# What a connection beyond the limit may ask.
+HEALTH = ("/healthz", "/readyz")
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Server": "kaffect"}
 _BROKEN_OFF = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nServer: kaffect\r\n"
     b"Content-Length: 38\r\nConnection: close\r\n\r\n"
     b'{"error":"The request was broken off"}'
 )
-_HEADERS = {"X-Content-Type-Options": "nosniff", "Server": "kaffect"}
+# After the end of what a client sends, for the requests that it sent to be begun.
+_PAUSE = 0.05
+_CALL = web.RequestKey("call", Call)
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:
@@ -49,32 +58,79 @@ def error_response(error: RequestError) -> web.Response:
     return response
 
 
-class _Protocol(web_protocol.RequestHandler):
-    """aiohttp's protocol, with JSON where it would answer in text or HTML, or not at all."""
+class _Protocol(web.RequestHandler):
+    """One connection: aiohttp's, with JSON where it would answer in text, or not at all."""
 
-    __slots__ = ("_begun", "_body")
+    __slots__ = (
+        "_connections", "_entered", "_ended", "_begun", "_working", "_body", "_socket", "limited",
+    )  # fmt: skip
+
+    def __init__(self, manager: web.Server, connections: Connections, limits: Limits) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            auto_decompress=False,
+            keepalive_timeout=limits.idle_seconds,
+            lingering_time=1.0,
+            access_log=None,  # type: ignore[arg-type]
+        )
+        self._connections = connections
+        self._ended = self._begun = self._socket = False
+        self._working = 0
+        self._body: Any = None
+        self.limited = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        self._entered = transport
+        self.limited = not self._connections.enter(transport, spare=True)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._connections.leave(self._entered)
 
     def data_received(self, data: bytes) -> None:
-        before = self._request_count
+        self._begun = self._begun or bool(data)
         super().data_received(data)
-        # Whether a header has begun that is not complete, and the body that is read last.
-        self._begun = self._request_count == before and self._waiter is not None
-        if self._messages:
-            self._body = self._messages[-1][1]
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """A request has come in, and is worked on until `end`."""
+        self._begun = False
+        self._working += 1
+        self._body = request.content
+        self._socket = "Upgrade" in request.headers
+        if self._ended:
+            self._break_off()
+
+    def end(self) -> None:
+        self._working -= 1
+        self._body = None
+        if self._ended:
+            self._close_soon()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more: what it broke off is answered before the connection ends."""
-        if self.transport is None or self._payload_parser is not None:
+        """The client sends no more: what it sent is answered before the connection ends."""
+        if self._socket or self.transport is None:
             return False
-        if self._waiter is None or self._messages:
-            body = getattr(self, "_body", None)
-            if body is not None and not body.is_eof():
-                body.set_exception(web.RequestPayloadError("broken off"))
-            self._close = True  # once the answer is written
-            return True
-        if getattr(self, "_begun", False):
+        self._ended = True
+        self._break_off()
+        self._close_soon()
+        return True
+
+    def _break_off(self) -> None:
+        if self._body is not None and not self._body.is_eof():
+            self._body.set_exception(web.RequestPayloadError("broken off"))
+
+    def _close_soon(self) -> None:
+        asyncio.get_running_loop().call_later(_PAUSE, self._close_idle)
+
+    def _close_idle(self) -> None:
+        if self._working or self.transport is None:
+            return
+        if self._begun:
             self.transport.write(_BROKEN_OFF)
-        return False
+        self.transport.close()
 
     def handle_error(
         self,
@@ -95,46 +151,105 @@ class _Protocol(web_protocol.RequestHandler):
 
 
 class Server(web.Server):
-    """aiohttp's low-level server with our protocol, errors and limit of connections."""
+    """aiohttp's low-level server with our connections and errors.
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
-        self._limits = limits
+    Args:
+        handler: answers requests.
+        limits, connections: of the whole server.
+        hosts: who may ask.
+        access_log: is told of every request.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits,
+        connections: Connections,
+        hosts: HostCheck,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self._answer, self._limits, self._hosts = handler, limits, hosts
+        self._log, self._counted = access_log, connections
         super().__init__(  # type: ignore[no-untyped-call, unused-ignore]
-            _guarded(handler),
-            handler_cancellation=True,
-            auto_decompress=False,
-            keepalive_timeout=limits.idle_seconds,
-            lingering_time=1.0,
-            access_log=None,
+            self._guarded, handler_cancellation=True
         )
 
-    def __call__(self) -> web_protocol.RequestHandler:
-        return _Protocol(self, loop=self._loop, **self._kwargs)
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self, self._counted, self._limits)
 
-    def connection_made(
-        self, handler: web_protocol.RequestHandler, transport: asyncio.Transport
-    ) -> None:
-        super().connection_made(handler, transport)
-        if len(self._connections) > self._limits.connections:
-            transport.abort()
-
-
-def _guarded(handler: Handler) -> Handler:
-    async def guarded(request: web.BaseRequest) -> web.StreamResponse:
+    async def _guarded(self, request: web.BaseRequest) -> web.StreamResponse:
+        protocol = request.protocol
+        assert isinstance(protocol, _Protocol)
+        given = request_id(request.headers.get(HEADER))
+        client = client_of(protocol.peername)
+        call = Call(given, "rest", client, request.method, request.path)
+        request[_CALL] = call
+        protocol.begin(request)
         try:
-            return await handler(request)
+            return await self._checked(request, call, protocol.limited)
+        finally:
+            protocol.end()
+            if self._log is not None:
+                self._log.write(call)
+
+    async def _checked(
+        self, request: web.BaseRequest, call: Call, limited: bool
+    ) -> web.StreamResponse:
+        try:
+            foreign = self._hosts.refusal(request.headers)
+            if foreign is not None:
+                raise RequestError("INVALID_ARGUMENT", foreign, 403)
+            if limited and request.path not in HEALTH:
+                raise RequestError("UNAVAILABLE", "Too many connections; try again later")
+            response = await self._answer(request)
         except RequestError as error:
             # aiohttp skips what is left of the body, or closes: it never becomes the next request.
-            return error_response(error)
+            response = error_response(error)
+            call.code = error.code
+        call.code = call.code or "OK"
+        if limited:
+            response.force_close()
+        if not response.prepared:
+            await send(request, response)
+        return response
 
-    return guarded
+
+def call_of(request: web.BaseRequest) -> Call:
+    """What is known of a request."""
+    call: Call = request[_CALL]
+    return call
+
+
+async def send(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Write an answer; return when the client has taken almost all of it, or is gone."""
+    call = call_of(request)
+    response.headers[HEADER] = call.id
+    call.status = response.status
+    call.sent = response.content_length or 0
+    try:
+        await response.prepare(request)
+        await response.write_eof()
+    except ConnectionError:
+        call.code = "CANCELLED"
+
+
+def require_json(request: web.BaseRequest) -> None:
+    """Refuse other bodies: web pages may send plain text and forms to other sites, JSON not.
+
+    Raises:
+        RequestError: the body is not declared as JSON.
+    """
+    if request.content_type != "application/json":
+        raise RequestError(
+            "INVALID_ARGUMENT", "This address takes a body with Content-Type: application/json", 415
+        )
 
 
 async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
     """The whole body, decompressed, never more than `limits.body_bytes`.
 
     Raises:
-        RequestError: too long (413), too slow (408), another encoding (415), broken off.
+        RequestError: too long (413), another encoding (415), broken off.
     """
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
@@ -148,14 +263,11 @@ async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
     inflate = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
     body = bytearray()
     try:
-        async with asyncio.timeout(limits.body_seconds):
-            async for chunk in request.content.iter_any():
-                room = limits.body_bytes - len(body) + 1
-                body += inflate.decompress(chunk, room) if inflate else chunk
-                if len(body) > limits.body_bytes:
-                    raise _too_long(limits)
-    except TimeoutError as error:
-        raise RequestError("DEADLINE_EXCEEDED", "The body came too slowly", 408) from error
+        async for chunk in request.content.iter_any():
+            room = limits.body_bytes - len(body) + 1
+            body += inflate.decompress(chunk, room) if inflate else chunk
+            if len(body) > limits.body_bytes:
+                raise _too_long(limits)
     except (zlib.error, HttpProcessingError, ClientError, web.PayloadAccessError) as error:
         raise invalid("The body is broken") from error
     except web.RequestPayloadError as error:

@@ -18,7 +18,7 @@ import orjson
 
 from kaffect.serving.server.checks import check_names
 from kaffect.serving.server.limits import invalid, shown
-from kaffect.serving.server.servable import Arrays, Signature, TensorSpec
+from kaffect.serving.server.servable import Arrays, Servable, Signature, TensorSpec
 
 KNOWN_KEYS = {"signature_name", "instances", "inputs"}
 DEPTH = 16
@@ -44,6 +44,26 @@ def parse(body: bytes) -> dict[str, Any]:
     if not isinstance(request.get("signature_name", ""), str):
         raise invalid("'signature_name' must be a string")
     return request
+
+
+def decode(body: list[bytes], servable: Servable) -> tuple[Signature, Arrays, int | None]:
+    """The signature, inputs and number of rows of a predict request; None for columns.
+
+    Args:
+        body: one body, which is taken out of the list, so that nobody keeps it: what was
+            parsed takes many times the memory of the arrays that come of it.
+
+    Raises:
+        RequestError: it is no such request.
+    """
+    request = parse(body.pop())
+    signature = servable.signature(request.get("signature_name", ""))
+    rows = len(request["instances"]) if _is_rows(request) else None
+    return signature, read_inputs(request, signature), rows
+
+
+def _is_rows(request: dict[str, Any]) -> bool:
+    return isinstance(request.get("instances"), list)
 
 
 def read_inputs(request: dict[str, Any], signature: Signature) -> Arrays:

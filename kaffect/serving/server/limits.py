@@ -67,6 +67,8 @@ class Limits:
     """Longest request body, after decompression; longest gRPC message."""
     tensor_bytes: int = 64 * MEBIBYTE
     """All numbers of one request together, as tensors."""
+    held_bytes: int = 256 * MEBIBYTE
+    """Bodies, tensors and answers of all requests together; beyond it requests get 429."""
     batch: int = 64
     """Rows (axis 0) of one request, and of what is computed together."""
     time: int = 512
@@ -75,16 +77,30 @@ class Limits:
     """One encoded image."""
     image_pixels: int = 4_000_000
     """Width times height of one encoded image, by its header, before it is decoded."""
-    concurrent: int = 64
+    request_pixels: int = 8_000_000
+    """The same for all encoded images of one request together."""
+    concurrent: int = 128
     """Requests that are worked on or wait; one more is answered 429 at once."""
-    connections: int = 256
-    """Open HTTP connections; one more is closed at once."""
+    uploads: int = 32
+    """Requests whose message is still coming in; the newest takes the place of the oldest."""
+    connections: int = 512
+    """Open connections, HTTP and gRPC together; one more is closed or answered 503."""
+    streams: int = 64
+    """Calls at a time on one gRPC connection; the client queues what is beyond."""
+    client_share: float = 0.5
+    """Part of the places (requests, bytes, connections) that one address may hold."""
     deadline: float = 30.0
     """From the first byte of a request to its answer."""
     body_seconds: float = 10.0
     """For a client to send the whole body."""
     idle_seconds: float = 30.0
     """For a client to send a whole header, or the next request of a connection."""
+    write_seconds: float = 30.0
+    """For a client to read what is written to it; then its connection is closed."""
+    connection_seconds: float = 600.0
+    """A gRPC connection is asked to reconnect after this time."""
+    grace: float = 10.0
+    """For the admitted requests when the server is told to stop."""
     joint_bytes: int = 8 * MEBIBYTE
     """Inputs of several requests that are computed together; a longer one runs alone."""
     threads: int = 2

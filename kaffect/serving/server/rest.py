@@ -13,10 +13,20 @@ from collections.abc import Callable
 from aiohttp import web
 
 from kaffect.serving.server import json_tensors, messages
+from kaffect.serving.server.access import Call
 from kaffect.serving.server.engine import Engine
-from kaffect.serving.server.http import json_response, read_body, text_response
+from kaffect.serving.server.http import (
+    call_of,
+    json_response,
+    read_body,
+    require_json,
+    send,
+    text_response,
+)
 from kaffect.serving.server.limits import RequestError
 from kaffect.serving.server.metrics import CONTENT_TYPE
+from kaffect.serving.server.servable import Servable
+from kaffect.serving.server.shares import Memory
 
 _MODEL = re.compile(
     r"/v1/models/(?P<name>[A-Za-z0-9_.-]{1,64})"
@@ -62,13 +72,22 @@ class RestApi:
         if match["rest"] != ":predict":
             raise RequestError("UNIMPLEMENTED", "Of the methods only :predict is offered", 404)
         _allow(request, "POST")
-        work = self._predict(request, name, version)
-        return await self._engine.in_time(work, name, "rest")
+        call = call_of(request)
+        with self._engine.shares.memory(call.client) as memory:
+            work = self._predict(request, name, version, memory)
+            answer = await self._engine.in_time(work, call)
+            memory.hold(len(answer))
+            response = json_response(answer)
+            # The answer counts as held until the client has read it.
+            await send(request, response)
+        return response
 
     def _ready(self) -> web.Response:
-        if self._engine.draining:
-            raise RequestError("UNAVAILABLE", "The server is shutting down")
-        return json_response({"status": "ready", "models": self._engine.models.names})
+        self._engine.require_open()
+        models = self._engine.models
+        if any(not models.versions(name) for name in models.names):
+            raise RequestError("UNAVAILABLE", "Not every model has a version that can be served")
+        return json_response({"status": "ready", "models": models.names})
 
     def _metrics(self) -> web.Response:
         return text_response(self._engine.metrics.page(), CONTENT_TYPE)
@@ -81,23 +100,31 @@ class RestApi:
         return json_response(messages.status_json(chosen))
 
     async def _predict(
-        self, request: web.BaseRequest, name: str, version: int | None
-    ) -> web.Response:
-        engine = self._engine
+        self, request: web.BaseRequest, name: str, version: int | None, memory: Memory
+    ) -> bytes:
+        engine, call = self._engine, call_of(request)
         servable = engine.models.get(name, version)
-        with engine.admitted():
-            body = await read_body(request, engine.limits)
-            asked = await engine.aside(len(body), lambda: json_tensors.parse(body))
-            signature = servable.signature(asked.get("signature_name", ""))
-            arrays = await engine.aside(
-                len(body), lambda: json_tensors.read_inputs(asked, signature)
-            )
-            rows = len(asked["instances"]) if "instances" in asked else None
-            outputs = await engine.run(servable, signature, arrays)
-            size = sum(value.nbytes for value in outputs.values())
-            return json_response(
-                await engine.aside(size, lambda: json_tensors.answer(outputs, rows))
-            )
+        call.model, call.version = servable.name, servable.version
+        require_json(request)
+        engine.require_open()
+        async with engine.shares.uploads.place(call.client):
+            body = [await read_body(request, engine.limits)]
+        call.received = len(body[0])
+        memory.hold(call.received)
+        with engine.admitted(call.client):
+            return await self._compute(call, servable, body, memory)
+
+    async def _compute(
+        self, call: Call, servable: Servable, body: list[bytes], memory: Memory
+    ) -> bytes:
+        engine, client = self._engine, call.client
+        signature, arrays, rows = await engine.aside(
+            call.received, client, lambda: json_tensors.decode(body, servable)
+        )
+        call.signature = signature.name
+        outputs = await engine.run(servable, signature, arrays, memory, client)
+        size = sum(value.nbytes for value in outputs.values())
+        return await engine.aside(size, client, lambda: json_tensors.answer(outputs, rows))
 
 
 def _allow(request: web.BaseRequest, method: str) -> None:

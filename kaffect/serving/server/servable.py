@@ -52,7 +52,7 @@ class Signature:
         return all(spec.shape and spec.shape[0] is None for spec in specs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Servable:
     """One version of one model.
 
@@ -95,6 +95,10 @@ class Models:
     def names(self) -> list[str]:
         return sorted(self._models)
 
+    def replace(self, name: str, servables: Iterable[Servable]) -> None:
+        """Serve these versions of a model and no others from now on, or none at all."""
+        self._models[name] = {servable.version: servable for servable in servables}
+
     def __iter__(self) -> Any:
         return (servable for name in self.names for servable in self.versions(name))
 
@@ -116,9 +120,10 @@ class Models:
             RequestError: the model or the version is not served.
         """
         versions = self.versions(name)
-        if version is None:
+        if version is None and versions:
             return versions[-1]
         for servable in versions:
             if servable.version == version:
                 return servable
-        raise RequestError("NOT_FOUND", f"Version {version} of model {name!r} is not served here")
+        wanted = "No version" if version is None else f"Version {version}"
+        raise RequestError("NOT_FOUND", f"{wanted} of model {name!r} is served here")

@@ -57,7 +57,7 @@ def running(
 
     def handler(engine: Engine) -> tuple[Any, Any]:
         made.append(Sessions(shown, limits, engine.metrics))
-        return DemoSite(RestApi(engine), made[0], shown, "127.0.0.1"), made[0].close
+        return DemoSite(RestApi(engine), made[0], shown), made[0].close
 
     with served.running(models, demo=handler) as server:
         yield server, made[0]

@@ -22,7 +22,9 @@ from kaffect.serving.server.limits import Limits, RequestError
 from tests.serving.demo import served_demo
 from tests.serving.server import hostile, served
 
-LIMITS = SessionLimits(sessions=2, message_bytes=1 << 16, pixels=100 * 100, silence=2.0)
+LIMITS = SessionLimits(
+    sessions=2, client_share=1.0, message_bytes=1 << 16, pixels=100 * 100, silence=2.0
+)
 ASSETS = Path(kaffect.serving.demo.__file__).parent / "assets"
 
 

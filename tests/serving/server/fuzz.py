@@ -122,7 +122,7 @@ def run(server: Any, count: int, seed: int, check: Check) -> Counter[str]:
                 body = _json(rng) if kind < 0.8 else _image(rng)
                 if kind > 0.97:
                     body = mutate_bytes(body, rng)
-                client.request("POST", hostile.PREDICT, body)
+                client.request("POST", hostile.PREDICT, body, hostile.JSON_BODY)
                 answer = client.getresponse()
                 status, data = answer.status, answer.read()
                 if status != 200:

@@ -20,11 +20,12 @@ FACE = [[[0] * 3] * served.SIZE] * served.SIZE
 # Accepted statuses; None: the connection may be closed without an answer.
 Case = tuple[bytes, set[int | None]]
 BAD = {400}
+JSON_BODY = {"Content-Type": "application/json"}
 
 
 def http(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close"]
-    named = {"Content_Length": str(len(body)), **headers}
+    named = {"Content_Length": str(len(body)), "Content_Type": "application/json", **headers}
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in named.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 

@@ -21,7 +21,7 @@ from kaffect.serving.server import folders
 from kaffect.serving.server.engine import Engine
 from kaffect.serving.server.limits import Limits
 from kaffect.serving.server.running import Address, RunningServer
-from kaffect.serving.server.servable import Models
+from kaffect.serving.server.servable import Arrays, Models, Servable, Signature, TensorSpec
 
 SIZE = 8
 STATE = 4
@@ -33,7 +33,10 @@ LIMITS = Limits(
     time=40,
     image_bytes=1 << 16,
     image_pixels=256 * 256,
+    request_pixels=8 * 256 * 256,
     concurrent=40,
+    # All tests come from one address.
+    client_share=1.0,
     deadline=20.0,
     body_seconds=1.0,
     idle_seconds=1.5,
@@ -96,6 +99,21 @@ class TinyModel(tf.Module):
         }
 
 
+class SlowModel:
+    """Doubles its input once it is told to."""
+
+    def __init__(self) -> None:
+        self.started, self.go = threading.Event(), threading.Event()
+        spec = TensorSpec("x", np.dtype("float32"), (None,))
+        signature = Signature("serving_default", {"x": spec}, {"y": spec}, self.call)
+        self.models = Models([Servable("slow", 1, {"serving_default": signature})])
+
+    def call(self, arrays: Arrays) -> Arrays:
+        self.started.set()
+        assert self.go.wait(60)
+        return {"y": 2 * arrays["x"]}
+
+
 def valence(images: np.ndarray, factor: float) -> np.ndarray:
     """What the tiny model says, by NumPy."""
     return images.astype(np.float64).mean(axis=(-3, -2, -1)) / 255.0 * factor
@@ -115,7 +133,10 @@ def save_tiny(path: Path, factor: float) -> Path:
 def tiny_servable(path: Path, version: int, name: str = "tiny") -> Any:
     """The saved tiny model as the server takes it, hashes unchecked."""
     return folders.servable(
-        name, version, tf.saved_model.load(str(path)), folders.signature_definitions(path)
+        name,
+        version,
+        tf.saved_model.load(str(path)),
+        folders.signature_definitions((path / "saved_model.pb").read_bytes()),
     )
 
 
@@ -128,11 +149,15 @@ def picture(level: int, size: int = SIZE, kind: str = "PNG") -> bytes:
 
 @contextlib.contextmanager
 def running(
-    models: Models, limits: Limits = LIMITS, demo: Callable[[Engine], Any] | None = None
+    models: Models,
+    limits: Limits = LIMITS,
+    demo: Callable[[Engine], Any] | None = None,
+    **options: Any,
 ) -> Iterator[RunningServer]:
     """A server in a thread of its own, on free ports; it must end in order.
 
-    `demo` gives the HTTP handler of an engine, and what to await before the end.
+    `demo` gives the HTTP handler of an engine, and what to await before the end; `options` are
+    those of the server.
     """
     loop = asyncio.new_event_loop()
     started: list[RunningServer] = []
@@ -141,7 +166,7 @@ def running(
         engine = Engine(models, limits)
         handler, before_close = demo(engine) if demo else (None, None)
         address = Address(rest_port=0, grpc_port=0)
-        server = RunningServer(engine, address, handler, before_close)
+        server = RunningServer(engine, address, handler, before_close, **options)
         await server.start()
         started.append(server)
 

@@ -21,6 +21,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from kaffect.serving.server.access import Call
 from kaffect.serving.server.engine import Engine
 from kaffect.serving.server.limits import RequestError
 from kaffect.serving.server.servable import Models
@@ -227,7 +228,8 @@ def test_a_deadline_ends_work_that_never_ends(deadline: float) -> None:
     engine = Engine(Models([]), replace(served.LIMITS, deadline=600.0))
 
     async def wait() -> None:
-        await engine.in_time(asyncio.Event().wait(), "tiny", "grpc", deadline)
+        call = Call("id", "grpc", "127.0.0.1", "RPC", "Predict")
+        await engine.in_time(asyncio.Event().wait(), call, deadline)
 
     with pytest.raises(RequestError) as raised:
         asyncio.run(asyncio.wait_for(wait(), 60))

@@ -112,25 +112,22 @@ def small_server(tiny_models: Any) -> Iterator[Any]:
         yield running
 
 
-def test_one_more_request_than_places_is_429(small_server: Any) -> None:
-    """Two clients hold the places with bodies that do not come; the third is told at once."""
-    slow = hostile.http("POST", hostile.PREDICT, Content_Length="1000")
-    address = ("127.0.0.1", small_server.rest_port)
-    held = [socket.create_connection(address, 10) for _ in range(2)]
-    for connection in held:
-        connection.sendall(slow)
-    deadline = time.monotonic() + 10
-    while small_server.engine.busy < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    good = hostile.predict({"instances": [[hostile.FACE]]})
-    status, head, body = hostile.exchange(small_server.rest_port, good)
-    assert status == 429 and b"Retry-After" in head
-    assert_well_said(status, head, body)
-    for connection in held:
-        connection.close()
-    while small_server.engine.busy and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert hostile.exchange(small_server.rest_port, good)[0] == 200
+def test_one_more_request_than_places_is_429() -> None:
+    """Two requests are computed; the third is told at once."""
+    model = served.SlowModel()
+    good = hostile.predict({"instances": [1.0]}, "/v1/models/slow:predict")
+    limits = replace(served.LIMITS, concurrent=2)
+    with served.running(model.models, limits) as running, ThreadPoolExecutor(2) as clients:
+        held = [clients.submit(hostile.exchange, running.rest_port, good, 60) for _ in range(2)]
+        deadline = time.monotonic() + 20
+        while running.engine.busy < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        status, head, body = hostile.exchange(running.rest_port, good)
+        model.go.set()
+        assert status == 429 and b"Retry-After" in head
+        assert_well_said(status, head, body)
+        assert [answer.result()[0] for answer in held] == [200, 200]
+        assert hostile.exchange(running.rest_port, good)[0] == 200
 
 
 def test_too_many_connections_are_closed_and_the_server_lives(small_server: Any) -> None:

@@ -87,7 +87,7 @@ def test_a_compressed_body(server: Any, faces: np.ndarray) -> None:
     answer = requests.post(
         url(server, "/v1/models/tiny:predict"),
         data=body,
-        headers={"Content-Encoding": "gzip"},
+        headers={"Content-Encoding": "gzip", "Content-Type": "application/json"},
         timeout=20,
     )
     assert answer.status_code == 200 and len(answer.json()["predictions"]) == 3

@@ -4,39 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from kaffect.errors import ConfigError
 from kaffect.serving.server.engine import Engine
 from kaffect.serving.server.running import Address, RunningServer
-from kaffect.serving.server.servable import Arrays, Models, Servable, Signature, TensorSpec
+from kaffect.serving.server.servable import Models
 from tests.serving.server import hostile, served
 
-
-class SlowModel:
-    """Doubles its input once it is told to."""
-
-    def __init__(self) -> None:
-        self.started, self.go = threading.Event(), threading.Event()
-        spec = TensorSpec("x", np.dtype("float32"), (None,))
-        signature = Signature("serving_default", {"x": spec}, {"y": spec}, self.call)
-        self.models = Models([Servable("slow", 1, {"serving_default": signature})])
-
-    def call(self, arrays: Arrays) -> Arrays:
-        self.started.set()
-        assert self.go.wait(20)
-        return {"y": 2 * arrays["x"]}
+ROOT = Path(__file__).parents[3]
 
 
 def test_an_admitted_request_is_answered_while_the_server_stops() -> None:
-    model = SlowModel()
+    model = served.SlowModel()
     request = hostile.predict({"instances": [1.5]}, "/v1/models/slow:predict")
     with ThreadPoolExecutor(2) as clients:
         context = served.running(model.models)
@@ -75,3 +66,46 @@ def test_a_taken_port_is_told(taken: int, which: str) -> None:
 
     with pytest.raises(ConfigError, match=f"127.0.0.1:{taken}"):
         asyncio.run(start())
+
+
+ENDLESS = """
+import asyncio, time
+import numpy as np
+from kaffect.serving.server.engine import Engine
+from kaffect.serving.server.limits import Limits
+from kaffect.serving.server.running import Address, RunningServer, serve_until_signal
+from kaffect.serving.server.servable import Models, Servable, Signature, TensorSpec
+
+def endless(arrays):
+    print("computing", flush=True)
+    time.sleep(600)
+
+spec = TensorSpec("x", np.dtype("float32"), (None,))
+signature = Signature("serving_default", {"x": spec}, {"x": spec}, endless)
+models = Models([Servable("slow", 1, {"serving_default": signature})])
+server = RunningServer(Engine(models, Limits(grace=0.5)), Address(rest_port=0, grpc_port=0))
+asyncio.run(serve_until_signal(server, "port {rest}"))
+"""
+
+
+def test_it_ends_after_the_grace_whatever_is_computed(tmp_path: Path) -> None:
+    """A thread that computes cannot be stopped, and Python waits for it at its end."""
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "endless.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().split()[1])
+        request = hostile.predict({"instances": [1.5]}, "/v1/models/slow:predict")
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(request)
+            assert process.stdout.readline() == "computing\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
