@@ -6,6 +6,7 @@ clients of this process over loopback. All of it shares the cores of one machine
 
     python scripts/benchmark_server.py
     python scripts/benchmark_server.py --models saved_models --model affect --seconds 10
+    python scripts/benchmark_server.py --abuse      # what good clients feel during attacks
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import cv2  # noqa: E402
 import grpc  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from server_attacks import ATTACKS  # noqa: E402
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc  # noqa: E402
 
 CLIENTS = (1, 8, 32)
@@ -153,6 +155,68 @@ async def drift(
     print(f"({change:+.1%}; target below 5 %)")
 
 
+async def polite(ask: Ask, seconds: float) -> list[float]:
+    """Milliseconds of each answer to one client that asks 50 times a second at the most."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end:
+        await ask()
+        took = time.perf_counter() - start
+        times.append(1000 * took)
+        await asyncio.sleep(max(0.0, 0.02 - took))
+    return times
+
+
+@contextlib.contextmanager
+def attacked(name: str, model: str, ports: tuple[int, int]) -> Iterator[None]:
+    """While an attack goes on, in a process of its own."""
+    script = str(Path(__file__).with_name("server_attacks.py"))
+    process = subprocess.Popen([sys.executable, script, name, model, *map(str, ports)])
+    try:
+        yield
+        if process.poll() is not None:
+            raise SystemExit(f"the attack {name} ended by itself")
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+async def abuse(options: argparse.Namespace, ports: tuple[int, int], model: str) -> None:
+    """Print p99 of good clients, quiet and during each attack: the median of the ratios."""
+    async with aiohttp.ClientSession() as session:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{ports[1]}") as channel:
+            asks = {"REST": rest_ask(session, ports[0], model), "gRPC": grpc_ask(channel, model)}
+            for ask in asks.values():
+                await polite(ask, 2.0)
+            begin = await resident(session, ports[0])
+            print("p99 ms, quiet and attacked; ratio: median of", options.rounds, "rounds")
+            for name in options.attacks or ATTACKS:
+                for protocol, ask in asks.items():
+                    await one_attack(options, name, model, ports, protocol, ask)
+            await asyncio.sleep(2)
+            end = await resident(session, ports[0])
+            print(f"memory: {begin:.0f} MB before, {end:.0f} MB after all attacks")
+
+
+async def one_attack(
+    options: argparse.Namespace,
+    name: str,
+    model: str,
+    ports: tuple[int, int],
+    protocol: str,
+    ask: Ask,
+) -> None:
+    rounds = []
+    for _ in range(options.rounds):
+        quiet = np.percentile(await polite(ask, options.seconds), 99)
+        with attacked(name, model, ports):
+            await asyncio.sleep(3)
+            rounds.append((quiet, np.percentile(await polite(ask, options.seconds), 99)))
+    quiet, loud = np.median(rounds, axis=0)
+    ratio = np.median([b / a for a, b in rounds])
+    print(f"{name:<18} {protocol}  {quiet:7.1f} {loud:7.1f}   x {ratio:.2f}", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").splitlines()[0],
@@ -163,6 +227,9 @@ def main() -> int:
     parser.add_argument("--width", type=float, default=1 / 16, help="of the network to export")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--requests", type=int, default=10_000, help="for the drift of memory")
+    parser.add_argument("--abuse", action="store_true", help="measure good clients under attack")
+    parser.add_argument("--attacks", nargs="*", choices=list(ATTACKS), help="(default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each attack")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = options.models or Path(folder)
@@ -171,7 +238,10 @@ def main() -> int:
         else:
             model = options.model or sorted(p.name for p in root.iterdir() if p.is_dir())[0]
         with served(root) as (rest, grpc_port):
-            asyncio.run(measure(options, rest, grpc_port, model))
+            if options.abuse:
+                asyncio.run(abuse(options, (rest, grpc_port), model))
+            else:
+                asyncio.run(measure(options, rest, grpc_port, model))
     return 0
 
 
