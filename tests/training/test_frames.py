@@ -22,6 +22,7 @@ from kaffect.training.frames_config import FrameConfig, FrameLosses, FrameTraini
 from kaffect.training.loop import Schedule, train
 from kaffect.training.pretraining import frame_trainer
 from kaffect.training.schedules import make_optimizer, plateau_rate, warm_cosine
+from tests.data.stand_in import Columns
 
 
 def index(**columns):
@@ -37,7 +38,7 @@ def index(**columns):
         "action_units": np.zeros((12, 12), np.int8),
         "data": SimpleNamespace(label_space=AFF_WILD2),
     }
-    return SimpleNamespace(**{**found, **columns})
+    return Columns(**{**found, **columns})
 
 
 def config(**settings) -> FrameConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,19 @@ import tensorflow as tf
 
 from kaffect.training import gan_data
 from kaffect.training.gan_data import GanBatches, unlabelled_rows
+from tests.data.stand_in import Columns
 
 AU, EXPRESSION = (0, 1), (2, 3, 1)  # tracks of the two partitions; 1 is in both
 
 
-def _index() -> SimpleNamespace:
+def _index() -> Columns:
     """20 rows, 5 of each of tracks 0 to 3; every frame is labelled with everything."""
     track = np.repeat(np.arange(4), 5)
     has_face = np.ones(20, bool)
     has_face[[12, 17]] = False
 
-    def part(rows: np.ndarray) -> SimpleNamespace:
-        return SimpleNamespace(
+    def part(rows: np.ndarray) -> Columns:
+        return Columns(
             rows=rows,
             track=track,
             has_face=has_face,
