@@ -16,11 +16,20 @@ from kaffect.losses.gan import (
     real_loss,
     reconstruction_weight,
 )
-from kaffect.losses.multitask import EXPRESSION_LOSSES, VA_LOSSES, multitask_loss
+from kaffect.losses.multitask import multitask_loss
+from kaffect.losses.registry import (
+    AU_LOSSES,
+    EXPRESSION_LOSSES,
+    LOSSES,
+    VA_LOSSES,
+    loss_function,
+)
 from kaffect.losses.va import ccc_loss, concordance, mse_loss
 
 __all__ = [
+    "AU_LOSSES",
     "EXPRESSION_LOSSES",
+    "LOSSES",
     "VA_LOSSES",
     "Heads",
     "ccc_loss",
@@ -31,6 +40,7 @@ __all__ = [
     "framewise_losses",
     "generator_loss",
     "huber",
+    "loss_function",
     "mse_after_softmax",
     "mse_before_softmax",
     "mse_loss",

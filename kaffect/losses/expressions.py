@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kaffect.losses.masking import Tensor, as_float, as_mask, keep, masked_mean
+from kaffect.losses.masking import Tensor, as_float, as_mask, masked_mean, zero_where_masked
 
 
 def _one_hot(
@@ -31,7 +31,11 @@ def _one_hot(
     known = tf.logical_and(labels >= 0, labels < classes)
     rows = tf.one_hot(labels, classes, dtype=logits.dtype)
     rows = tf.where(known[:, tf.newaxis], rows, tf.constant(math.nan, logits.dtype))
-    return rows, keep(tf.reshape(logits, [-1, classes]), mask), mask
+    return rows, zero_where_masked(tf.reshape(logits, [-1, classes]), mask), mask
+
+
+def _smoothed(rows: tf.Tensor, smoothing: float) -> tf.Tensor:
+    return rows * (1.0 - smoothing) + smoothing / rows.shape[-1]
 
 
 def _mean(
@@ -58,18 +62,21 @@ def cross_entropy(
     """Softmax cross entropy, mean over the unmasked frames.
 
     Args:
-        y_true: class numbers 0..k-1, [...].
-        logits: [..., k].
+        y_true: [...], class numbers 0..k-1.
+        logits: [..., k], any float type, unbounded.
         mask: [...], True where a frame is labelled; `None`: everywhere.
-        class_weights: k weights; the mean is then `sum(w loss) / sum(w)`.
-        smoothing: so much of each label is spread evenly over all classes.
+        class_weights: [k], >= 0; the mean is then `sum(w loss) / sum(w)`.
+        smoothing: share in [0, 1] of each label that is spread evenly over all classes.
 
     Returns:
-        Scalar >= 0; 0 if no frame is labelled.
+        Scalar >= 0; 0 if no frame is labelled, NaN for a label outside of 0..k-1.
+
+    Raises:
+        ValueError: not one weight per class.
     """
     rows, logits, mask = _one_hot(y_true, logits, mask)
-    targets = rows * (1.0 - smoothing) + smoothing / rows.shape[-1]
-    losses = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(targets), logits)
+    targets = tf.stop_gradient(_smoothed(rows, smoothing))
+    losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
     return _mean(losses, rows, mask, class_weights)
 
 
@@ -78,13 +85,23 @@ def mse_before_softmax(
     logits: Tensor,
     mask: Tensor | None = None,
     class_weights: Sequence[float] | None = None,
+    smoothing: float = 0.0,
 ) -> tf.Tensor:
     """Mean squared error of the logits against the one-hot label, over classes and frames.
 
-    Arguments and result as in `cross_entropy`.
+    Args:
+        y_true: [...], class numbers 0..k-1.
+        logits: [..., k], any float type, unbounded.
+        mask, class_weights, smoothing: as in `cross_entropy`.
+
+    Returns:
+        Scalar >= 0; 0 if no frame is labelled, NaN for a label outside of 0..k-1.
+
+    Raises:
+        ValueError: not one weight per class.
     """
     rows, logits, mask = _one_hot(y_true, logits, mask)
-    losses = tf.reduce_mean(tf.math.squared_difference(rows, logits), axis=-1)
+    losses = tf.reduce_mean(tf.math.squared_difference(_smoothed(rows, smoothing), logits), axis=-1)
     return _mean(losses, rows, mask, class_weights)
 
 
@@ -93,11 +110,22 @@ def mse_after_softmax(
     logits: Tensor,
     mask: Tensor | None = None,
     class_weights: Sequence[float] | None = None,
+    smoothing: float = 0.0,
 ) -> tf.Tensor:
     """Mean squared error of the probabilities against the one-hot label, over classes and frames.
 
-    Arguments and result as in `cross_entropy`.
+    Args:
+        y_true: [...], class numbers 0..k-1.
+        logits: [..., k], any float type, unbounded.
+        mask, class_weights, smoothing: as in `cross_entropy`.
+
+    Returns:
+        Scalar >= 0; 0 if no frame is labelled, NaN for a label outside of 0..k-1.
+
+    Raises:
+        ValueError: not one weight per class.
     """
     rows, logits, mask = _one_hot(y_true, logits, mask)
-    losses = tf.reduce_mean(tf.math.squared_difference(rows, tf.nn.softmax(logits)), axis=-1)
+    targets = _smoothed(rows, smoothing)
+    losses = tf.reduce_mean(tf.math.squared_difference(targets, tf.nn.softmax(logits)), axis=-1)
     return _mean(losses, rows, mask, class_weights)

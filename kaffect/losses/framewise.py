@@ -1,4 +1,7 @@
-"""The losses of the second study: three tasks on single frames, alone, mixed and together."""
+"""The losses of the three tasks, each over its own frames: alone, of mixed pictures, weighted.
+
+Under Eq. 6 (`kaffect.losses.multitask`) and the second study.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from kaffect.errors import ConfigError, expected_received
-from kaffect.losses.au import mse_of_probabilities, sigmoid_cross_entropy
-from kaffect.losses.expressions import cross_entropy
 from kaffect.losses.masking import Tensor
-from kaffect.losses.va import ccc_loss, mse_loss
+from kaffect.losses.registry import loss_function
 
 # task -> (name of the label and of the term, output of the network)
 TASK_NAMES = {
@@ -27,6 +27,7 @@ def framewise_losses(
     tasks: Sequence[str],
     *,
     va: str = "mse",
+    expression: str = "cross_entropy",
     au: str = "cross_entropy",
     class_weights: Sequence[float] | None = None,
     positive_weights: Sequence[float] | None = None,
@@ -41,30 +42,32 @@ def framewise_losses(
     mean of the real and the mixed one.
 
     Args:
-        labels: `valence_arousal` [n, 2], `expression` [n], `action_units` [n, units], each with an
-            optional `<name>_mask` [n].
-        outputs: `valence_arousal` [n, 2], `expression_logits` [n, k], `action_unit_logits`
-            [n, units]; [2 n, ...] for MixAugment.
+        labels: `valence_arousal` [..., 2] in [-1, 1], `expression` [...] class numbers 0..k-1,
+            `action_units` [..., units] 0 or 1, each with an optional `<name>_mask` [...], True
+            where a frame is labelled; `mix_share` a scalar in [0, 1] (then [...] is [n]).
+        outputs: `valence_arousal` [..., 2], `expression_logits` [..., k], `action_unit_logits`
+            [..., units], any float type, unbounded; [2 n, ...] for MixAugment.
         tasks: of 'va', 'expression' and 'au'.
-        va: 'mse' or 'ccc'; au: 'cross_entropy' or 'mse' (of probabilities).
-        class_weights: one per expression; positive_weights: one per unit.
-        label_smoothing: of the expressions.
+        va, expression, au: names of `VA_LOSSES`, `EXPRESSION_LOSSES` and `AU_LOSSES`.
+        class_weights: [k], >= 0.
+        positive_weights: [units], >= 0.
+        label_smoothing: of the expressions, in [0, 1].
         masked: False takes a missing label for what stands in its place (0).
 
     Returns:
         `valence_arousal`, `expression`, `action_units`: a scalar for each task.
+
+    Raises:
+        ConfigError: an unknown name of a loss.
     """
+    chosen = {
+        task: loss_function(task, name)
+        for task, name in (("va", va), ("expression", expression), ("au", au))
+    }
     losses: dict[str, Loss] = {
-        "va": _choose("va", va, {"mse": mse_loss, "ccc": ccc_loss}),
-        "expression": lambda y, p, m: cross_entropy(y, p, m, class_weights, label_smoothing),
-        "au": _choose(
-            "au",
-            au,
-            {
-                "cross_entropy": lambda y, p, m: sigmoid_cross_entropy(y, p, m, positive_weights),
-                "mse": mse_of_probabilities,
-            },
-        ),
+        "va": chosen["va"],
+        "expression": lambda y, p, m: chosen["expression"](y, p, m, class_weights, label_smoothing),
+        "au": lambda y, p, m: chosen["au"](y, p, m, positive_weights),
     }
     found = {}
     for task in tasks:
@@ -74,12 +77,6 @@ def framewise_losses(
             losses[task], labels[name], outputs[output], mask, labels.get("mix_share")
         )
     return found
-
-
-def _choose(task: str, name: str, losses: dict[str, Loss]) -> Loss:
-    if name not in losses:
-        raise ConfigError(expected_received(f"Unknown loss of {task}", tuple(losses), name))
-    return losses[name]
 
 
 def _mixed(
@@ -104,10 +101,14 @@ def _mixed(
 def tasks_with_labels(
     labels: Mapping[str, Tensor], tasks: Sequence[str], masked: bool = True
 ) -> tf.Tensor:
-    """Whether anything in the batch is labelled for each task, [tasks] booleans.
+    """Whether anything in the batch is labelled for each task.
 
     Args:
-        labels, tasks, masked: as in `framewise_losses`.
+        labels: optional `<name>_mask` [...] of each task, True where a frame is labelled.
+        tasks, masked: as in `framewise_losses`.
+
+    Returns:
+        [tasks] booleans.
     """
     masks = [labels.get(f"{TASK_NAMES[task][0]}_mask") if masked else None for task in tasks]
     return tf.stack(
@@ -124,8 +125,12 @@ def uncertainty_weighted(
     A task without a label in the batch is left out: its loss of 0 says nothing of its variance.
 
     Args:
-        terms: one scalar per task; log_variances: [tasks].
+        terms: one scalar >= 0 per task.
+        log_variances: [tasks], unbounded.
         labelled: [tasks] booleans, which tasks count; `None`: all.
+
+    Returns:
+        Scalar.
     """
     losses = tf.stack(list(terms))
     each = tf.exp(-log_variances) * losses + 0.5 * log_variances

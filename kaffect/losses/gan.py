@@ -16,7 +16,7 @@ import tensorflow as tf
 from kaffect.errors import ConfigError, expected_received
 from kaffect.losses.au import sigmoid_cross_entropy
 from kaffect.losses.masking import Tensor, as_float
-from kaffect.losses.multitask import VA_LOSSES
+from kaffect.losses.registry import loss_function
 
 # Section IV-C.1: a fake image's label is 0.9 for the fake class.
 FAKE_TARGET = 0.9
@@ -46,7 +46,13 @@ class Heads:
         return self.classes + 1
 
     def split(self, logits: Tensor) -> dict[str, tf.Tensor]:
-        """Name the columns of `logits` [batch, k + 1]; absent tasks have no entry.
+        """Name the columns of a discriminator's output; absent tasks have no entry.
+
+        Args:
+            logits: [batch, k + 1], any float type, unbounded.
+
+        Returns:
+            `valence_arousal` [batch, 2], `action_units` [batch, units] and `fake` [batch].
 
         Raises:
             ConfigError: another number of columns than this discriminator has.
@@ -82,16 +88,28 @@ def reconstruction_weight(step: Tensor, start: float = 1.0, steps: int = 1500) -
     """w_r of Eq. 2: linear from `start` at step 0 to 0 at `steps`, then 0.
 
     Args:
-        step: number of updates of either network so far.
+        step: scalar, number of updates of either network so far, >= 0.
         start: 1 in the paper; the code that it grew out of starts at 10.
         steps: not in the paper; 1,500 in that code.
+
+    Returns:
+        Scalar in [0, start], float32.
     """
     left = 1.0 - tf.cast(step, tf.float32) / float(steps)
     return float(start) * tf.clip_by_value(left, 0.0, 1.0)
 
 
 def huber(real: Tensor, fake: Tensor, delta: float = 1.0) -> tf.Tensor:
-    """Mean over all pixels of the Huber loss of `real` minus `fake` (Eq. 2, delta 1)."""
+    """Mean over all values of the Huber loss of `real` minus `fake` (Eq. 2, delta 1).
+
+    Args:
+        real: [...], images in [-1, 1].
+        fake: [...], of the same shape and range, any float type.
+        delta: where the loss turns from quadratic to linear, > 0.
+
+    Returns:
+        Scalar >= 0.
+    """
     fake = as_float(fake)
     size = tf.abs(tf.cast(real, fake.dtype) - fake)
     quadratic = tf.minimum(size, delta)
@@ -112,10 +130,10 @@ def generator_loss(
     generated images are paired by their place in the batch.
 
     Args:
-        fake_logits: the fake class' logits for generated images, [batch].
+        fake_logits: [batch], the fake class' logits for generated images, unbounded.
         real_images: [batch, height, width, 3] in [-1, 1].
-        fake_images: as `real_images`.
-        weight: w_r, see `reconstruction_weight`.
+        fake_images: [batch, height, width, 3] in [-1, 1].
+        weight: scalar w_r >= 0, see `reconstruction_weight`.
         non_saturating: minimise -log(1 - x) instead, whose gradient does not vanish
             while the discriminator is sure (not in the paper).
 
@@ -132,12 +150,6 @@ def generator_loss(
 
 def _total(terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {"loss": tf.add_n(list(terms.values())), **terms}
-
-
-def _regression(name: str):  # type: ignore[no-untyped-def]
-    if name not in VA_LOSSES:
-        raise ConfigError(expected_received("Unknown valence/arousal loss", tuple(VA_LOSSES), name))
-    return VA_LOSSES[name]
 
 
 def _require_width(name: str, labels: Tensor, width: int) -> None:
@@ -159,11 +171,11 @@ def real_loss(
     semi-supervised part.
 
     Args:
-        logits: discriminator output for real images, [batch, k + 1].
-        labels: `valence_arousal` [batch, 2] and `action_units` [batch, units], each with an
-            optional `<name>_mask` [batch]; only those that `heads` has are read.
+        logits: [batch, k + 1], discriminator output for real images, unbounded.
+        labels: `valence_arousal` [batch, 2] in [-1, 1] and `action_units` [batch, units] of 0 and
+            1, each with an optional `<name>_mask` [batch]; only those that `heads` has are read.
         heads: what the columns are.
-        va_loss: `mse` or `ccc`.
+        va_loss: a name of `VA_LOSSES`: `mse` or `ccc`.
 
     Returns:
         Scalars `loss` and its terms `valence_arousal`, `action_units`, `fake`.
@@ -177,7 +189,7 @@ def real_loss(
             _require_width(name, labels[name], parts[name].shape[-1])
     terms = {}
     if heads.valence_arousal:
-        terms["valence_arousal"] = _regression(va_loss)(
+        terms["valence_arousal"] = loss_function("va", va_loss)(
             labels["valence_arousal"], parts["valence_arousal"], labels.get("valence_arousal_mask")
         )
     if heads.action_units:
@@ -197,9 +209,9 @@ def fake_loss(
     term is always 1 and trains nothing (see `ccc_loss`).
 
     Args:
-        logits: discriminator output for generated images, [batch, k + 1].
+        logits: [batch, k + 1], discriminator output for generated images, unbounded.
         heads: what the columns are.
-        va_loss: `mse` or `ccc`.
+        va_loss: a name of `VA_LOSSES`: `mse` or `ccc`.
         smoothing: see `class_target`.
 
     Returns:
@@ -210,7 +222,7 @@ def fake_loss(
     terms = {}
     if heads.valence_arousal:
         wanted = tf.fill(tf.shape(parts["valence_arousal"]), tf.cast(target, parts["fake"].dtype))
-        terms["valence_arousal"] = _regression(va_loss)(wanted, parts["valence_arousal"])
+        terms["valence_arousal"] = loss_function("va", va_loss)(wanted, parts["valence_arousal"])
     if heads.action_units:
         wanted = tf.fill(tf.shape(parts["action_units"]), tf.cast(target, parts["fake"].dtype))
         terms["action_units"] = sigmoid_cross_entropy(wanted, parts["action_units"])

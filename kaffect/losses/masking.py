@@ -20,34 +20,52 @@ def as_float(value: Tensor) -> tf.Tensor:
     Under mixed precision the predictions arrive as float16 or bfloat16, in which
     a variance of 800 values loses its digits: losses are always computed in
     float32 or better.
+
+    Args:
+        value: [...], any type.
     """
     tensor = tf.convert_to_tensor(value)
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 
 
 def as_mask(mask: Tensor | None, shape: tf.Tensor) -> tf.Tensor:
-    """`mask` as booleans of `shape`; `None` means that everything is labelled."""
+    """`mask` as booleans of `shape`.
+
+    Args:
+        mask: [...], as many as `shape` has places, True where labelled; `None`: everywhere.
+        shape: [rank], whole numbers.
+    """
     if mask is None:
         return tf.ones(shape, tf.bool)
     return tf.reshape(tf.cast(mask, tf.bool), shape)
 
 
-def keep(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """`values` [n] or [n, k], with 0 in the places or rows where `mask` [n] or [n, k] is False."""
+def zero_where_masked(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """`values` with 0 in the places or rows where `mask` is False.
+
+    Args:
+        values: [n] or [n, k].
+        mask: [n] or [n, k], booleans.
+    """
     if mask.shape.rank < values.shape.rank:
         mask = mask[:, tf.newaxis]
     return tf.where(mask, values, tf.zeros((), values.dtype))
 
 
 def masked_mean(values: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
-    """Mean of `values` over the places where `mask` (same shape) is True; 0.0 if there is none.
+    """Mean of `values` over the places where `mask` is True; 0.0 if there is none.
 
     Args:
-        values: one loss per place.
-        mask: booleans.
-        weights: optional weight per place; the mean is `sum(w v) / sum(w)`.
+        values: [n] or [n, k], one loss per place.
+        mask: booleans of the same shape.
+        weights: of the same shape, >= 0: the mean is `sum(w v) / sum(w)`; `None`: 1.
+
+    Returns:
+        Scalar.
     """
     share = tf.cast(mask, values.dtype)
     if weights is not None:
         share = share * tf.cast(weights, values.dtype)
-    return tf.math.divide_no_nan(tf.reduce_sum(keep(values, mask) * share), tf.reduce_sum(share))
+    return tf.math.divide_no_nan(
+        tf.reduce_sum(zero_where_masked(values, mask) * share), tf.reduce_sum(share)
+    )

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
-from kaffect.losses.au import sigmoid_cross_entropy
-from kaffect.losses.expressions import cross_entropy, mse_after_softmax, mse_before_softmax
+from kaffect.losses.framewise import TASK_NAMES, framewise_losses
 from kaffect.losses.masking import Tensor
-from kaffect.losses.va import ccc_loss, mse_loss
-
-VA_LOSSES: dict[str, Callable[..., tf.Tensor]] = {"ccc": ccc_loss, "mse": mse_loss}
-EXPRESSION_LOSSES: dict[str, Callable[..., tf.Tensor]] = {
-    "cross_entropy": cross_entropy,
-    "mse_before_softmax": mse_before_softmax,
-    "mse_after_softmax": mse_after_softmax,
-}
-
-
-def _choose(losses: Mapping[str, Callable[..., tf.Tensor]], name: str, what: str) -> Callable:
-    if name not in losses:
-        raise ConfigError(expected_received(f"Unknown {what}", tuple(losses), name))
-    return losses[name]
 
 
 def _check_weight(name: str, value: float) -> None:
@@ -39,6 +24,7 @@ def multitask_loss(
     beta: float = 0.5,
     va_loss: str = "ccc",
     expression_loss: str = "cross_entropy",
+    au_loss: str = "cross_entropy",
     action_unit_weight: float = 0.0,
     class_weights: Sequence[float] | None = None,
     positive_weights: Sequence[float] | None = None,
@@ -51,17 +37,20 @@ def multitask_loss(
     stands in its label.
 
     Args:
-        labels: `valence_arousal` [..., 2], `expression` [...], `action_units` [..., units]; each
-            with an optional `<name>_mask` [...]. Labels of tasks of weight 0 may be absent.
-        outputs: `valence_arousal` [..., 2], `expression_logits` [..., k],
-            `action_unit_logits` [..., units].
+        labels: `valence_arousal` [..., 2] in [-1, 1], `expression` [...] class numbers 0..k-1,
+            `action_units` [..., units] 0 or 1; each with an optional `<name>_mask` [...], True
+            where a frame is labelled. Labels of tasks of weight 0 may be absent.
+        outputs: `valence_arousal` [..., 2], `expression_logits` [..., k], `action_unit_logits`
+            [..., units]; any float type, unbounded.
         alpha: weight of valence/arousal, in [0, 1].
         beta: weight of the expressions, in [0, 1].
-        va_loss: `ccc` (Eq. 4) or `mse`.
-        expression_loss: `cross_entropy`, `mse_before_softmax` or `mse_after_softmax`.
+        va_loss: a name of `VA_LOSSES`: `ccc` (Eq. 4) or `mse`.
+        expression_loss: a name of `EXPRESSION_LOSSES`: `cross_entropy`, `mse_before_softmax` or
+            `mse_after_softmax`.
+        au_loss: a name of `AU_LOSSES`: `cross_entropy` or `mse` (of probabilities).
         action_unit_weight: weight of the Action Units, in [0, 1]; not in the paper's Eq. 6.
-        class_weights: one per expression.
-        positive_weights: one per Action Unit.
+        class_weights: [k], >= 0.
+        positive_weights: [units], >= 0.
 
     Returns:
         Scalars `loss` (the sum) and, for each task that counts, its unweighted loss:
@@ -70,26 +59,21 @@ def multitask_loss(
     Raises:
         ConfigError: a weight outside [0, 1], all weights 0, or an unknown loss name.
     """
-    weights = {"alpha": alpha, "beta": beta, "action_unit_weight": action_unit_weight}
-    for name, weight in weights.items():
+    weights = {"va": alpha, "expression": beta, "au": action_unit_weight}
+    for name, weight in zip(("alpha", "beta", "action_unit_weight"), weights.values(), strict=True):
         _check_weight(name, weight)
     if not any(weights.values()):
         raise ConfigError("alpha, beta and action_unit_weight are all 0; at least one must not be")
-    regression = _choose(VA_LOSSES, va_loss, "valence/arousal loss")
-    classification = _choose(EXPRESSION_LOSSES, expression_loss, "expression loss")
-
-    def term(loss: Callable, name: str, output: str, *extra: Sequence[float] | None) -> tf.Tensor:
-        return loss(labels[name], outputs[output], labels.get(f"{name}_mask"), *extra)
-
-    terms: list[tuple[str, float, tf.Tensor]] = []
-    if alpha:
-        value = term(regression, "valence_arousal", "valence_arousal")
-        terms.append(("valence_arousal", alpha, value))
-    if beta:
-        value = term(classification, "expression", "expression_logits", class_weights)
-        terms.append(("expression", beta, value))
-    if action_unit_weight:
-        value = term(sigmoid_cross_entropy, "action_units", "action_unit_logits", positive_weights)
-        terms.append(("action_units", action_unit_weight, value))
-    total = tf.add_n([weight * value for _, weight, value in terms])
-    return {"loss": total, **{name: value for name, _, value in terms}}
+    tasks = [task for task, weight in weights.items() if weight]
+    terms = framewise_losses(
+        labels,
+        outputs,
+        tasks,
+        va=va_loss,
+        expression=expression_loss,
+        au=au_loss,
+        class_weights=class_weights,
+        positive_weights=positive_weights,
+    )
+    total = tf.add_n([weights[task] * terms[TASK_NAMES[task][0]] for task in tasks])
+    return {"loss": total, **terms}

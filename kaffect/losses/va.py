@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kaffect.losses.masking import Tensor, as_float, as_mask, keep, masked_mean
+from kaffect.losses.masking import Tensor, as_float, as_mask, masked_mean, zero_where_masked
 
 # not in the paper: below this, the denominator of Eq. 5 counts as this. A
 # standard deviation of 1e-4 is a tenth of the finest step of the annotations
@@ -25,8 +25,8 @@ def _flatten(
         )
     mask = tf.reshape(as_mask(mask, tf.shape(y_pred)[:-1]), [-1])
     columns = tf.shape(y_pred)[-1]
-    y_true = keep(tf.reshape(y_true, [-1, columns]), mask)
-    y_pred = keep(tf.reshape(y_pred, [-1, columns]), mask)
+    y_true = zero_where_masked(tf.reshape(y_true, [-1, columns]), mask)
+    y_pred = zero_where_masked(tf.reshape(y_pred, [-1, columns]), mask)
     return y_true, y_pred, mask
 
 
@@ -40,9 +40,9 @@ def _centre(values: tf.Tensor, mask: tf.Tensor, count: tf.Tensor) -> tuple[tf.Te
     lowest = tf.fill(tf.shape(values), values.dtype.min)
     origin = tf.reduce_max(tf.where(mask[:, tf.newaxis], values, lowest), axis=0)
     origin = tf.stop_gradient(tf.where(tf.reduce_any(mask), origin, tf.zeros_like(origin)))
-    shifted = keep(values - origin, mask)
+    shifted = zero_where_masked(values - origin, mask)
     mean = tf.reduce_sum(shifted, axis=0) / count
-    return origin + mean, keep(shifted - mean, mask)
+    return origin + mean, zero_where_masked(shifted - mean, mask)
 
 
 def concordance(y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None) -> tf.Tensor:
@@ -52,8 +52,8 @@ def concordance(y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None) -> t
     deviations, since it squares them. A constant against anything has CCC 0.
 
     Args:
-        y_true: labels, [..., k].
-        y_pred: predictions, [..., k], any float type.
+        y_true: [..., k], labels.
+        y_pred: [..., k], predictions, any float type, unbounded.
         mask: [...], True where a frame is labelled; `None`: everywhere.
 
     Returns:
@@ -78,8 +78,8 @@ def ccc_loss(y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None) -> tf.T
     labelled frame the loss is exactly 0, with gradient 0.
 
     Args:
-        y_true: valence and arousal, [..., 2].
-        y_pred: predictions, [..., 2].
+        y_true: [..., 2], valence and arousal in [-1, 1].
+        y_pred: [..., 2], predictions, any float type, unbounded.
         mask: [...], True where a frame is labelled; `None`: everywhere.
 
     Returns:
@@ -98,12 +98,12 @@ def mse_loss(y_true: Tensor, y_pred: Tensor, mask: Tensor | None = None) -> tf.T
     """Average of the mean squared errors of valence and of arousal (Section IV-C.1).
 
     Args:
-        y_true: valence and arousal, [..., 2].
-        y_pred: predictions, [..., 2].
+        y_true: [..., 2], valence and arousal in [-1, 1].
+        y_pred: [..., 2], predictions, any float type, unbounded.
         mask: [...], True where a frame is labelled; `None`: everywhere.
 
     Returns:
-        Scalar; 0 if no frame is labelled.
+        Scalar >= 0; 0 if no frame is labelled.
     """
     y_true, y_pred, mask = _flatten(y_true, y_pred, mask)
     return masked_mean(tf.reduce_mean(tf.math.squared_difference(y_true, y_pred), axis=-1), mask)

@@ -17,7 +17,7 @@ from kaffect.metrics.classification import (
     f1,
     f1_per_class,
 )
-from kaffect.metrics.concordance import ccc, ccc_per_video
+from kaffect.metrics.concordance import ccc, ccc_per_video, mse
 from kaffect.metrics.crossed import CrossedInterval, crossed_interval, crossed_interval_of
 from kaffect.metrics.intervals import (
     Interval,
@@ -36,6 +36,7 @@ from kaffect.metrics.official import (
     p_mtl,
     p_va,
 )
+from kaffect.metrics.registry import METRICS, Metric, metrics_of
 from kaffect.metrics.scores import (
     AU_KEYS,
     EXPRESSION_KEYS,
@@ -54,11 +55,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AU_KEYS",
     "EXPRESSION_KEYS",
+    "METRICS",
     "VA_KEYS",
     "ClusterSums",
     "ConcordanceCorrelation",
     "CrossedInterval",
     "Interval",
+    "Metric",
     "SeedComparison",
     "abaw1_au",
     "abaw1_au_of",
@@ -83,6 +86,8 @@ __all__ = [
     "f1",
     "f1_per_class",
     "interval_of",
+    "metrics_of",
+    "mse",
     "p_au",
     "p_expr",
     "p_mtl",

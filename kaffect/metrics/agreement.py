@@ -46,7 +46,15 @@ def fleiss_kappa(counts: ArrayLike) -> float:
 
 
 def rating_counts(ratings: ArrayLike, classes: int) -> np.ndarray:
-    """[frames, classes] of class numbers [raters, frames]; the input of `fleiss_kappa`."""
+    """How many raters gave each frame each class: the input of `fleiss_kappa`.
+
+    Args:
+        ratings: [raters, frames], class numbers 0..classes-1.
+        classes: their number.
+
+    Returns:
+        [frames, classes], whole numbers from 0 to the number of raters.
+    """
     values = np.asarray(ratings)
     return np.stack([(values == c).sum(axis=0) for c in range(classes)], axis=1)
 

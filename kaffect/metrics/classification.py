@@ -28,7 +28,19 @@ def _pair(y_true: ArrayLike, y_pred: ArrayLike, rank: int) -> tuple[NDArray, NDA
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Total accuracy of class numbers [n]: the share of frames that are right."""
+    """Total accuracy: the share of frames that are right.
+
+    Args:
+        y_true: [n], class numbers.
+        y_pred: [n], class numbers.
+
+    Returns:
+        In [0, 1].
+
+    Raises:
+        ValueError: other shapes.
+        DatasetError: there is no frame.
+    """
     true, pred = _pair(y_true, y_pred, 1)
     return float(np.mean(true == pred))
 
@@ -39,11 +51,11 @@ def f1(
     average: Literal["macro", "weighted"] = "macro",
     classes: int | None = None,
 ) -> float:
-    """F1 score of class numbers [n], averaged over the classes.
+    """F1 score of class numbers, averaged over the classes.
 
     Args:
-        y_true: class numbers.
-        y_pred: class numbers.
+        y_true: [n], class numbers.
+        y_pred: [n], class numbers.
         average: `macro` (unweighted mean) or `weighted` (by the number of labels of each class).
         classes: `None` averages over the classes that occur in labels or predictions, as
             scikit-learn does; a number averages over all of 0..classes-1, as the challenges of
@@ -52,6 +64,10 @@ def f1(
 
     Returns:
         In [0, 1].
+
+    Raises:
+        ValueError: other shapes.
+        DatasetError: there is no frame.
     """
     true, pred = _pair(y_true, y_pred, 1)
     labels = None if classes is None else np.arange(classes)
@@ -59,9 +75,19 @@ def f1(
 
 
 def f1_per_class(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> NDArray[np.float64]:
-    """F1 of each of the classes 0..classes-1: [n] class numbers -> [classes].
+    """F1 of each of the classes 0..classes-1; 0 for one that never occurs.
 
-    A class that is never labelled and never predicted has F1 0.
+    Args:
+        y_true: [n], class numbers.
+        y_pred: [n], class numbers.
+        classes: their number.
+
+    Returns:
+        [classes], in [0, 1].
+
+    Raises:
+        ValueError: other shapes.
+        DatasetError: there is no frame.
     """
     true, pred = _pair(y_true, y_pred, 1)
     scores = f1_score(true, pred, labels=np.arange(classes), average=None, zero_division=0.0)
@@ -77,9 +103,18 @@ def _binary(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.bool_], ND
 
 
 def au_f1(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.float64]:
-    """Binary F1 of each Action Unit: [n, units] of 0 and 1 -> [units].
+    """Binary F1 of each Action Unit; 0 for one that is never labelled and never predicted.
 
-    A unit that is never labelled and never predicted has F1 0.
+    Args:
+        y_true: [n, units], labels of 0 and 1.
+        y_pred: [n, units], decisions of 0 and 1.
+
+    Returns:
+        [units], in [0, 1].
+
+    Raises:
+        ValueError: other shapes, or values other than 0 and 1.
+        DatasetError: there is no frame.
     """
     true, pred = _binary(y_true, y_pred)
     columns = range(true.shape[1])
@@ -91,24 +126,44 @@ def au_f1(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.float64]:
 
 
 def au_f1_macro(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Mean over the units of `au_f1` (the paper's macro F1)."""
+    """Mean over the units of `au_f1` (the paper's macro F1), in [0, 1].
+
+    Args:
+        y_true: [n, units], labels of 0 and 1.
+        y_pred: [n, units], decisions of 0 and 1.
+    """
     return float(au_f1(y_true, y_pred).mean())
 
 
 def au_f1_weighted(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Mean of `au_f1` weighted by how often each unit is labelled; 0 if none ever is."""
+    """Mean of `au_f1` weighted by how often each unit is labelled, in [0, 1]; 0 if none ever is.
+
+    Args:
+        y_true: [n, units], labels of 0 and 1.
+        y_pred: [n, units], decisions of 0 and 1.
+    """
     scores = au_f1(y_true, y_pred)
     support = np.asarray(y_true).astype(bool).sum(axis=0)
     return float(scores @ support / support.sum()) if support.any() else 0.0
 
 
 def au_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Total accuracy of Action Units, element-wise: the share of all n x units entries right."""
+    """Total accuracy of Action Units, element-wise: the share of all n x units entries right.
+
+    Args:
+        y_true: [n, units], labels of 0 and 1.
+        y_pred: [n, units], decisions of 0 and 1.
+    """
     true, pred = _binary(y_true, y_pred)
     return float(np.mean(true == pred))
 
 
 def au_exact_match(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Share of frames of which every unit is right."""
+    """Share of frames of which every unit is right.
+
+    Args:
+        y_true: [n, units], labels of 0 and 1.
+        y_pred: [n, units], decisions of 0 and 1.
+    """
     true, pred = _binary(y_true, y_pred)
     return float(np.mean((true == pred).all(axis=1)))

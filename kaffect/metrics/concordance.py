@@ -1,4 +1,4 @@
-"""Concordance correlation coefficient over a whole set (paper Eq. 5, Section IV-D), in NumPy."""
+"""CCC (paper Eq. 5) and MSE over a whole set (Section IV-D), in NumPy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def ccc(y_true: ArrayLike, y_pred: ArrayLike) -> float | NDArray[np.float64]:
     constant and Eq. 5 reads 0/0. A value that is not finite makes the result NaN.
 
     Args:
-        y_true: labels, [n] or [n, d].
-        y_pred: predictions of the same shape.
+        y_true: [n] or [n, d], labels, any unit.
+        y_pred: predictions of the same shape and unit.
 
     Returns:
         In [-1, 1]: a float for [n], an array [d] for [n, d].
@@ -52,6 +52,20 @@ def ccc(y_true: ArrayLike, y_pred: ArrayLike) -> float | NDArray[np.float64]:
     return float(result) if true.ndim == 1 else result
 
 
+def mse(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.float64]:
+    """Mean squared error of each column, in float64.
+
+    Args:
+        y_true: [n] or [n, d], labels, any unit.
+        y_pred: predictions of the same shape and unit.
+
+    Returns:
+        >= 0, the unit squared: a scalar for [n], [d] for [n, d].
+    """
+    errors = np.asarray(y_true, np.float64) - np.asarray(y_pred)
+    return np.asarray(np.mean(errors**2, axis=0))
+
+
 def ccc_per_video(
     y_true: ArrayLike, y_pred: ArrayLike, video: Sequence[int] | NDArray[np.integer]
 ) -> float | NDArray[np.float64]:
@@ -61,12 +75,15 @@ def ccc_per_video(
     which the label hardly moves gets a CCC near 0 whatever is predicted.
 
     Args:
-        y_true: labels, [n] or [n, d].
-        y_pred: predictions of the same shape.
-        video: the video of each frame, [n].
+        y_true: [n] or [n, d], labels, any unit.
+        y_pred: predictions of the same shape and unit.
+        video: [n], whole numbers, the video of each frame.
 
     Returns:
-        A float for [n], an array [d] for [n, d].
+        In [-1, 1]: a float for [n], an array [d] for [n, d].
+
+    Raises:
+        DatasetError: there is no frame.
     """
     true, pred, names = np.asarray(y_true), np.asarray(y_pred), np.asarray(video)
     if not names.size:

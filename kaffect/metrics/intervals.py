@@ -20,7 +20,7 @@ from kaffect.metrics.jackknife import (
     leave_one_out,
     quantile,
 )
-from kaffect.metrics.sums import ClusterSums, Floats, group, sums_of
+from kaffect.metrics.sums import ClusterSums, Floats, group_clusters, sums_of
 
 
 class Interval(NamedTuple):
@@ -87,7 +87,12 @@ def paired_interval(
     """score(first) - score(second) on the same frames, with its interval over clusters.
 
     The jackknife leaves a cluster out of both at once, so what makes a video hard for both
-    cancels. Arguments, method and errors as in `clustered_interval`.
+    cancels. Method and errors as in `clustered_interval`.
+
+    Args:
+        y_true, clusters, metric, level, classes: as in `clustered_interval`.
+        first: predictions of the same shape as `y_true`.
+        second: predictions of the same shape as `y_true`.
 
     Returns:
         (difference, low, high). One training run each: the spread over seeds is not in it
@@ -139,11 +144,16 @@ def sums_for(
     clusters: ArrayLike,
     classes: int | None,
 ) -> list[ClusterSums]:
-    """Sums for `metric` of several predictions of the same frames."""
+    """Sums for `metric` of several predictions of the same frames.
+
+    Args:
+        metric, y_true, clusters, classes: as in `clustered_interval`.
+        predictions: each of the same shape as `y_true`.
+    """
     kind = criterion(metric).kind
     if metric == "f1_macro_all" and classes is None:
         raise ConfigError("'f1_macro_all' is an average over all classes: give their number")
-    ids, index = group(clusters)
+    ids, index = group_clusters(clusters)
     each = [sums_of(y_true, pred, index, len(ids), kind, classes) for pred in predictions]
     if kind == "classes":
         # One prediction may know a class that the others never name.

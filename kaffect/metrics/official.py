@@ -14,17 +14,33 @@ from kaffect.metrics.concordance import ccc
 
 
 def p_va(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Eq. 1: mean of the concordance of valence and of arousal, [n, 2], in [-1, 1]."""
+    """Eq. 1: mean of the concordance of valence and of arousal, in [-1, 1].
+
+    Args:
+        y_true: [n, 2], labels in [-1, 1].
+        y_pred: [n, 2], predictions.
+    """
     return float(np.mean(ccc(np.asarray(y_true), np.asarray(y_pred))))
 
 
 def p_expr(y_true: ArrayLike, y_pred: ArrayLike, classes: int = 8) -> float:
-    """Eq. 2: F1 averaged over all classes, also absent ones; class numbers [n], in [0, 1]."""
+    """Eq. 2: F1 averaged over all classes, also absent ones, in [0, 1].
+
+    Args:
+        y_true: [n], class numbers.
+        y_pred: [n], class numbers.
+        classes: their number.
+    """
     return f1(y_true, y_pred, "macro", classes)
 
 
 def p_au(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Eq. 3: F1 averaged over the units; [n, units] of 0 and 1, in [0, 1]."""
+    """Eq. 3: F1 averaged over the units, in [0, 1].
+
+    Args:
+        y_true: [n, units], labels of 0 and 1.
+        y_pred: [n, units], decisions of 0 and 1.
+    """
     return au_f1_macro(y_true, y_pred)
 
 
@@ -34,7 +50,13 @@ def p_mtl(va: float, expression: float, au: float) -> float:
 
 
 def abaw1_expression(y_true: ArrayLike, y_pred: ArrayLike, classes: int = 7) -> float:
-    """ABAW-1 and 2: 0.67 F1 (macro) + 0.33 accuracy, of class numbers [n]."""
+    """ABAW-1 and 2: 0.67 F1 (macro, over all classes) + 0.33 accuracy, in [0, 1].
+
+    Args:
+        y_true: [n], class numbers.
+        y_pred: [n], class numbers.
+        classes: their number.
+    """
     return abaw1_expression_of(f1(y_true, y_pred, "macro", classes), accuracy(y_true, y_pred))
 
 
@@ -44,7 +66,12 @@ def abaw1_expression_of(macro_f1: float, right: float) -> float:
 
 
 def abaw1_au(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """ABAW-1 and 2: half mean F1 over the units, half accuracy over all entries [n, units]."""
+    """ABAW-1 and 2: half mean F1 over the units, half accuracy over all entries, in [0, 1].
+
+    Args:
+        y_true: [n, units], labels of 0 and 1.
+        y_pred: [n, units], decisions of 0 and 1.
+    """
     return abaw1_au_of(au_f1_macro(y_true, y_pred), au_accuracy(y_true, y_pred))
 
 

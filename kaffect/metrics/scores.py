@@ -10,20 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kaffect.metrics.classification import (
-    accuracy,
-    au_accuracy,
-    au_exact_match,
-    au_f1_macro,
-    au_f1_weighted,
-    f1,
-)
-from kaffect.metrics.concordance import ccc, ccc_per_video
+from kaffect.metrics.concordance import ccc_per_video
+from kaffect.metrics.registry import metrics_of
 
+# What each task is compared by.
 VA_KEYS = ("ccc_valence", "ccc_arousal")
 EXPRESSION_KEYS = ("accuracy", "f1_weighted", "f1_macro")
-_VA = tuple(enumerate(("valence", "arousal")))
 AU_KEYS = ("au_f1_weighted", "au_f1_macro", "au_accuracy", "au_exact_match")
+_DIMENSIONS = ("valence", "arousal")
 
 
 def _labelled(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None) -> tuple:
@@ -41,10 +35,10 @@ def va_scores(
     """CCC and MSE of valence and arousal.
 
     Args:
-        y_true: [n, 2].
-        y_pred: [n, 2].
-        mask: [n], True where labelled.
-        video: [n], the video of each frame; adds the means of the per-video CCCs.
+        y_true: [n, 2], labels in [-1, 1].
+        y_pred: [n, 2], predictions, unbounded.
+        mask: [n], True where labelled; `None`: everywhere.
+        video: [n], whole numbers, the video of each frame; adds the means of the per-video CCCs.
 
     Returns:
         `ccc_valence`, `ccc_arousal`, `mse_valence`, `mse_arousal` and, with `video`,
@@ -53,12 +47,15 @@ def va_scores(
     true, pred, chosen = _labelled(y_true, y_pred, mask)
     if not len(true):
         return {}
-    values = {"ccc": np.asarray(ccc(true, pred))}
-    values["mse"] = np.mean((true.astype(np.float64) - pred) ** 2, axis=0)
-    scores = {f"{key}_{name}": float(v[i]) for key, v in values.items() for i, name in _VA}
+    scores = {}
+    for key, metric in metrics_of("va").items():
+        values = np.asarray(metric.score(true, pred, None))
+        scores.update({f"{key}_{name}": float(v) for name, v in zip(_DIMENSIONS, values)})
     if video is not None:
         per_video = np.asarray(ccc_per_video(true, pred, np.asarray(video)[chosen]))
-        scores.update({f"ccc_{name}_per_video": float(per_video[i]) for i, name in _VA})
+        scores.update(
+            {f"ccc_{name}_per_video": float(v) for name, v in zip(_DIMENSIONS, per_video)}
+        )
     return scores
 
 
@@ -68,9 +65,9 @@ def expression_scores(
     """Total accuracy and F1 scores of the expressions.
 
     Args:
-        y_true: class numbers, [n].
-        y_pred: class numbers, [n].
-        mask: [n], True where labelled.
+        y_true: [n], class numbers 0..classes-1.
+        y_pred: [n], class numbers.
+        mask: [n], True where labelled; `None`: everywhere.
         classes: number of classes, for `f1_macro_all`.
 
     Returns:
@@ -80,10 +77,7 @@ def expression_scores(
     if not len(true):
         return {}
     return {
-        "accuracy": accuracy(true, pred),
-        "f1_weighted": f1(true, pred, "weighted"),
-        "f1_macro": f1(true, pred, "macro"),
-        "f1_macro_all": f1(true, pred, "macro", classes),
+        name: metric.score(true, pred, classes) for name, metric in metrics_of("expression").items()
     }
 
 
@@ -93,9 +87,9 @@ def au_scores(
     """Scores of Action Units, from labels and decisions of 0 and 1.
 
     Args:
-        y_true: [n, units].
-        y_pred: [n, units], already thresholded.
-        mask: [n], True where labelled.
+        y_true: [n, units], labels of 0 and 1.
+        y_pred: [n, units], decisions of 0 and 1 (already thresholded).
+        mask: [n], True where labelled; `None`: everywhere.
 
     Returns:
         `au_f1_weighted`, `au_f1_macro`, `au_accuracy` (element-wise), `au_exact_match`.
@@ -103,9 +97,4 @@ def au_scores(
     true, pred, _ = _labelled(y_true, y_pred, mask)
     if not len(true):
         return {}
-    return {
-        "au_f1_weighted": au_f1_weighted(true, pred),
-        "au_f1_macro": au_f1_macro(true, pred),
-        "au_accuracy": au_accuracy(true, pred),
-        "au_exact_match": au_exact_match(true, pred),
-    }
+    return {name: metric.score(true, pred, None) for name, metric in metrics_of("au").items()}

@@ -106,10 +106,13 @@ def seed_comparison(first: ArrayLike, second: ArrayLike, level: float = 0.95) ->
 
 
 def sign_flip_test(differences: ArrayLike) -> float:
-    """Exact two-sided p-value of the mean of paired differences [n] under random signs.
+    """Exact two-sided p-value of the mean of paired differences under random signs.
 
     The share of the 2^n sign patterns whose sum is at least as far from 0 as the one
     observed. It is at least 2/2^n, so that .05 needs six seeds.
+
+    Args:
+        differences: [n], first score - second of each seed, any unit.
 
     Raises:
         DatasetError: no difference, or more than 40.

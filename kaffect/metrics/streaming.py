@@ -33,10 +33,13 @@ class ConcordanceCorrelation(keras.metrics.Metric):
         name: name of the metric.
         dtype: type of the result, float32 by default.
 
-    `update_state(y_true, y_pred, sample_weight=None)` takes [..., d] (or [n] for
-    one dimension) and weights or a boolean mask [...]; frames of weight 0 are
-    ignored, whatever they contain. `result()` is a scalar in [-1, 1],
-    `per_dimension()` is [d].
+    Arguments of `update_state`:
+        y_true: [..., d] or [n], labels, any unit.
+        y_pred: predictions of the same shape and unit.
+        sample_weight: [...], weights >= 0 or booleans; frames of weight 0 are ignored, whatever
+            they contain. `None`: 1.
+
+    `result()` is a scalar in [-1, 1], `per_dimension()` is [d].
     """
 
     def __init__(

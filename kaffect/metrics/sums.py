@@ -118,12 +118,22 @@ def cluster_sums(
         DatasetError: no frame, shapes that do not fit, a value that is not finite, or a class
             number or unit label that is none (frames without a label are left out before).
     """
-    ids, index = group(clusters)
+    ids, index = group_clusters(clusters)
     return ClusterSums(kind, ids, sums_of(y_true, y_pred, index, len(ids), kind, classes))
 
 
-def group(clusters: ArrayLike) -> tuple[tuple[int | str, ...], NDArray[np.intp]]:
-    """The sorted ids of the clusters, and for each frame the position of its cluster in them."""
+def group_clusters(clusters: ArrayLike) -> tuple[tuple[int | str, ...], NDArray[np.intp]]:
+    """The sorted ids of the clusters, and for each frame the position of its cluster in them.
+
+    Args:
+        clusters: [n], whole numbers or strings, the cluster of each frame.
+
+    Returns:
+        The ids, and [n] positions.
+
+    Raises:
+        DatasetError: clusters of another kind or shape, or none.
+    """
     given = np.asarray(clusters)
     if given.dtype == object and all(isinstance(item, str) for item in given.ravel()):
         given = given.astype(str)
@@ -146,7 +156,17 @@ def sums_of(
     kind: str,
     classes: int | None = None,
 ) -> Floats:
-    """`ClusterSums.values` from the position of each frame's cluster, [n] in 0..count-1."""
+    """`ClusterSums.values` from the position of each frame's cluster.
+
+    Args:
+        y_true, y_pred: labels and predictions as in `cluster_sums`.
+        index: [n], positions 0..count-1.
+        count: number of clusters.
+        kind, classes: as in `cluster_sums`.
+
+    Raises:
+        DatasetError: as in `cluster_sums`.
+    """
     if kind not in COLUMNS:
         raise DatasetError(expected_received("Unknown kind of sums", tuple(COLUMNS), kind))
     true, pred = np.asarray(y_true), np.asarray(y_pred)

@@ -15,7 +15,14 @@ HALF = 0.0
 
 
 def probabilities(logits: ArrayLike) -> NDArray[np.float64]:
-    """Sigmoid in float64, without overflow and with all digits of small probabilities."""
+    """Sigmoid in float64, without overflow and with all digits of small probabilities.
+
+    Args:
+        logits: [...], unbounded.
+
+    Returns:
+        [...], in [0, 1].
+    """
     return np.exp(_log_sigmoid(np.asarray(logits, np.float64)))
 
 
@@ -27,7 +34,8 @@ def best_logit_thresholds(y_true: ArrayLike, logits: ArrayLike) -> NDArray[np.fl
     is never labelled keeps 0.
 
     Args:
-        y_true: [n, units] of 0 and 1; logits: [n, units], finite.
+        y_true: [n, units], labels of 0 and 1.
+        logits: [n, units], finite.
 
     Returns:
         [units]; present means logit > threshold.
@@ -44,7 +52,11 @@ def best_logit_thresholds(y_true: ArrayLike, logits: ArrayLike) -> NDArray[np.fl
 
 
 def best_thresholds(y_true: ArrayLike, values: ArrayLike) -> NDArray[np.float64]:
-    """As `best_logit_thresholds`, for probabilities [n, units] where no logits are at hand.
+    """As `best_logit_thresholds`, for probabilities where no logits are at hand.
+
+    Args:
+        y_true: [n, units], labels of 0 and 1.
+        values: [n, units], probabilities in [0, 1].
 
     Returns:
         [units]; present means probability > threshold.

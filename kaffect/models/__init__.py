@@ -10,10 +10,11 @@ from kaffect.models.affwildnet import (
     vggface_gru_attention,
 )
 from kaffect.models.affwildnet_import import load_affwildnet
+from kaffect.models.backbones import BACKBONES, backbone_builder
 from kaffect.models.dcgan96 import dcgan_discriminator, dcgan_generator
 from kaffect.models.dtypes import layers_compute_in
-from kaffect.models.face_features import face_features
-from kaffect.models.framewise import affect_resnet18
+from kaffect.models.face_features import face_features, small_cnn
+from kaffect.models.framewise import affect_network, affect_resnet18
 from kaffect.models.layer_table import LayerRow, layer_table
 from kaffect.models.normalization import FusedBatchNormalization
 from kaffect.models.preprocessing import ImagePreprocessing
@@ -24,10 +25,13 @@ from kaffect.models.vggface import vggface_features
 from kaffect.models.vggface_weights import download_vggface_weights, load_vggface_weights
 
 __all__ = [
+    "BACKBONES",
     "FusedBatchNormalization",
     "ImagePreprocessing",
     "LayerRow",
+    "affect_network",
     "affect_resnet18",
+    "backbone_builder",
     "dcgan_discriminator",
     "dcgan_generator",
     "download_vggface_weights",
@@ -42,6 +46,7 @@ __all__ = [
     "load_vggface_weights",
     "resnet18",
     "sequence_head",
+    "small_cnn",
     "ssgan_discriminator",
     "ssgan_generator",
     "torchvision_weights",

@@ -14,13 +14,13 @@ import keras
 
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.attention_gru import AttentionGRU
+from kaffect.models.backbones import backbone_builder
 from kaffect.models.biased import Dense
 from kaffect.models.dropout import Dropout
 from kaffect.models.dtypes import full_precision
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.preprocessing import MODES, ImagePreprocessing
 from kaffect.models.time_axis import FoldTime, UnfoldTime
-from kaffect.models.vggface import vggface_features
 
 # Places in the network of the seeds derived from its seed.
 _FC6, _DROPOUT, _RECURRENCE, _HEADS, _CNN = 100, 101, 102, 110, 120
@@ -34,25 +34,34 @@ def frame_encoder(
     weights: str | Path | None = None,
     seed: int | None = None,
     name: str = "frame_encoder",
+    backbone: str = "vggface",
 ) -> keras.Model:
     """Images to features: VGG-Face, flatten (4608 values for 96 pixels), FC 4096 with ReLU.
 
     Args:
-        image_size, width, weights: of `vggface_features`.
+        image_size, width, weights: of the backbone, as in `vggface_features`.
         fc_units: units of the fully connected layer (paper's network: 4096).
         preprocessing: `None`: the images come as floats in [-1, 1], RGB. "paper" or "vggface": they
             come as uint8 RGB and are normalised in the network (`ImagePreprocessing`).
         seed: of the initial weights.
         name: of the model.
+        backbone: a name of `BACKBONES`; the paper's is "vggface".
 
     Returns:
-        [batch, image_size, image_size, 3] -> [batch, fc_units], not negative, before dropout.
+        [batch, image_size, image_size, 3], floats in [-1, 1] (uint8 with `preprocessing`) ->
+        [batch, fc_units], >= 0, before dropout.
+
+    Raises:
+        ConfigError: a setting that is not accepted.
+        ArtifactError: `weights` is not a file of weights of that backbone.
     """
+    convolutions = backbone_builder(backbone)
     inputs = _images((image_size, image_size, 3), preprocessing)
     x = inputs
     if preprocessing is not None:
         x = ImagePreprocessing(preprocessing, name="preprocessing")(x)
-    x = vggface_features(weights, image_size, width, derived_seed(seed, _CNN))(x)
+    seed_of_cnn = derived_seed(seed, _CNN)
+    x = convolutions(image_size=image_size, width=width, weights=weights, seed=seed_of_cnn)(x)
     x = keras.layers.Flatten(name="flatten")(x)
     start = keras.initializers.HeNormal(seed=derived_seed(seed, _FC6))
     x = Dense(fc_units, activation="relu", kernel_initializer=start, name="fc6")(x)
@@ -179,6 +188,7 @@ def vggface_gru_attention(
     weights: str | Path | None = None,
     seed: int | None = None,
     name: str = "vggface_gru_attention",
+    backbone: str = "vggface",
 ) -> keras.Model:
     """The network of Figure 5, from images to valence, arousal and expressions.
 
@@ -196,7 +206,9 @@ def vggface_gru_attention(
         ConfigError: a setting that is not accepted.
         ArtifactError: `weights` is not a file of VGG-Face weights.
     """
-    encoder = frame_encoder(image_size, width, fc_units, preprocessing, weights, seed)
+    encoder = frame_encoder(
+        image_size, width, fc_units, preprocessing, weights, seed, backbone=backbone
+    )
     head = sequence_head(
         sequence_length,
         fc_units,
@@ -219,7 +231,17 @@ def join(
     sequence_length: int | None = 80,
     name: str = "vggface_gru_attention",
 ) -> keras.Model:
-    """The whole network from its two parts, whose weights it shares."""
+    """The whole network from its two parts, whose weights it shares.
+
+    Args:
+        encoder: from `frame_encoder`, [n, image_size, image_size, 3] -> [n, features].
+        head: from `sequence_head`, [batch, time, features] -> dict of [batch, time, ...].
+        sequence_length: frames of a sequence; `None` for any.
+        name: of the model.
+
+    Returns:
+        [batch, time, image_size, image_size, 3] -> the head's outputs.
+    """
     shape, dtype = encoder.input_shape[1:], encoder.inputs[0].dtype
     inputs = keras.Input((sequence_length, *shape), dtype=dtype, name="images")
     frames = encoder(FoldTime(name="frames")(inputs))

@@ -18,7 +18,7 @@ from kaffect.models.initialisers import derived_seed
 from kaffect.models.recurrence_forward import State, Tensor, attend, slot_mask
 
 
-def validate(units: Sequence[int], attention_length: int) -> tuple[int, ...]:
+def recurrence_sizes(units: Sequence[int], attention_length: int) -> tuple[int, ...]:
     """Check the sizes of a recurrence and give `units` as a tuple.
 
     Raises:
@@ -73,10 +73,12 @@ class AttentionGRUCell(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
-        self.units = validate(units, attention_length)
+        self.units = recurrence_sizes(units, attention_length)
         self.attention_length = int(attention_length)
         self.mask_zero_slots = bool(mask_zero_slots)
         self.projection_dtype = projection_dtype or self.compute_dtype
+        half = self.compute_dtype in ("float16", "bfloat16")
+        self.state_dtype = "float32" if half else self.compute_dtype
         self.seed = seed
         last = self.units[-1]
         self.state_size = [*self.units, last, self.attention_length * last, 1]
@@ -129,12 +131,20 @@ class AttentionGRUCell(keras.layers.Layer):
         kernel = tf.cast(self.input_kernel, self.projection_dtype)
         projected = tf.matmul(tf.cast(projected, self.projection_dtype), kernel)
         output, new, _ = self.after_projection(
-            tf.cast(projected, self.compute_dtype) + self.input_bias, state
+            tf.cast(projected, self.state_dtype) + self.input_bias, state
         )
         return output, self.flatten(new)
 
     def after_projection(self, below: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
-        """Steps 2 to 4: output, new state and the attention weights [batch, attention_length]."""
+        """Steps 2 to 4: output, new state and the attention weights.
+
+        Args:
+            below: [batch, features], the projected input of step 1, unbounded.
+            state: before this frame.
+
+        Returns:
+            [batch, units[-1]], the state after this frame, and [batch, attention_length] in [0, 1].
+        """
         hidden = []
         for k, (units, previous) in enumerate(zip(self.units, state.hidden)):
             kernel, bias, candidate_kernel, candidate_bias = self.gru_weights(k)
@@ -152,7 +162,16 @@ class AttentionGRUCell(keras.layers.Layer):
         return output, State(tuple(hidden), context, window, filled), attention
 
     def attention(self, hidden: tuple[Tensor, ...], window: Tensor, filled: Tensor) -> Tensor:
-        """Step 3's softmax: [batch, attention_length], one weight for each slot of the window."""
+        """Step 3's softmax: one weight for each slot of the window.
+
+        Args:
+            hidden: per layer [batch, units_k], in (-1, 1).
+            window: [batch, attention_length, units[-1]], the last outputs, oldest first.
+            filled: [batch], how many slots hold an output (0 ... attention_length).
+
+        Returns:
+            [batch, attention_length], in [0, 1].
+        """
         query = tf.matmul(tf.concat(hidden, -1), self.query_kernel) + self.query_bias
         keys = tf.tensordot(window, self.key_kernel, 1)
         scores = tf.linalg.matvec(tf.tanh(keys + query[:, tf.newaxis]), self.score)
@@ -160,10 +179,23 @@ class AttentionGRUCell(keras.layers.Layer):
         return attend(scores, mask)
 
     def initial_state(self, batch_size: int | Tensor) -> State:
+        """The state before the first frame: all zeros, no slot filled.
+
+        Args:
+            batch_size: scalar.
+        """
         return self.unflatten(self.get_initial_state(batch_size))
 
     def get_initial_state(self, batch_size: int | Tensor) -> list[Tensor]:
-        return [tf.zeros([batch_size, size], self.compute_dtype) for size in self.state_size]
+        """The state before the first frame as `keras.layers.RNN` carries it.
+
+        Args:
+            batch_size: scalar.
+
+        Returns:
+            A list of zeros [batch_size, size], as `flatten` gives it.
+        """
+        return [tf.zeros([batch_size, size], self.state_dtype) for size in self.state_size]
 
     def flatten(self, state: State) -> list[Tensor]:
         """A state as `keras.layers.RNN` carries it: a list of [batch, size]."""
@@ -172,6 +204,11 @@ class AttentionGRUCell(keras.layers.Layer):
         return [*state.hidden, state.context, window, state.filled[:, tf.newaxis]]
 
     def unflatten(self, states: Sequence[Tensor]) -> State:
+        """The inverse of `flatten`.
+
+        Args:
+            states: each [batch, size]; sizes as in `state_size`.
+        """
         *hidden, context, window, filled = states
         window = tf.reshape(window, [-1, self.attention_length, self.units[-1]])
         return State(tuple(hidden), context, window, filled[:, 0])

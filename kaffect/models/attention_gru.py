@@ -38,7 +38,16 @@ def _fold(kernel: Tensor, first: Tensor) -> tuple[tuple[Tensor, Tensor], Any]:
 
 
 def project(inputs: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """Inputs [batch, time, features] through the folded kernel: [time, batch, 3 units]."""
+    """Inputs of all frames through the folded kernel.
+
+    Args:
+        inputs: [batch, time, features], of the kernel's type.
+        kernel: [features, 3 units], folded with the input projection.
+        bias: [3 units].
+
+    Returns:
+        [time, batch, 3 units], of the bias' type.
+    """
     features, width = kernel.shape
     projected = tf.matmul(tf.reshape(inputs, [-1, features]), kernel)
     shape = tf.shape(inputs)
@@ -79,7 +88,7 @@ class AttentionGRU(keras.layers.Layer):
             export needs no XLA where it is served.
         seed: of the initial weights.
 
-    Input: [batch, time, features]; batch and time may be unknown.
+    Input: [batch, time, features], unbounded; batch and time may be unknown.
     Output: [batch, time, units[-1]], linear, unbounded; float32 under a half-precision policy,
     so that the heads lose no digits.
 
@@ -141,7 +150,11 @@ class AttentionGRU(keras.layers.Layer):
         return outputs
 
     def initial_state(self, batch_size: int | Tensor = 1) -> State:
-        """The state before the first frame: all zeros, no slot filled."""
+        """The state before the first frame: all zeros, no slot filled.
+
+        Args:
+            batch_size: scalar.
+        """
         return self.cell.initial_state(batch_size)
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
@@ -160,14 +173,29 @@ class AttentionGRU(keras.layers.Layer):
         return output, self.cell.unflatten(states)
 
     def run(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """A piece of a stream [batch, time, features] and the state before it: outputs, state."""
+        """A piece of a stream after a state.
+
+        Args:
+            inputs: [batch, time, features].
+            state: before the piece; `None`: that of `initial_state`.
+
+        Returns:
+            Outputs [batch, time, units[-1]] and the state after the piece.
+        """
         inputs = tf.cast(inputs, self.compute_dtype)
         self._build_for(inputs)
         outputs, _, last = self._fused(inputs, state)
         return outputs, last
 
     def attention_weights(self, inputs: Tensor) -> Tensor:
-        """Softmax weights [batch, time, attention_length] over the window, newest slot last."""
+        """Softmax weights over the window, newest slot last.
+
+        Args:
+            inputs: [batch, time, features].
+
+        Returns:
+            [batch, time, attention_length], in [0, 1].
+        """
         inputs = tf.cast(inputs, self.compute_dtype)
         self._build_for(inputs)
         _, attention, _ = self._fused(inputs, None)

@@ -32,7 +32,7 @@ def batch_share() -> BatchShare | None:
 
 
 @contextlib.contextmanager
-def computing(share: BatchShare) -> Iterator[None]:
+def computing_share(share: BatchShare) -> Iterator[None]:
     """Inside, layers in training mode are given `share` of a batch, not all of it.
 
     Only for the replica function of a `tf.distribute` strategy, in which the other replicas
@@ -46,7 +46,11 @@ def computing(share: BatchShare) -> Iterator[None]:
 
 
 def sum_over_devices(values: tf.Tensor) -> tf.Tensor:
-    """The sum of `values` over all shares, on every device; its gradient is the sum as well."""
+    """The sum of `values` over all shares, on every device; its gradient is the sum as well.
+
+    Args:
+        values: [...], of one shape on all devices.
+    """
     total: tf.Tensor = tf.distribute.get_replica_context().all_reduce(
         tf.distribute.ReduceOp.SUM, values
     )
@@ -54,7 +58,14 @@ def sum_over_devices(values: tf.Tensor) -> tf.Tensor:
 
 
 def whole_batch(values: tf.Tensor) -> tf.Tensor:
-    """Every device's `values` [share, ...] as one tensor [batch, ...], in the batch's order."""
+    """The values of all shares as one tensor, in the batch's order, on every device.
+
+    Args:
+        values: [share, ...], this device's.
+
+    Returns:
+        [batch, ...].
+    """
     share = batch_share()
     if share is None:
         return values

@@ -32,7 +32,7 @@ class _ExactBias:
 
 @keras.saving.register_keras_serializable("kaffect")
 class Dense(_ExactBias, keras.layers.Dense):
-    """`keras.layers.Dense`."""
+    """`keras.layers.Dense`: [batch, ..., channels] -> [batch, ..., units]."""
 
     def _product(self, inputs: Any) -> Any:
         return keras.ops.matmul(inputs, self.kernel)
@@ -40,7 +40,7 @@ class Dense(_ExactBias, keras.layers.Dense):
 
 @keras.saving.register_keras_serializable("kaffect")
 class Conv2D(_ExactBias, keras.layers.Conv2D):
-    """`keras.layers.Conv2D`."""
+    """`keras.layers.Conv2D`: [batch, height, width, channels] -> [batch, h, w, filters]."""
 
     def _product(self, inputs: Any) -> Any:
         return self.convolution_op(inputs, self.kernel)
@@ -48,7 +48,7 @@ class Conv2D(_ExactBias, keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("kaffect")
 class Conv2DTranspose(_ExactBias, keras.layers.Conv2DTranspose):
-    """`keras.layers.Conv2DTranspose`."""
+    """`keras.layers.Conv2DTranspose`: [batch, h, w, channels] -> [batch, H, W, filters]."""
 
     def _product(self, inputs: Any) -> Any:
         return keras.ops.conv_transpose(

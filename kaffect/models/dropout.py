@@ -18,6 +18,8 @@ class Dropout(keras.layers.Dropout):
     batch and takes its part of that, so the sample's place in the batch decides and not the
     number of devices. Numbers and variables are those of Keras' layer: the state (seed, number
     of calls) is saved with the network.
+
+    Input and output: [batch, ...], unbounded.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:

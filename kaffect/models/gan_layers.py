@@ -44,10 +44,17 @@ class Recipe:
             raise ConfigError(expected_received("Unknown style of a GAN block", STYLES, self.style))
 
     def initialiser(self, place: int) -> keras.initializers.Initializer:
+        """The initialiser of the weights at `place` in the network."""
         return self.start(derived_seed(self.seed, place))
 
     def normalised(self, x: Any, activation: keras.layers.Layer, place: int) -> Any:
-        """Normalisation and activation, in the order of this style."""
+        """Normalisation and activation, in the order of this style.
+
+        Args:
+            x: symbolic [batch, height, width, channels].
+            activation: the layer.
+            place: of the layers in the network; their names end with it.
+        """
         norm = FusedBatchNormalization(
             self.momentum, self.epsilon, name=f"batch_normalization_{place}"
         )
@@ -57,7 +64,14 @@ class Recipe:
 def upsampling(
     x: Any, recipe: Recipe, place: int, channels: int, kernel: int, stride: int, padding: str
 ) -> Any:
-    """`conv2d_transpose_<place>` with bias."""
+    """`conv2d_transpose_<place>` with bias.
+
+    Args:
+        x: symbolic [batch, height, width, channels].
+        recipe: what the paper leaves open.
+        place: of the layer in the network.
+        channels, kernel, stride, padding: of the transposed convolution.
+    """
     named: dict[str, Any] = {
         "kernel_initializer": recipe.initialiser(place),
         "name": f"conv2d_transpose_{place}",
@@ -68,16 +82,24 @@ def upsampling(
 
 
 def rectified(x: Any, recipe: Recipe, place: int) -> Any:
+    """Normalisation and ReLU of x [batch, height, width, channels], in the order of the style."""
     return recipe.normalised(x, keras.layers.ReLU(name=f"relu_{place}"), place)
 
 
 def to_image(x: Any) -> Any:
-    """tanh to [-1, 1], in float32 under every precision policy."""
+    """tanh of x [batch, height, width, 3] to [-1, 1], in float32 under every precision policy."""
     return keras.layers.Activation("tanh", dtype=full_precision(), name="tanh")(x)
 
 
 def downsampling(x: Any, recipe: Recipe, place: int, channels: int, kernel: int) -> Any:
-    """Stride-2 'SAME' convolution, normalisation and leaky ReLU; dropout in style "ssgan"."""
+    """Stride-2 'SAME' convolution, normalisation and leaky ReLU; dropout in style "ssgan".
+
+    Args:
+        x: symbolic [batch, height, width, channels].
+        recipe: what the paper leaves open.
+        place: of the layers in the network.
+        channels, kernel: of the convolution.
+    """
     start, name = recipe.initialiser(place), f"conv2d_{place}"
     x = StridedConv2D(channels, kernel, kernel_initializer=start, name=name)(x)
     leaky = keras.layers.LeakyReLU(negative_slope=LEAK, name=f"leaky_relu_{place}")
@@ -92,6 +114,15 @@ def to_logits(x: Any, recipe: Recipe, outputs: int, place: int) -> Any:
     """Flatten and one linear layer: valence, arousal, AUs, fake, as float32 logits.
 
     The sigmoids that the tables list on AUs and fake are in the losses and in serving.
+
+    Args:
+        x: symbolic [batch, ...].
+        recipe: what the paper leaves open.
+        outputs: how many.
+        place: of the layer in the network.
+
+    Returns:
+        Symbolic [batch, outputs].
     """
     x = keras.layers.Flatten(name="flatten")(x)
     start = keras.initializers.GlorotUniform(seed=derived_seed(recipe.seed, place))

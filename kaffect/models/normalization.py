@@ -82,7 +82,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         center, scale: whether there is a beta, a gamma.
         beta_initializer, gamma_initializer: as in Keras.
 
-    Input and output: [batch, height, width, channels] or [batch, channels].
+    Input and output: [batch, height, width, channels] or [batch, channels], unbounded.
 
     Raises:
         ConfigError: another rank, or a dtype that is not accepted.

@@ -17,8 +17,17 @@ def backward(
 ) -> tuple[list[Tensor], State, Tensor]:
     """Back through time.
 
-    Gives, each [time, batch, ...], the gradients of every layer's pre-activations, of the query,
-    of output and key, and of the scores; then those of the first state and of its keys.
+    Args:
+        trace: of the way forward.
+        weights: see `Weights`.
+        state: before the first frame.
+        d_outputs: [time, batch, U], gradient of the outputs.
+        d_last: gradient of the state after the last frame.
+
+    Returns:
+        Each [time, batch, ...], the gradients of every layer's pre-activations, of the query, of
+        output and key, and of the scores; then those of the first state and of its keys
+        [length, batch, V].
     """
     length, steps = state.window.shape[1], tf.shape(d_outputs)[0]
     units = [hidden.shape[-1] for hidden in state.hidden]
@@ -114,6 +123,17 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 def weight_gradients(
     trace: Trace, state: State, loops: list[Tensor], d_keys: Tensor
 ) -> tuple[Tensor, Weights]:
+    """The gradient of every weight: products over all frames, after the loop.
+
+    Args:
+        trace: of the way forward.
+        state: before the first frame.
+        loops: each [time, batch, ...], as `backward` gives them.
+        d_keys: [length, batch, V], gradient of the first window's keys.
+
+    Returns:
+        [time, batch, 3 U_1], the gradient of the projected inputs, and those of the weights.
+    """
     layers = len(state.hidden)
     d_joint = loops[:layers]
     d_query, d_both, d_scores = loops[layers:]

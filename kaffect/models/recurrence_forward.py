@@ -69,13 +69,30 @@ class Trace(NamedTuple):
 
 
 def slot_mask(filled: Tensor, length: int) -> Tensor:
-    """[batch, length]: 1 where a slot of the window holds an output, 0 where it is empty."""
+    """1 where a slot of the window holds an output, 0 where it is empty.
+
+    Args:
+        filled: [batch], how many slots hold an output (0 ... length).
+        length: slots of the window.
+
+    Returns:
+        [batch, length], of the type of `filled`.
+    """
     first = length - filled[:, tf.newaxis]
     return tf.cast(tf.cast(tf.range(length), filled.dtype) >= first, filled.dtype)
 
 
 def attend(scores: Tensor, mask: Tensor | None, axis: int = -1) -> Tensor:
-    """Softmax over the slots, which lie on `axis`; masked slots get 0, even if none is filled."""
+    """Softmax over the slots; masked slots get 0, even if none is filled.
+
+    Args:
+        scores: [..., length, ...], unbounded.
+        mask: of the same shape, 1 where a slot counts and 0 where not; `None`: all count.
+        axis: on which the slots lie.
+
+    Returns:
+        Of the same shape, in [0, 1].
+    """
     # Written out: for rows this short oneDNN's softmax costs more than its parts.
     shifted = scores if mask is None else tf.where(mask > 0, scores, _MASKED)
     weights = tf.exp(shifted - tf.reduce_max(shifted, axis, keepdims=True))
@@ -92,6 +109,16 @@ def _layer(weights: Weights, k: int, z: Tensor, hidden: Tensor) -> tuple[Tensor,
 
 
 def stack_step(weights: Weights, projected: Tensor, state: State) -> tuple[list, list, list]:
+    """One frame of the GRU layers.
+
+    Args:
+        weights: see `Weights`.
+        projected: [batch, 3 U_1], the inputs' part of the first layer's pre-activations.
+        state: before the frame.
+
+    Returns:
+        Per layer: gates [batch, 2 U_k] in (0, 1), candidate and new hidden state [batch, U_k].
+    """
     gates, candidates, hidden = [], [], []
     below = state.context
     for k, previous in enumerate(state.hidden):
@@ -105,10 +132,19 @@ def stack_step(weights: Weights, projected: Tensor, state: State) -> tuple[list,
 
 
 def forward(projected: Tensor, weights: Weights, state: State, masked: bool) -> tuple:
-    """Run all frames. Gives the trace and the last state; `projected` is [time, batch, 3 U_1].
+    """Run all frames.
 
     Windows are [length, batch, U] in here, and so are the attention's weights: dropping the oldest
     slot is then free.
+
+    Args:
+        projected: [time, batch, 3 U_1], the inputs' part of the first layer's pre-activations.
+        weights: see `Weights`.
+        state: before the first frame.
+        masked: leave the empty slots of the window out of the softmax.
+
+    Returns:
+        The trace and the last state.
     """
     layers, length = len(state.hidden), state.window.shape[1]
     size, steps = state.window.shape[2], tf.shape(projected)[0]
@@ -143,6 +179,19 @@ def forward(projected: Tensor, weights: Weights, state: State, masked: bool) -> 
 def attention_step(
     weights: Weights, hidden: list[Tensor], window: Tensor, keys: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """One frame of the attention.
+
+    Args:
+        weights: see `Weights`.
+        hidden: per layer [batch, U_k], in (-1, 1).
+        window: [length, batch, U], the last outputs, oldest first.
+        keys: [length, batch, V], their keys.
+        mask: [length, batch], 1 where a slot counts; `None`: all count.
+
+    Returns:
+        Activation [length, batch, V] in (-1, 1), attention [length, batch] in [0, 1] and context
+        [batch, U].
+    """
     query = tf.matmul(tf.concat(hidden, -1), weights.query) + weights.query_bias
     activation = tf.tanh(keys + query)
     # Sums of products rather than batched products: these are slow where each is small.

@@ -58,7 +58,15 @@ class FoldedRecurrence(tf.Module):
         }
 
     def run(self, inputs: Tensor, state: NamedState) -> tuple[Tensor, dict[str, Tensor]]:
-        """[batch, time, features] after `state`: outputs [batch, time, units], the state then."""
+        """Run a piece of a stream.
+
+        Args:
+            inputs: [batch, time, features].
+            state: before the piece, as `state_shapes` says.
+
+        Returns:
+            Outputs [batch, time, units] and the state after the piece.
+        """
         weights: Weights = tf.nest.pack_sequence_as(
             self._structure, [tf.convert_to_tensor(w) for w in self._flat]
         )
@@ -126,7 +134,15 @@ class StackedGRU(tf.Module):
         }
 
     def run(self, inputs: Tensor, state: NamedState) -> tuple[Tensor, dict[str, Tensor]]:
-        """[batch, time, features] after `state`: outputs [batch, time, units], the state then."""
+        """Run a piece of a stream.
+
+        Args:
+            inputs: [batch, time, features].
+            state: before the piece, as `state_shapes` says.
+
+        Returns:
+            Outputs [batch, time, units] and the state after the piece.
+        """
         after = {}
         for name, layer in zip(self.state_shapes, self._layers, strict=True):
             inputs, last = layer(inputs, initial_state=state[name])
@@ -165,13 +181,25 @@ class StreamingHead(tf.Module):
         self.state_shapes = {} if self.recurrence is None else self.recurrence.state_shapes
 
     def initial_state(self, batch: int | Tensor) -> dict[str, Tensor]:
-        """The state before the first frame: zeros."""
+        """The state before the first frame: zeros.
+
+        Args:
+            batch: scalar, number of streams.
+        """
         return {name: tf.zeros([batch, *shape]) for name, shape in self.state_shapes.items()}
 
     def run(
         self, features: Tensor, state: NamedState
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Features [batch, time, n] after `state`: outputs [batch, time, k], the state then."""
+        """Run a piece of a stream.
+
+        Args:
+            features: [batch, time, n].
+            state: before the piece, as `state_shapes` says.
+
+        Returns:
+            Outputs by name, [batch, time, k], and the state after the piece.
+        """
         if self.recurrence is None:
             return dict(self.head(features, training=False)), {}
         x, after = self.recurrence.run(features, state)

@@ -42,7 +42,7 @@ class SymmetricConv2D(keras.layers.Layer):
         strides: in both directions.
         kernel_initializer: of the weights [kernel, kernel, channels, filters].
 
-    Input: [batch, height, width, channels].
+    Input: [batch, height, width, channels], unbounded.
     Output: [batch, ceil(height / strides), ceil(width / strides), filters].
     """
 

@@ -27,8 +27,10 @@ def tile_of(side: int, channels: int, kernel: int, dtype: str) -> int:
     """Outputs of a tile along one axis in training; 0 where the direct sums are taken.
 
     Args:
-        side: of the layer's smaller image; channels: of its smaller one.
-        kernel: taps of its filter along one axis; dtype: it computes in.
+        side: of the smaller of the layer's two images, in pixels.
+        channels: the fewer of its input's and output's.
+        kernel: taps of its filter along one axis.
+        dtype: that it computes in.
     """
     small = side <= LARGEST_SIDE and channels >= FEWEST_CHANNELS and kernel % 2 == 1
     if not small or dtype != "float32" or tf.config.list_logical_devices("GPU"):
@@ -64,6 +66,8 @@ class _Strided:
 class StridedConv2D(_Strided, Conv2D):
     """`keras.layers.Conv2D` with stride 2 and 'same' padding; see the file's first lines.
 
+    Input: [batch, 2h, 2w, channels]; output: [batch, h, w, filters].
+
     Raises:
         ConfigError: another stride or padding.
     """
@@ -78,6 +82,8 @@ class StridedConv2D(_Strided, Conv2D):
 @keras.saving.register_keras_serializable("kaffect")
 class StridedConv2DTranspose(_Strided, Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` with stride 2 and 'same' padding, likewise.
+
+    Input: [batch, h, w, channels]; output: [batch, 2h, 2w, filters].
 
     Raises:
         ConfigError: another stride or padding.

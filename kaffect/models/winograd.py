@@ -31,7 +31,8 @@ def filtering_matrices(outputs: int, taps: int) -> tuple[Matrix, Matrix, Matrix]
     """A, G, B with: the `outputs` sums over `taps` neighbours of d are A' [(G g) * (B' d)].
 
     Args:
-        outputs: m; taps: r. Tiles have n = m + r - 1 inputs; n is at most 7.
+        outputs: m.
+        taps: r. Tiles have n = m + r - 1 inputs; n is at most 7.
 
     Returns:
         A' [m, n], G [n, r], B' [n, n] in float64.
@@ -126,7 +127,8 @@ def strided_conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor, tile: int) -> tf.T
     """`tf.nn.conv2d_transpose` with stride 2 and 'SAME' padding.
 
     Args:
-        x: [batch, h, w, channels]; kernel: [k, k, filters, channels], k odd.
+        x: [batch, h, w, channels], unbounded.
+        kernel: [k, k, filters, channels], k odd.
         tile: outputs of a tile along one axis, 2 to 4, for 7 taps not 2.
 
     Returns:
@@ -155,7 +157,8 @@ def strided_conv2d(x: tf.Tensor, kernel: tf.Tensor, tile: int) -> tf.Tensor:
     """`tf.nn.conv2d` with stride 2 and 'SAME' padding.
 
     Args:
-        x: [batch, 2h, 2w, channels]; kernel: [k, k, channels, filters], k odd.
+        x: [batch, 2h, 2w, channels], unbounded.
+        kernel: [k, k, channels, filters], k odd.
         tile: outputs of a tile along one axis, 2 to 4, for 7 taps not 2.
 
     Returns:

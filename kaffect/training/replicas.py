@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
-from kaffect.models.batch_share import BatchShare, batch_share, computing, sum_over_devices
+from kaffect.models.batch_share import BatchShare, batch_share, computing_share, sum_over_devices
 
 
 def shares_of(total: int, devices: int) -> list[BatchShare]:
@@ -55,7 +55,7 @@ def in_shares(
     def replica() -> Any:
         number = tf.distribute.get_replica_context().replica_id_in_sync_group
         place = int(tf.get_static_value(number))
-        with computing(shares[place]):
+        with computing_share(shares[place]):
             return update(parts[place])
 
     with strategy.scope():

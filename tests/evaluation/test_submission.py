@@ -15,14 +15,13 @@ from kaffect.data.prepared.records import PreparedData
 from kaffect.evaluation.still_predictions import write_still_predictions
 from kaffect.evaluation.submission import submissions
 from kaffect.labels import ACTION_UNITS_12, AFF_WILD2, EXPRESSIONS_8
-from tests.data.drawing import FACELESS, build_tree
+from tests.data.drawing import FACELESS
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("submission")
-    tree = build_tree(folder / "tree")
-    return PreparedData.open(prepare_tree(tree, folder / "out", image_size=16, progress=False))
+def data(shared_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    out = tmp_path_factory.mktemp("submission") / "out"
+    return PreparedData.open(prepare_tree(shared_tree, out, image_size=16, progress=False))
 
 
 def answers(index) -> dict[str, np.ndarray]:

@@ -12,28 +12,17 @@ from kaffect.losses import (
     cross_entropy,
     mse_after_softmax,
     mse_loss,
+    mse_of_probabilities,
     multitask_loss,
     sigmoid_cross_entropy,
 )
+from tests import three_tasks
 
 
 def batch(seed: int = 0):
-    generator = np.random.default_rng(seed)
-    shape = (3, 10)
-    labels = {
-        "valence_arousal": generator.uniform(-1, 1, (*shape, 2)).astype(np.float32),
-        "valence_arousal_mask": generator.random(shape) < 0.7,
-        "expression": generator.integers(0, 7, shape).astype(np.int32),
-        "expression_mask": generator.random(shape) < 0.5,
-        "action_units": generator.integers(0, 2, (*shape, 8)).astype(np.float32),
-        "action_units_mask": generator.random(shape) < 0.4,
-    }
-    outputs = {
-        "valence_arousal": generator.normal(0, 1, (*shape, 2)).astype(np.float32),
-        "expression_logits": generator.normal(0, 1, (*shape, 7)).astype(np.float32),
-        "action_unit_logits": generator.normal(0, 1, (*shape, 8)).astype(np.float32),
-    }
-    return labels, outputs
+    rng = np.random.default_rng(seed)
+    labels = three_tasks.labels(rng, (3, 10), share=0.6, dtype=np.float32)
+    return labels, three_tasks.outputs(rng, (3, 10), dtype=np.float32)
 
 
 def gradients(labels, outputs, **settings):
@@ -66,6 +55,16 @@ def test_weighted_sum() -> None:
     np.testing.assert_allclose(found["loss"], wanted, rtol=1e-6)
 
 
+def test_the_loss_of_action_units_is_a_choice() -> None:
+    labels, outputs = batch(5)
+    units = (labels["action_units"], outputs["action_unit_logits"], labels["action_units_mask"])
+    only = {"alpha": 0.0, "beta": 0.0, "action_unit_weight": 0.5, "au_loss": "mse"}
+    weights = tuple(range(1, 9))
+    found = multitask_loss(labels, outputs, positive_weights=weights, **only)
+    wanted = 0.5 * mse_of_probabilities(*units, weights)
+    np.testing.assert_allclose(found["loss"], wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "alpha, beta, silent", [(1, 0, "expression_logits"), (0, 1, "valence_arousal")]
 )
@@ -75,40 +74,6 @@ def test_weight_zero_makes_a_single_task(alpha: int, beta: int, silent: str) -> 
     losses, found = gradients(labels, outputs, alpha=alpha, beta=beta)
     assert np.isfinite(losses["loss"])
     assert found[silent] is None
-
-
-def test_missing_labels_give_exactly_nothing() -> None:
-    labels, outputs = batch(2)
-    everything = {"alpha": 0.5, "beta": 0.5, "action_unit_weight": 0.5}
-    clean, clean_gradient = gradients(labels, outputs, **everything)
-    labels["valence_arousal"][~labels["valence_arousal_mask"]] = np.nan
-    labels["expression"][~labels["expression_mask"]] = -1
-    labels["action_units"][~labels["action_units_mask"]] = np.nan
-    losses, found = gradients(labels, outputs, **everything)
-    assert losses["loss"] == clean["loss"]
-    for output, mask in zip(
-        outputs, ("valence_arousal_mask", "expression_mask", "action_units_mask"), strict=True
-    ):
-        np.testing.assert_array_equal(found[output], clean_gradient[output])
-        assert not found[output].numpy()[~labels[mask]].any()
-        assert found[output].numpy()[labels[mask]].all()
-
-
-def test_batch_without_any_label() -> None:
-    labels, outputs = batch(3)
-    for name in labels:
-        if name.endswith("_mask"):
-            labels[name][:] = False
-    losses, found = gradients(labels, outputs, action_unit_weight=1.0)
-    assert losses["loss"].numpy() == 0.0
-    assert all(not gradient.numpy().any() for gradient in found.values())
-
-
-def test_works_compiled() -> None:
-    labels, outputs = batch(4)
-    wanted = multitask_loss(labels, outputs)["loss"]
-    compiled = tf.function(lambda a, b: multitask_loss(a, b)["loss"])
-    np.testing.assert_allclose(compiled(labels, outputs), wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kaffect.errors import ArtifactError
 from kaffect.layers import AttentionGRU
+from tests.models.small_recurrence import numbers, small
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "attention"
 PREFIX = "rnn/attention_cell_wrapper/"
@@ -33,14 +34,6 @@ def loaded(name: str, implementation: str = "fused", **settings) -> AttentionGRU
     layer = AttentionGRU(units, length, implementation=implementation, **settings)
     layer.load_tf1_variables(golden(name)[1])
     return layer
-
-
-def small(implementation: str = "fused", **settings) -> AttentionGRU:
-    return AttentionGRU((5, 6), 4, implementation=implementation, seed=3, **settings)
-
-
-def numbers(*shape: int, dtype: str = "float32", seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
 def outputs_and_gradients(layer, inputs, cotangent) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -9,23 +9,7 @@ import tensorflow as tf
 
 from kaffect.errors import ConfigError
 from kaffect.layers import AttentionGRU, AttentionGRUCell
-
-
-def small(implementation: str = "fused", **settings) -> AttentionGRU:
-    return AttentionGRU((5, 6), 4, implementation=implementation, seed=3, **settings)
-
-
-def exact_outputs(layer: AttentionGRU, inputs: np.ndarray) -> np.ndarray:
-    """What the frame by frame form of `layer` gives in float64."""
-    config = {**layer.get_config(), "implementation": "cell", "dtype": "float64"}
-    copy = AttentionGRU.from_config(config)
-    copy.build(inputs.shape)
-    copy.set_weights(layer.get_weights())
-    return copy(inputs.astype("float64")).numpy()
-
-
-def numbers(*shape: int, dtype: str = "float32", seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+from tests.models.small_recurrence import numbers
 
 
 def test_weights_start_as_in_tensorflow_1():
@@ -41,16 +25,6 @@ def test_weights_start_as_in_tensorflow_1():
         assert value.std() == pytest.approx(limit / np.sqrt(3), rel=0.25), name
     values = [v.numpy().ravel()[:30] for n, v in layer.tf1_names().items() if "bias" not in n]
     assert len({value.tobytes() for value in values}) == len(values)  # no weight repeats another
-
-
-def test_a_seed_decides_the_weights():
-    first, again, other = (AttentionGRU((5, 6), 4, seed=s) for s in (1, 1, 2))
-    for layer in (first, again, other):
-        layer.build((None, None, 7))
-    for one, two, three in zip(first.weights, again.weights, other.weights):
-        np.testing.assert_array_equal(one, two)
-        if "bias" not in one.name:
-            assert not np.array_equal(one, three)
 
 
 def test_parameters_of_the_paper():
@@ -88,37 +62,6 @@ def test_it_is_not_the_gru_of_keras():
     assert keras.layers.GRU(6).reset_after  # the default that this layer must not have
 
 
-@pytest.mark.parametrize("implementation", ["fused", "cell"])
-def test_unknown_batch_and_time_in_a_functional_model(implementation):
-    inputs = keras.Input((None, 8))
-    layer = small(implementation)
-    model = keras.Model(inputs, layer(inputs))
-    assert model.output_shape == (None, None, 6)
-    unknown = tf.function(model, input_signature=[tf.TensorSpec([None, None, 8], tf.float32)])
-    for batch, time in ((1, 1), (3, 5), (2, 9)):
-        frames = numbers(batch, time, 8)
-        expected = exact_outputs(layer, frames)
-        np.testing.assert_allclose(unknown(frames), expected, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("implementation", ["fused", "cell"])
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision(policy, implementation):
-    layer = small(implementation, dtype=policy)
-    inputs = numbers(2, 9, 8)
-    outputs = layer(inputs)
-    assert layer.compute_dtype == policy.removeprefix("mixed_")
-    assert outputs.dtype == "float32"  # the heads lose nothing
-    assert {v.dtype for v in layer.trainable_variables} == {"float32"}
-    assert layer.attention_weights(inputs).dtype == "float32"
-    exact = exact_outputs(layer, inputs)
-    np.testing.assert_allclose(tf.cast(outputs, tf.float64), exact, rtol=0, atol=0.01)
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.cast(layer(inputs), tf.float32) ** 2)
-    for gradient in tape.gradient(loss, [v.value for v in layer.trainable_variables]):
-        assert gradient.dtype == tf.float32 and np.isfinite(gradient).all()
-
-
 def test_one_checkpoint_fits_both_implementations(tmp_path):
     inputs = numbers(2, 9, 8)
     models = {}
@@ -135,15 +78,6 @@ def test_one_checkpoint_fits_both_implementations(tmp_path):
     cell.save(tmp_path / "model.keras")
     restored = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(restored(inputs), cell(inputs))
-
-
-def test_config_round_trip():
-    layer = AttentionGRU((5, 6), 7, "cell", True, True, seed=9, dtype="float64", name="memory")
-    copy = AttentionGRU.from_config(layer.get_config())
-    assert copy.get_config() == layer.get_config()
-    for name in ("units", "attention_length", "implementation", "mask_zero_slots", "jit_compile"):
-        assert getattr(copy, name) == getattr(layer, name)
-    assert copy.compute_dtype == "float64" and copy.units == (5, 6)
 
 
 def test_fixed_inputs_cost_no_gradient():

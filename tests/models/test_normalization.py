@@ -109,44 +109,18 @@ def _initial_mean() -> np.ndarray:
     return _pair(SHAPES[0])[0].moving_mean.numpy()
 
 
-def test_configuration_round_trip() -> None:
-    layer = FusedBatchNormalization(
-        0.7, 1e-2, center=False, gamma_initializer=keras.initializers.Constant(3.0), name="bn"
-    )
-    again = keras.layers.deserialize(keras.layers.serialize(layer))
-    assert isinstance(again, FusedBatchNormalization)
-    assert again.get_config() == layer.get_config()
-    again.build((None, 4))
-    assert [w.name for w in again.weights] == ["gamma", "moving_mean", "moving_variance"]
-    np.testing.assert_array_equal(again.gamma.numpy(), np.full(4, 3.0))
-
-
 def test_float64_is_the_same_step_by_step() -> None:
-    """Against NumPy in float64: value, gradient (by differences) and moving statistics."""
+    """Against NumPy in float64: value and moving statistics."""
     layer = FusedBatchNormalization(0.9, 1e-5, dtype="float64")
     layer.build((None, 3))
     rng = np.random.default_rng(0)
-    x, weight = rng.normal(3.0, 2.0, (7, 3)), rng.normal(size=(7, 3))
-
-    def value(x: np.ndarray) -> np.ndarray:
-        return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
-
-    entry = tf.constant(x)
-    with tf.GradientTape() as tape:
-        tape.watch(entry)
-        outputs = layer(entry, training=True)
-        total = tf.reduce_sum(outputs * weight)
-    np.testing.assert_allclose(outputs, value(x), rtol=0, atol=1e-12)
+    x = rng.normal(3.0, 2.0, (7, 3))
+    expected = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+    np.testing.assert_allclose(layer(x, training=True), expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(layer.moving_mean, 0.1 * x.mean(0), rtol=1e-12)
     np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * x.var(0, ddof=1), rtol=1e-12)
-    gradient, step = tape.gradient(total, entry).numpy(), 1e-6
-    for place in np.ndindex(x.shape):
-        moved = np.zeros_like(x)
-        moved[place] = step
-        slope = ((value(x + moved) - value(x - moved)) * weight).sum() / (2 * step)
-        np.testing.assert_allclose(gradient[place], slope, rtol=0, atol=1e-7)
     np.testing.assert_allclose(
-        layer(entry), (x - layer.moving_mean) / np.sqrt(layer.moving_variance + 1e-5), atol=1e-12
+        layer(x), (x - layer.moving_mean) / np.sqrt(layer.moving_variance + 1e-5), atol=1e-12
     )
 
 

@@ -47,9 +47,7 @@ def test_preprocessing_of_imagenet_weights():
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
 
 
-def test_preprocessing_settings():
-    layer = ImagePreprocessing("vggface", name="p")
-    assert ImagePreprocessing.from_config(layer.get_config()).mode == "vggface"
+def test_unknown_preprocessing():
     with pytest.raises(
         ConfigError, match="one of 'imagenet', 'paper', 'vggface'. Received: 'caffe'"
     ):
