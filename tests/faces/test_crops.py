@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kaffect.errors import AnnotationError, ConfigError, VideoError
-from kaffect.faces.crops import ALIGNED, CropRule, read_boxes, similarity
+from kaffect.faces.crops import ALIGNED, CropRule, boxes_text, read_boxes, similarity
 
 HEADER = "frame,left,top,right,bottom"
 
@@ -149,3 +149,16 @@ def test_alignment_without_landmarks_is_refused() -> None:
         with pytest.raises(ConfigError, match="needs the landmarks"):
             rule.apply(ramp(100, 100), np.array([0, 0, 50, 50]), points)
     assert CropRule.from_dict(rule.to_dict()) == rule
+
+
+def test_a_written_box_file_is_read_back(tmp_path: Path) -> None:
+    """To a tenth of a pixel; frames without a face have no row."""
+    boxes = {1: [0.04, 10.0, 20.25, 30.96], 7: [-3.5, 0.0, 640.0, 480.0]}
+    path = tmp_path / "boxes.csv"
+    path.write_text(boxes_text(boxes.items()))
+    read = read_boxes(path)
+    assert list(read) == [1, 7]
+    for frame, box in boxes.items():
+        np.testing.assert_allclose(read[frame], box, atol=0.0501)
+    path.write_text(boxes_text([]))
+    assert read_boxes(path) == {}
