@@ -27,6 +27,7 @@ MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
 _RETIRED = f"{_UNFINISHED}old-"
 _MOST_JSON = 256 * 2**20
+_NOREPLACE, _EXCHANGE = 1, 2  # flags of renameat2 (linux/fs.h)
 stable_hash = seals.stable_hash
 
 
@@ -179,14 +180,18 @@ def read_json(path: str | Path) -> Any:
 
 
 @contextlib.contextmanager
-def atomic_directory(path: str | Path) -> Iterator[Path]:
+def atomic_directory(path: str | Path, replace: bool = True) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it into place when the block ends well.
 
     An existing folder at `path` is replaced only after the new one is complete, in one step
     where the system can exchange two names. What a killed writer left beside it is removed.
 
+    Args:
+        replace: whether an existing folder is replaced; otherwise it is kept.
+
     Raises:
         StorageError: the disk is full.
+        ArtifactError: there is a folder that is not replaced, also one that came meanwhile.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,15 +203,18 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
             yield temporary
             _sync_tree(temporary)
             os.chmod(temporary, 0o755)
-            _put_in_place(temporary, path)
+            _put_in_place(temporary, path, replace)
             fsync_directory(path.parent)
         finally:
             # What is not in place, or what was there before.
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _put_in_place(folder: Path, path: Path) -> None:
-    if not path.exists():
+def _put_in_place(folder: Path, path: Path, replace: bool) -> None:
+    if not replace:
+        if path.exists() or not (_rename(folder, path, _NOREPLACE) or _renamed(folder, path)):
+            raise ArtifactError(f"{path}: exists already; it is not replaced")
+    elif not path.exists():
         os.replace(folder, path)
     elif not exchange(folder, path):
         # Killed between the two, the old folder is put back by `remove_unfinished`.
@@ -225,16 +233,34 @@ def _put_in_place(folder: Path, path: Path) -> None:
 
 def exchange(first: Path, second: Path) -> bool:
     """Exchange the names of two folders in one step; False where the system cannot."""
+    return _rename(first, second, _EXCHANGE)
+
+
+def _rename(first: Path, second: Path, flag: int) -> bool:
+    """Linux's `renameat2`; False where there is none, or a name is taken that must be free."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
-    current = -100  # AT_FDCWD; the last argument is RENAME_EXCHANGE (linux/fs.h)
-    if rename(current, os.fsencode(first), current, os.fsencode(second), 2) == 0:
+    current = -100  # AT_FDCWD
+    if rename(current, os.fsencode(first), current, os.fsencode(second), flag) == 0:
         return True
     number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EEXIST):
         return False
     raise OSError(number, os.strerror(number), str(second))
+
+
+def _renamed(folder: Path, path: Path) -> bool:
+    """Rename where nothing is yet; a folder with something in it is never replaced by this."""
+    if path.exists():
+        return False
+    try:
+        os.rename(folder, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def _sync_tree(root: Path) -> None:

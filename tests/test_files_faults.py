@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kaffect import appending, files
-from kaffect.errors import KaffectError, StorageError
+from kaffect.errors import ArtifactError, KaffectError, StorageError
 
 STEPS = 12
 ROOT = Path(__file__).parent.parent
@@ -131,6 +131,45 @@ def test_a_kill_at_any_step_loses_nothing(tmp_path: Path, exchanged: bool) -> No
         assert content(target) in ("old", "new")
         assert sorted(p.name for p in target.parent.iterdir()) == ["data", "other"]
     assert 4 <= killed < 8, "every step must be covered"
+
+
+@pytest.mark.parametrize("system", [True, False])
+def test_what_must_not_be_replaced_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: bool
+) -> None:
+    """Two write at the same time: the first to end wins, the second is told."""
+    if not system:
+        monkeypatch.setattr(files, "_rename", lambda first, second, flag: False)
+    path = tmp_path / "1"
+    with pytest.raises(ArtifactError, match=f"^{path}: exists already"):
+        with files.atomic_directory(path, replace=False) as folder:
+            (folder / "a").write_text("second")
+            with files.atomic_directory(path, replace=False) as other:
+                (other / "a").write_text("first")
+                (other / "b").write_text("first")
+    assert content(path) == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["1"]
+
+
+def test_a_folder_that_comes_at_the_last_moment_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "1"
+    exists = Path.exists
+
+    def made_after_the_look(self: Path) -> bool:
+        found = exists(self)
+        if self == path and not found:
+            self.mkdir()
+            (self / "a").write_text("first")
+            (self / "b").write_text("first")
+        return found
+
+    monkeypatch.setattr(files.Path, "exists", made_after_the_look)
+    with pytest.raises(ArtifactError, match="exists already"):
+        with files.atomic_directory(path, replace=False) as folder:
+            (folder / "a").write_text("second")
+    assert content(path) == "first"
 
 
 def test_leftovers_of_the_dead_are_removed_and_those_of_the_living_kept(tmp_path: Path) -> None:
