@@ -208,6 +208,7 @@ async def one_attack(
 ) -> None:
     rounds = []
     for _ in range(options.rounds):
+        await asyncio.sleep(3)  # for what the last attack left
         quiet = np.percentile(await polite(ask, options.seconds), 99)
         with attacked(name, model, ports):
             await asyncio.sleep(3)
