@@ -15,8 +15,9 @@ SOURCES = sorted([*ROOT.glob("kaffect/**/*.py"), *ROOT.glob("experiments/**/*.py
 NO_TENSORFLOW = ("kaffect", "kaffect.labels", "kaffect.errors", "kaffect.config", "kaffect.files",
                  "kaffect.progress", "kaffect.data.annotations.files", "kaffect.metrics",
                  "kaffect.cli", "kaffect.cli.annotate", "kaffect.annotation.server",
-                 "kaffect.entry", "kaffect.synthetic.tree", "kaffect.serving.server.json_process", "kaffect.studies.report",
-                 "experiments.recognition", "experiments.results")  # fmt: skip
+                 "kaffect.entry", "kaffect.synthetic.tree", "kaffect.studies.report",
+                 "kaffect.serving.server.json_process", "experiments.recognition",
+                 "experiments.results")  # fmt: skip
 
 
 # These write into a folder that kaffect.files renames into place when it is complete.
