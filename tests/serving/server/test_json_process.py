@@ -85,6 +85,11 @@ def test_a_lost_process_is_told_and_started_anew(tiny_models: Any) -> None:
         os.kill(running.pid, signal.SIGKILL)
         with pytest.raises(RequestError, match="could not be parsed"):
             await waiting
+        await process.decode([body], servable)
+        idle = process._process
+        assert idle is not None and idle.pid != running.pid
+        idle.kill()
+        await idle.wait()
         return await process.decode([body], servable)
 
     assert asked(steps)[1]["images"].shape == (1, 1, 8, 8, 3)
@@ -98,18 +103,22 @@ def test_a_client_that_goes_away_leaves_the_process_in_order(tiny_models: Any) -
 
     async def steps() -> tuple[Any, ...]:
         engine = Engine(Models([]), served.LIMITS)
+        await engine.parse([one], servable, "a")
+        process = engine._json._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
         gone = [asyncio.ensure_future(engine.parse([one], servable, "a")) for _ in range(3)]
-        await asyncio.sleep(0.01)
-        last = asyncio.ensure_future(engine.parse([two], servable, "a"))
+        await asyncio.sleep(0.05)
         for task in gone:
             task.cancel()
-        try:
-            return await last
-        finally:
-            assert all(isinstance(r, BaseException) for r in await asyncio.gather(
-                *gone, return_exceptions=True
-            ))  # fmt: skip
-            await engine.close()
+        last = asyncio.ensure_future(engine.parse([two], servable, "a"))
+        await asyncio.sleep(0.05)
+        os.kill(process.pid, signal.SIGCONT)
+        ended = await asyncio.gather(*gone, last, return_exceptions=True)
+        await engine.close()
+        assert all(isinstance(end, asyncio.CancelledError) for end in ended[:3])
+        found: tuple[Any, ...] = ended[3]  # type: ignore[assignment]
+        return found
 
     arrays = asyncio.run(steps())[1]
     assert arrays["images"].shape == (2, 1, 8, 8, 3) and (arrays["images"] == 1).all()
