@@ -32,15 +32,18 @@ def _random_batch() -> dict[str, Any]:
 
 
 def keras_step(precision: str) -> Callable[[], float]:
-    """Our `GanTrainer.train_step` with the schedule "DG", compiled."""
+    """Our `GanTrainer.train_step` with rounds of "DG", compiled."""
     import numpy as np
     import tensorflow as tf
 
+    from kaffect.config import GanConfig
+    from kaffect.labels import AFF_WILD
     from kaffect.training.gan import GanTrainer
-    from kaffect.training.gan_config import GanConfig
 
-    config = GanConfig(configuration=2, schedule="DG", batch=BATCH)
-    trainer = GanTrainer(config, POLICIES[precision])
+    config = GanConfig().changed(
+        {"model.configuration": 2, "train.rounds": "DG", "data.batch": BATCH}
+    )
+    trainer = GanTrainer(config, AFF_WILD, POLICIES[precision])
     data = {key: tf.constant(np.stack([v, v])) for key, v in _random_batch().items()}
     step = tf.function(trainer.train_step)
 

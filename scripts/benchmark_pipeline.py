@@ -34,7 +34,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kaffect.config import LossConfig, PretrainConfig, TrainConfig  # noqa: E402
+from kaffect.config.recognition import (  # noqa: E402
+    Pretraining,
+    RecognitionLoss,
+    RecognitionTraining,
+)
 from kaffect.data.batches.pipeline import training_frames, training_sequences  # noqa: E402
 from kaffect.data.batches.sequences import make_windows  # noqa: E402
 from kaffect.data.prepared.prepare import prepare_tree  # noqa: E402
@@ -114,8 +118,10 @@ def report(name: str, frames: int, seconds: tuple[float, float], step: float | N
 def frame_stream(index: FrameIndex, options: argparse.Namespace) -> None:
     stream = training_frames(index, batch=64)
     encoder = frame_encoder(width=options.width, fc_units=1024, preprocessing="paper", seed=0)
-    config = PretrainConfig(steps=100)
-    trainer = frame_trainer(frame_classifier(encoder, seed=0), config, TrainConfig(), "float32")
+    config = Pretraining(steps=100)
+    trainer = frame_trainer(
+        frame_classifier(encoder, seed=0), config, RecognitionTraining(), "float32"
+    )
     step = step_seconds(trainer, next(iter(stream)), options.repeats)
     report("frames", 64, batch_seconds(stream, 20, options.repeats), step)
 
@@ -125,8 +131,8 @@ def sequence_stream(index: FrameIndex, options: argparse.Namespace) -> None:
     step = None
     if options.end_to_end:
         network = vggface_gru_attention(width=options.width, preprocessing="paper", seed=0)
-        trainer = MultiTaskTrainer(network, sequence_losses(LossConfig()), inputs="images")
-        trainer = compiled(trainer, adam(TrainConfig(), "float32"))
+        trainer = MultiTaskTrainer(network, sequence_losses(RecognitionLoss()), inputs="images")
+        trainer = compiled(trainer, adam(RecognitionTraining(), "float32"))
         step = step_seconds(trainer, next(iter(stream)), 2)
     report("sequences", 800, batch_seconds(stream, 4, options.repeats), step)
 
@@ -138,8 +144,8 @@ def feature_stream(index: FrameIndex, options: argparse.Namespace) -> None:
         values[:] = np.random.default_rng(0).uniform(size=shape)
         stream = training_sequences(index, make_windows(index), features=values)
         head = sequence_head(seed=0)
-        trainer = MultiTaskTrainer(head, sequence_losses(LossConfig()), inputs="features")
-        trainer = compiled(trainer, adam(TrainConfig(), "float32"))
+        trainer = MultiTaskTrainer(head, sequence_losses(RecognitionLoss()), inputs="features")
+        trainer = compiled(trainer, adam(RecognitionTraining(), "float32"))
         step = step_seconds(trainer, next(iter(stream)), options.repeats)
         report("features", 800, batch_seconds(stream, 10, options.repeats), step)
 

@@ -34,19 +34,19 @@ def _random_batch() -> dict[str, Any]:
 
 
 def keras_step(precision: str) -> Callable[[], float]:
-    """Our `FrameTrainer.train_step`, compiled."""
+    """Our `FramewiseTrainer.train_step`, compiled."""
     import tensorflow as tf
 
+    from kaffect.config.framewise import FramewiseLoss, FramewiseTraining
     from kaffect.models import affect_resnet18, layers_compute_in
-    from kaffect.training.frames import FrameTrainer
-    from kaffect.training.frames_config import FrameLosses, FrameTraining
+    from kaffect.training.framewise import FramewiseTrainer
     from kaffect.training.schedules import make_optimizer
 
     policy = POLICIES[precision]
     with layers_compute_in(policy):
         network = affect_resnet18(SIZE, seed=0)
-    trainer = FrameTrainer(network, FrameLosses(), {})
-    optimizer = make_optimizer(FrameTraining(), 1000, policy, trainer.trained_variables)
+    trainer = FramewiseTrainer(network, FramewiseLoss(), {})
+    optimizer = make_optimizer(FramewiseTraining(), 1000, policy, trainer.trained_variables)
     trainer.compile(optimizer=optimizer, jit_compile=False)
     data = {key: tf.constant(value) for key, value in _random_batch().items()}
     step = tf.function(trainer.train_step)
@@ -66,11 +66,11 @@ def torch_step(precision: str) -> Callable[[], float]:
 
 def sound_augmentation() -> Any:
     """Of the sound recipe: flip, rotation, zoom, shift, brightness and contrast."""
-    from experiments.affwild2_recipes import SOUND
-    from experiments.affwild2_row import warp_of
-    from kaffect.training.frames_config import FrameConfig
+    from kaffect.config import FramewiseConfig
+    from kaffect.studies.framewise.recipes import SOUND
+    from kaffect.studies.framewise.study import warp_of
 
-    return warp_of(FrameConfig().changed(SOUND).data)
+    return warp_of(FramewiseConfig().changed(SOUND).data)
 
 
 def pipeline_step() -> Callable[[], float]:

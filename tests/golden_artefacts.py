@@ -1,6 +1,6 @@
 """Tiny checkpoints and exports as this version writes them; later versions must read them.
 
-`python -m tests.golden_artefacts DIR` writes one archive for each kind; those in
+`python -m tests.golden_artefacts DIR [KIND...]` writes one archive for each kind; those in
 `tests/golden/artefacts` are of an earlier commit and are not made anew when code changes,
 unless a format is given up on purpose. Weights are drawn with a seed; no real face is in them.
 """
@@ -12,35 +12,37 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from kaffect.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from kaffect.config import FramewiseConfig, GanConfig, RecognitionConfig
 from kaffect.faces.crops import CropRule
-from kaffect.files import atomic_write, write_json
-from kaffect.labels import AFF_WILD2
+from kaffect.files import atomic_write
+from kaffect.labels import AFF_WILD, AFF_WILD2
 from kaffect.models import ssgan_generator, vggface_gru_attention
 from kaffect.serving.export import export_generator, export_model
 from kaffect.serving.facts import Facts
 from kaffect.serving.golden import golden_pictures
 from kaffect.serving.stream_state import StreamState
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.frame_runs import build_frame_network, describe_frame_run
-from kaffect.training.frames_config import FrameConfig, FrameModel
+from kaffect.training.framewise import build_framewise
 from kaffect.training.gan import GanTrainer
-from kaffect.training.gan_config import GanConfig
 from kaffect.training.networks import build_encoder, build_network
 from kaffect.training.runs import RunDescription, save_encoder
 
 Arrays = dict[str, np.ndarray]
-RUN = RunConfig(
-    data=DataConfig(image_size=32, sequence_length=4),
-    model=ModelConfig(width=1 / 32, fc_units=8, gru_units=(5, 4), attention_length=3),
-    train=TrainConfig(cnn="fixed"),
+DRAWN = {"name": "drawn", "kind": "synthetic"}
+RECOGNITION = RecognitionConfig().changed({
+    "data.image_size": 32, "data.sequence_length": 4, "model.width": 1 / 32, "model.fc_units": 8,
+    "model.gru_units": (5, 4), "model.attention_length": 3, "train.precision": "float32",
+})  # fmt: skip
+FRAMEWISE = FramewiseConfig().changed(
+    {"model.image_size": 32, "model.width": 1 / 64, "train.precision": "float32"}
 )
-GAN = GanConfig(width=1 / 32, action_units=0, seed=4)
+GAN = GanConfig().changed({
+    "model.width": 1 / 32, "loss.tasks": ("va",), "train.seed": 4, "train.precision": "float32",
+})  # fmt: skip
 
 
 def draw(model: Any, scale: float = 0.3) -> Any:
@@ -68,46 +70,44 @@ def generator_export(root: Path) -> Arrays:
     return {}
 
 
-def recognition_run(root: Path) -> Arrays:
-    """A run with a fixed CNN: checkpoint, description and encoder."""
-    encoder, network = draw(build_encoder(RUN)), draw(build_network(RUN, AFF_WILD2))
+def recognition_run(root: Path, config: RecognitionConfig = RECOGNITION) -> Arrays:
+    """A run with a fixed CNN: checkpoint, description and encoder, in a results folder."""
+    encoder, network = draw(build_encoder(config)), draw(build_network(config, AFF_WILD2))
     folder = root / "checkpoints" / "row-01-seed-0"
     save_encoder(root, 0, encoder, "drawn")
     CheckpointFolder(folder).save(3, {"network": network}, {"best_step": 3}, best=True)
-    description = RunDescription(
-        RUN, AFF_WILD2, CropRule(image_size=32), 30, {"name": "drawn", "kind": "synthetic"},
+    RunDescription(
+        "recognition", config, AFF_WILD2, CropRule(image_size=32), 30, DRAWN,
         metrics={"validation": {"score": 0.5}}, notes=("drawn",), encoder="../../encoders/seed-0",
-    )  # fmt: skip
-    description.write(folder)
+    ).write(folder)  # fmt: skip
     outputs = network(encoder(golden_pictures((4,), 32)).numpy()[np.newaxis])
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 
-def frame_run(root: Path) -> Arrays:
-    """A run of the second study on single frames."""
-    config = FrameConfig(model=FrameModel(image_size=32, width=1 / 64))
-    network = draw(build_frame_network(config, AFF_WILD2), 0.05)
+def framewise_run(root: Path, config: FramewiseConfig = FRAMEWISE) -> Arrays:
+    """A run on single frames."""
+    network = draw(build_framewise(config, AFF_WILD2), 0.05)
     CheckpointFolder(root).save(5, {"network": network}, {}, best=True)
-    record = {
-        "config": config.to_dict(), "thresholds": [0.5] * len(AFF_WILD2.action_units),
-        "data_name": "drawn", "data_kind": "synthetic", "data_hash": "0", "validation": {},
-        "scored_split": "test", "metrics": {}, "notes": [], "commit": "",
-    }  # fmt: skip
-    prepared: Any = SimpleNamespace(
-        label_space=AFF_WILD2, crop_rule=CropRule(image_size=32), fps=30
-    )
-    describe_frame_run(root, prepared, record)
+    cuts = np.linspace(-1.5, 40.5, len(AFF_WILD2.action_units))
+    RunDescription(
+        "framewise", config, AFF_WILD2, CropRule(image_size=32), None, DRAWN,
+        metrics={"validation": {"score": 1.0, "none": None}, "test": {"au_f1": 0.5}},
+        thresholds=dict(zip(AFF_WILD2.action_units, cuts.tolist())),
+    ).write(root)  # fmt: skip
     outputs = network(golden_pictures((4,), 32), training=False)
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 
-def gan_run(root: Path) -> Arrays:
+def gan_run(root: Path, config: GanConfig = GAN) -> Arrays:
     """A GAN's checkpoint: networks, optimisers and the average."""
-    trainer = GanTrainer(GAN, "float32")
+    trainer = GanTrainer(config, AFF_WILD)
     draw(trainer.generator, 0.05)
     draw(trainer.discriminator, 0.05)
-    CheckpointFolder(root).save(6, trainer.checkpointed(), {}, best=True)
-    write_json(root / "gan.json", {"kind": "gan", "config": GAN.to_dict()})
+    CheckpointFolder(root).save(6, trainer.saved, {}, best=True)
+    RunDescription(
+        "gan", config, AFF_WILD, CropRule(image_size=96), 30, DRAWN,
+        metrics={"validation": {"score": 0.1}},
+    ).write(root)  # fmt: skip
     z = np.random.default_rng(1).uniform(-1, 1, (2, 100)).astype(np.float32)
     return {"faces": np.asarray(trainer.generator(z, training=False))}
 
@@ -121,7 +121,7 @@ def stream_state(root: Path) -> Arrays:
 KINDS: dict[str, Callable[[Path], Arrays]] = {
     make.__name__: make
     for make in (
-        sequence_export, generator_export, recognition_run, frame_run, gan_run, stream_state,
+        sequence_export, generator_export, recognition_run, framewise_run, gan_run, stream_state,
     )
 }  # fmt: skip
 
@@ -142,5 +142,5 @@ def write_archive(kind: str, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    for each in KINDS:
+    for each in sys.argv[2:] or KINDS:
         write_archive(each, Path(sys.argv[1]))

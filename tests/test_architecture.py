@@ -16,8 +16,7 @@ NO_TENSORFLOW = ("kaffect", "kaffect.labels", "kaffect.errors", "kaffect.config"
                  "kaffect.progress", "kaffect.data.annotations.files", "kaffect.metrics",
                  "kaffect.cli", "kaffect.cli.annotate", "kaffect.annotation.server",
                  "kaffect.entry", "kaffect.synthetic.tree", "kaffect.studies.report",
-                 "kaffect.serving.server.json_process", "experiments.recognition",
-                 "experiments.results")  # fmt: skip
+                 "kaffect.studies.command", "kaffect.studies.finding")  # fmt: skip
 
 
 # These write into a folder that kaffect.files renames into place when it is complete.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.config import RunConfig
+from kaffect.config import CONFIGURATIONS
 from kaffect.data.batches import features
 from kaffect.data.batches.features import FeatureStore
 from kaffect.errors import KaffectError
@@ -25,8 +25,6 @@ from kaffect.serving.golden import GOLDEN, read_golden, write_golden
 from kaffect.serving.loading import verify_export
 from kaffect.serving.stream_state import StreamState
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.gan_config import GanConfig
-from kaffect.training.gan_loop import saved_config
 from kaffect.training.runs import RunDescription
 
 # A file and what reads it: contents that can be compared by their text.
@@ -98,18 +96,15 @@ def checkpoint(file: str) -> Callable[[Path], Case]:
     return make
 
 
-def run_description(root: Path) -> Case:
-    description = RunDescription(
-        RunConfig(), AFF_WILD, CropRule(), 30, {"name": "drawn"}, {"test": {"ccc": 0.5}}, ("note",)
-    )
-    description.write(root)
-    return root / "run.json", lambda: dataclasses.asdict(RunDescription.read(root))
+def run_description(kind: str) -> Callable[[Path], Case]:
+    def make(root: Path) -> Case:
+        RunDescription(
+            kind, CONFIGURATIONS[kind](), AFF_WILD, CropRule(), 30, {"name": "drawn"},
+            {"test": {"ccc": 0.5}}, {"AU1": -0.5}, ("note",),
+        ).write(root)  # fmt: skip
+        return root / "run.json", lambda: dataclasses.asdict(RunDescription.read(root))
 
-
-def gan_description(root: Path) -> Case:
-    config = GanConfig().to_dict()
-    write_json(root / "gan.json", {"kind": "gan", "config": config}, sealed=True)
-    return root / "gan.json", lambda: saved_config(root)
+    return make
 
 
 def stream_state(root: Path) -> Case:
@@ -153,8 +148,9 @@ KINDS: dict[str, Callable[[Path], Case]] = {
     "variables.json": checkpoint("variables.json"),
     "encoder, index": checkpoint("variables.index"),
     "encoder, weights": checkpoint("variables.data-*"),
-    "run description": run_description,
-    "GAN description": gan_description,
+    "recognition run": run_description("recognition"),
+    "framewise run": run_description("framewise"),
+    "GAN run": run_description("gan"),
     "stream state": stream_state,
     "features": cached_features("features.npy"),
     "features' manifest": cached_features("manifest.json"),
@@ -201,7 +197,7 @@ def test_five_hundred_flipped_bits(kind: str, tmp_path: Path) -> None:
 
 def test_files_without_a_hash_are_still_read(tmp_path: Path) -> None:
     """As earlier versions wrote them; but a hash that got lost is noticed."""
-    path, read = run_description(tmp_path)
+    path, read = run_description("recognition")(tmp_path)
     values = read_json(path)
     write_json(path, values)
     assert "seal" not in path.read_text() and read()["fps"] == 30

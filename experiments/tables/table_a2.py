@@ -3,30 +3,31 @@
 Study: mean 0.4003 over 12 units. Command: python experiments/run.py --table A2
 """
 
-from experiments.affwild2_definitions import FrameRow, FrameTable
-from experiments.affwild2_recipes import SOUND, STUDY_AU
 from kaffect.labels import ACTION_UNITS_12
+from kaffect.studies.experiment import Row, Table
+from kaffect.studies.framewise.recipes import SOUND, STUDY_AU
 
 OURS = {**SOUND, "loss.tasks": ["au"], "data.labels": "own"}
 
-TABLE = FrameTable(
+TABLE = Table(
+    study="framewise",
     name="A2",
     title="Action Units with ResNet-18: F1 of every unit",
     section="1.11",
     rows=(
-        FrameRow("the study: positive weights, Adam", "study", STUDY_AU),
-        FrameRow(
+        Row("the study: positive weights, Adam", "study", STUDY_AU),
+        Row(
             "without positive weights",
             "no pos. weights",
             {**STUDY_AU, "loss.positive_weights": "none"},
         ),
-        FrameRow(
+        Row(
             "MSE of probabilities",
             "MSE",
             {**STUDY_AU, "loss.positive_weights": "none", "loss.au": "mse"},
         ),
-        FrameRow("AdamW, cosine, more augmentation", "AdamW, cosine", OURS),
-        FrameRow(
+        Row("AdamW, cosine, more augmentation", "AdamW, cosine", OURS),
+        Row(
             "the same, thresholds from validation",
             "+ thresholds",
             {**OURS, "train.thresholds": "validation"},
@@ -35,4 +36,5 @@ TABLE = FrameTable(
     metrics=("p_au", *(f"f1_{name.lower()}" for name in ACTION_UNITS_12), "au_accuracy", "epochs"),
     expected="mean F1 0.4003 (Aff-Wild2, validation set)",
     cost="demo: about 70 processor seconds a row (MixAugment: twice); paper: Aff-Wild2 and a GPU",
+    row_minutes={"smoke": 0.2, "demo": 1.2},
 )

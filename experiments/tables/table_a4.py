@@ -9,8 +9,8 @@ precision.
 Command: python experiments/run.py --table A4
 """
 
-from experiments.affwild2_definitions import FrameRow, FrameTable
-from experiments.affwild2_recipes import (
+from kaffect.studies.experiment import Row, Table
+from kaffect.studies.framewise.recipes import (
     EQUAL_SOUND,
     EQUAL_STUDY,
     FIRST_FRAMES,
@@ -29,58 +29,77 @@ _UNITS = {**_PLAIN_UNITS, "loss.positive_weights": "balanced"}
 _CCC = {**_UNITS, "loss.va": "ccc"}
 
 
-def _steps() -> tuple[FrameRow, ...]:
+def _steps() -> tuple[Row, ...]:
     """From row 7 on one change more in each row, and one less than row 8."""
     rows, changes = [], Settings(_CCC)
     for number, (label, short, step) in enumerate(STEPS):
         changes = {**changes, **step}
         label = f"between 7 and 8: {'and ' if number else ''}{label}"
-        rows.append(FrameRow(label, f"7-8: {short}", changes))
+        rows.append(Row(label, f"7-8: {short}", changes))
     return tuple(rows)
 
 
-TABLE = FrameTable(
+TABLE = Table(
+    study="framewise",
     name="A4",
     title="Valence/arousal, expressions and Action Units in one ResNet-18",
     section="1.11.1",
     rows=(
-        FrameRow(
+        Row(
             "the study: CE + MSE + MSE, Adam, the first frames",
             "study",
             {**STUDY_JOINT, **FIRST_FRAMES},
         ),
-        FrameRow("as many frames, at random", "random frames", {**STUDY_JOINT, **RANDOM_FRAMES}),
-        FrameRow("all frames with all three labels", "all complete", STUDY_JOINT),
-        FrameRow("all frames, missing labels masked", "masks", _MASKED),
-        FrameRow(
-            "all frames, missing labels as zeros", "no masks", {**_MASKED, "loss.masked": False}
+        Row("as many frames, at random", "random frames", {**STUDY_JOINT, **RANDOM_FRAMES}),
+        Row("all frames with all three labels", "all complete", STUDY_JOINT),
+        Row("all frames, missing labels masked", "masks", _MASKED),
+        Row("all frames, missing labels as zeros", "no masks", {**_MASKED, "loss.masked": False}),
+        Row("masks, weighted BCE instead of MSE for units", "masks, BCE", _UNITS),
+        Row("masks, BCE, CCC instead of MSE for VA", "masks, BCE, CCC", _CCC),
+        Row("the same, AdamW, cosine, more augmentation", "sound", SOUND),
+        Row(
+            "sound, learned task weights",
+            "+ uncertainty",
+            {**SOUND, "loss.weighting": "uncertainty"},
         ),
-        FrameRow("masks, weighted BCE instead of MSE for units", "masks, BCE", _UNITS),
-        FrameRow("masks, BCE, CCC instead of MSE for VA", "masks, BCE, CCC", _CCC),
-        FrameRow("the same, AdamW, cosine, more augmentation", "sound", SOUND),
-        FrameRow("sound, learned task weights", "+ uncertainty",
-                 {**SOUND, "loss.weighting": "uncertainty"}),
-        FrameRow("sound, equal parts of the batch for each task", "+ balanced",
-                 {**SOUND, "data.balanced": True}),
-        FrameRow("sound, AU thresholds from validation", "+ thresholds",
-                 {**SOUND, "train.thresholds": "validation"}),
-        FrameRow("sound, MixAugment", "+ MixAugment", {**SOUND, "data.mixing": "mixaugment"}),
-        FrameRow("sound, only valence and arousal", "only VA", only("va")),
-        FrameRow("sound, only expressions", "only EXPR", only("expression")),
-        FrameRow("sound, only Action Units", "only AU", only("au")),
-        FrameRow("between 4 and 6: BCE, not weighted", "4-6: BCE", _PLAIN_UNITS),
+        Row(
+            "sound, equal parts of the batch for each task",
+            "+ balanced",
+            {**SOUND, "data.balanced": True},
+        ),
+        Row(
+            "sound, AU thresholds from validation",
+            "+ thresholds",
+            {**SOUND, "train.thresholds": "validation"},
+        ),
+        Row("sound, MixAugment", "+ MixAugment", {**SOUND, "data.mixing": "mixaugment"}),
+        Row("sound, only valence and arousal", "only VA", only("va")),
+        Row("sound, only expressions", "only EXPR", only("expression")),
+        Row("sound, only Action Units", "only AU", only("au")),
+        Row("between 4 and 6: BCE, not weighted", "4-6: BCE", _PLAIN_UNITS),
         *_steps(),
-        FrameRow("row 1, validated and scored on the next few frames", "1, next frames",
-                 {**STUDY_JOINT, **FIRST_FRAMES, **NEXT_SCORED}),
-        FrameRow("row 4, fixed task weights for equal parts", "4, task weights",
-                 {**_MASKED, **EQUAL_STUDY}),
-        FrameRow("sound, fixed task weights for equal parts", "+ task weights",
-                 {**SOUND, **EQUAL_SOUND}),
-        FrameRow("sound, float32", "+ float32", {**SOUND, "train.precision": "float32"}),
-        FrameRow("sound, mixed precision (bfloat16)", "+ bfloat16",
-                 {**SOUND, "train.precision": "mixed_bfloat16"}),
+        Row(
+            "row 1, validated and scored on the next few frames",
+            "1, next frames",
+            {**STUDY_JOINT, **FIRST_FRAMES, **NEXT_SCORED},
+        ),
+        Row(
+            "row 4, fixed task weights for equal parts",
+            "4, task weights",
+            {**_MASKED, **EQUAL_STUDY},
+        ),
+        Row(
+            "sound, fixed task weights for equal parts", "+ task weights", {**SOUND, **EQUAL_SOUND}
+        ),
+        Row("sound, float32", "+ float32", {**SOUND, "train.precision": "float32"}),
+        Row(
+            "sound, mixed precision (bfloat16)",
+            "+ bfloat16",
+            {**SOUND, "train.precision": "mixed_bfloat16"},
+        ),
     ),
     metrics=("p_va", "p_expr", "p_au", "p_mtl", "loss_va", "loss_expr", "loss_au", "epochs"),
     expected="CCC 0.0274, expression F1 0.2208, AU F1 0.0865 (Aff-Wild2, validation set)",
     cost="demo: about 70 processor seconds a row (MixAugment: twice); paper: Aff-Wild2 and a GPU",
-)  # fmt: skip
+    row_minutes={"smoke": 0.2, "demo": 1.2},
+)

@@ -6,12 +6,11 @@ the noise of a single run (DECISIONS).
 Command: python experiments/run.py --table X
 """
 
-from experiments.definitions import Row, Table
-from kaffect.config import LossConfig
+from kaffect.studies.experiment import Row, Table
 
 WEIGHTS = (
-    (0.0, 1.0, "only expressions"),
-    (1.0, 0.0, "only VA"),
+    (0.0, 1.0, " only expressions"),
+    (1.0, 0.0, " only VA"),
     (0.25, 0.75, ""),
     (0.75, 0.25, ""),
     (0.5, 0.5, ""),
@@ -19,18 +18,22 @@ WEIGHTS = (
     (1.0, 1.0, ""),
 )
 
+
+def row(alpha: float, beta: float, note: str) -> Row:
+    """One pair of weights."""
+    label = f"({alpha:g}, {beta:g}){note}"
+    return Row(label, label, {"loss.va_weight": alpha, "loss.expression_weight": beta})
+
+
 TABLE = Table(
     name="X",
+    study="recognition",
     title="Weights alpha and beta of the two losses",
     section="V-B",
-    rows=tuple(
-        Row(
-            label=f"({alpha:g}, {beta:g})" + (f" {note}" if note else ""),
-            loss=LossConfig("ccc", "cross_entropy", alpha, beta),
-            learning_rate=1e-3,
-        )
-        for alpha, beta, note in WEIGHTS
-    ),
+    rows=tuple(row(*weights) for weights in WEIGHTS),
     expected="CCC 0.616 / 0.510, accuracy 0.645, F1 0.643 / 0.514 (Aff-Wild, row 5)",
     cost="smoke: under 1 minute; demo: under 15 minutes on 2 cores; paper: with Aff-Wild and a GPU",
+    row_minutes={"smoke": 0.2, "demo": 0.6},
+    link="https://arxiv.org/abs/1811.07771",
+    legend="Weights (alpha, beta) of Eq. 6, with CCC, cross entropy and learning rate 1e-3.",
 )

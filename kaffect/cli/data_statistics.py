@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.errors import ConfigError, expected_received
-from kaffect.labels import TASKS
+from kaffect.labels import SPLITS, TASKS
 
 
 def register(actions: Any) -> None:
@@ -26,24 +26,24 @@ def register(actions: Any) -> None:
     show.add_argument("--count", type=int, default=16)
     show.add_argument("--out", type=Path, help="PNG to write (default sample.png)")
     show.add_argument("--tensorboard", type=Path, metavar="DIR", help="log folder for TensorBoard")
-    show.add_argument("--split", choices=("train", "validation", "test"), help="only this one")
+    show.add_argument("--split", choices=SPLITS, help="only this one")
     show.add_argument("--seed", type=int, default=0)
     show.set_defaults(run=show_data)
 
 
 def write_statistics(options: argparse.Namespace) -> None:
     """`kaffect data statistics`."""
-    from experiments.data_statistics import EMBEDDED, paper_values
-    from experiments.profiles import PROFILES
-    from experiments.sources import embedded_tree
     from kaffect.curation.report import tables_of, write_dataset_report
     from kaffect.data.tree import DataTree
+    from kaffect.studies.data_tables import EMBEDDED, paper_values
+    from kaffect.studies.recognition import STUDY
+    from kaffect.studies.sources import embedded_tree
 
     if options.out.exists():
         raise ConfigError(f"{options.out}: exists already; name a folder that does not")
     paper = paper_values()
     tasks = (options.task,) if options.task else TASKS
-    tree = DataTree.open(options.tree or embedded_tree(PROFILES["demo"]), tasks)
+    tree = DataTree.open(options.tree or embedded_tree(STUDY.profiles["demo"]), tasks)
     name = None if options.tree is not None else EMBEDDED
     statistics = write_dataset_report(tree, options.out, paper, options.seed, name)
     for table in tables_of(statistics, paper).values():

@@ -19,7 +19,11 @@ def register(commands: Any) -> None:
         "arousal or set of Action Units, as the GAN's own discriminator judges them.",
     )
     p.add_argument(
-        "--model", type=Path, required=True, metavar="DIR", help="a run's folder gans/<row>"
+        "--model",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a run: RESULTS/checkpoints/configuration-N-row-NN-seed-N",
     )
     p.add_argument("--count", type=int, default=64, metavar="N", help="faces (default 64)")
     p.add_argument("--grid", type=Path, metavar="FILE", help="write all faces as one PNG")
@@ -54,8 +58,8 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError("kaffect generate: name what to write: --grid FILE.png, --csv FILE.csv")
     if options.candidates is not None and options.candidates < 1:
         raise ConfigError(f"--candidates: expected 1 or more. Received: {options.candidates}")
-    from kaffect.evaluation.generation import Wish, generate_faces
     from kaffect.files import write_text
+    from kaffect.studies.gan.generation import Wish, generate_faces
 
     wish = Wish(options.valence, options.arousal, unit_names(options.action_units))
     faces = generate_faces(

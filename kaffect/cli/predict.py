@@ -16,7 +16,11 @@ def register(commands: Any) -> None:
         "source", help="video, picture, folder of either, camera number (0) or stream address"
     )
     predict.add_argument(
-        "--model", type=Path, required=True, metavar="DIR", help="an export: saved_models/NAME"
+        "--model",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="an export (saved_models/NAME), or a training (its results folder or run)",
     )
     predict.add_argument(
         "--out", type=Path, default=Path("predictions"), help="folder (default predictions/)"
@@ -40,6 +44,17 @@ def register(commands: Any) -> None:
     predict.set_defaults(run=run_predict)
 
 
+def _export_of(model: Path) -> Path:
+    """An export as it is; of a training the export in the cache, so that one way loads both."""
+    from kaffect.training.runs import is_run, runs_below
+
+    if not is_run(model) and not any(runs_below(model)):
+        return model
+    from kaffect.serving.run_export import cached_export
+
+    return cached_export(model)
+
+
 def run_predict(options: argparse.Namespace) -> None:
     """`kaffect predict`."""
     if options.batch < 1 or not options.max_gap > 0:
@@ -49,7 +64,7 @@ def run_predict(options: argparse.Namespace) -> None:
     from kaffect.serving.predictor import Predictor
 
     sources = find_sources(options.source)
-    predictor = Predictor.from_saved_model(options.model)
+    predictor = Predictor.from_saved_model(_export_of(options.model))
     settings = PredictOptions(
         out=options.out,
         json=options.json,

@@ -283,23 +283,27 @@ def _track(
     )
 
 
+def missing_set(split: str) -> str:
+    """What is said of a tree without this set."""
+    without = {
+        "train": "nothing can be trained",
+        "validation": "no checkpoint can be chosen",
+        "test": "there are no test scores, and what is shown are validation scores",
+    }
+    folder = SPLIT_FOLDERS[split]
+    return (
+        f"no {folder}: {without[split]}. Add annotation files to annotations/*_Set/{folder} "
+        "to have it"
+    )
+
+
 def _missing(
     tracks: list[Track], videos: dict[str, Path], subjects: dict[str, Subject]
 ) -> tuple[str, ...]:
     # No path of this machine in it: the sentences are stored in manifests.
     notes = []
     present = {track.split for track in tracks}
-    without = {
-        "train": "nothing can be trained",
-        "validation": "no checkpoint can be chosen",
-        "test": "there are no test scores, and what is shown are validation scores",
-    }
-    for split in SPLITS:
-        if split not in present:
-            notes.append(
-                f"no {SPLIT_FOLDERS[split]}: {without[split]}. Add annotation files to "
-                f"annotations/*_Set/{SPLIT_FOLDERS[split]} to have it"
-            )
+    notes += [missing_set(split) for split in SPLITS if split not in present]
     cropped = sum(track.video.is_dir() for track in tracks)
     if cropped:
         notes.append(

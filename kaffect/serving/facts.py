@@ -64,13 +64,10 @@ class Facts:
             ArtifactError: something is missing or of another kind.
         """
         try:
-            space = values["label_space"]
             return cls(
                 **{
                     **values,
-                    "label_space": LabelSpace(
-                        space["name"], tuple(space["expressions"]), tuple(space["action_units"])
-                    ),
+                    "label_space": LabelSpace.from_dict(values["label_space"]),
                     "crop_rule": CropRule.from_dict(dict(values["crop_rule"])),
                     "notes": tuple(values["notes"]),
                 }

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from kaffect.errors import ArtifactError, ConfigError, expected_received
 from kaffect.files import (
+    MANIFEST,
     atomic_directory,
     read_json,
     remove_unfinished,
@@ -28,12 +29,12 @@ from kaffect.files import (
 )
 
 SCHEMA = 1
-# BEST.json is read where earlier versions wrote it; now LAST.json states both.
-_LAST, _BEST = "LAST.json", "BEST.json"
+_LAST = "LAST.json"
 # Everything that decides the run's numbers, as it was when the run was started.
 IDENTITY = "identity.json"
-# What trainings leave beside their checkpoints; a run that starts over takes it away.
-_LEFT = ("run.json", "frames.json", "result.json", "predictions.csv",
+# What trainings, of earlier versions too, leave beside their checkpoints; a run that starts over
+# takes it away.
+_LEFT = ("run.json", "gan.json", "frames.json", "result.json", "BEST.json", "predictions.csv",
          "samples/step-*.png", "samples/training.gif")  # fmt: skip
 
 
@@ -123,20 +124,25 @@ class CheckpointFolder:
         # One file for both: a kill between two would leave a best that `state` does not know.
         pointer = {"step": step, "best": step if best else self.best()}
         write_json(self.root / _LAST, pointer, sealed=True)
-        (self.root / _BEST).unlink(missing_ok=True)
         self._forget_old(step)
         return path
 
     def last(self) -> int | None:
         """The step of the newest complete checkpoint, or None."""
-        return self._pointed(_LAST, "step")
+        return self._pointed("step")
 
     def best(self) -> int | None:
         """The step of the checkpoint that validation chose, or None."""
-        path = self.root / _LAST
-        if path.exists() and "best" in _pointer(path):
-            return self._pointed(_LAST, "best")
-        return self._pointed(_BEST, "step")
+        return self._pointed("best")
+
+    def content(self, step: int) -> list[dict[str, Any]]:
+        """Name, size and hash of each file of the checkpoint of `step`, as its manifest has them.
+
+        Raises:
+            ArtifactError: it is missing.
+        """
+        files: list[dict[str, Any]] = read_json(self._path(step) / MANIFEST)["files"]
+        return files
 
     def restore(
         self, step: int, objects: Mapping[str, Any], *, only: bool = False
@@ -174,8 +180,8 @@ class CheckpointFolder:
     def _path(self, step: int) -> Path:
         return self.root / f"step-{step:08d}"
 
-    def _pointed(self, pointer: str, key: str) -> int | None:
-        path = self.root / pointer
+    def _pointed(self, key: str) -> int | None:
+        path = self.root / _LAST
         if not path.exists():
             return None
         step = _pointer(path).get(key)
@@ -186,8 +192,7 @@ class CheckpointFolder:
     def _clear(self) -> None:
         if self.last() is not None:
             # The pointer first: without it nothing of the rest is taken for a run.
-            for name in (_LAST, _BEST):
-                (self.root / name).unlink(missing_ok=True)
+            (self.root / _LAST).unlink()
             for pattern in _LEFT:
                 for path in self.root.glob(pattern):
                     path.unlink()

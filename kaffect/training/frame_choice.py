@@ -1,26 +1,27 @@
-"""Which frames the second study trains on: subsets, labels, one group for each task."""
+"""Which frames the framewise study trains on: subsets, labels, one group for each task."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from kaffect.config.framewise import FramewiseConfig
 from kaffect.data.batches.pipeline import labelled_rows
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import DatasetError
+from kaffect.labels import TASKS
 from kaffect.training.determinism import derived_seed
-from kaffect.training.frames_config import FrameConfig
 
 # One subset for every row and seed of a table: seeds vary training, never the data.
 _SUBSET_SEED = 0
 
 
-def with_labels(config: FrameConfig, index: FrameIndex) -> np.ndarray:
+def with_labels(config: FramewiseConfig, index: FrameIndex) -> np.ndarray:
     """Rows with a face and the labels that `data.labels` asks for."""
     if config.data.labels == "any":
         return labelled_rows(index)
     rows = index.rows
     if config.data.labels == "complete":
-        for task in ("va", "expression", "au"):
+        for task in TASKS:
             rows = np.intersect1d(rows, labelled_rows(index, task))
         return rows
     found = [labelled_rows(index, task) for task in config.loss.tasks]
@@ -38,7 +39,9 @@ def subset(rows: np.ndarray, share: float, kind: str, name: str) -> np.ndarray:
     return np.sort(generator.choice(rows, count, replace=False))
 
 
-def training_rows(config: FrameConfig, index: FrameIndex) -> np.ndarray | tuple[np.ndarray, ...]:
+def training_rows(
+    config: FramewiseConfig, index: FrameIndex
+) -> np.ndarray | tuple[np.ndarray, ...]:
     """The training frames; with `data.balanced` one array for each trained task.
 
     Raises:
@@ -58,13 +61,13 @@ def training_rows(config: FrameConfig, index: FrameIndex) -> np.ndarray | tuple[
     return groups
 
 
-def validation_rows(config: FrameConfig, index: FrameIndex) -> np.ndarray:
+def validation_rows(config: FramewiseConfig, index: FrameIndex) -> np.ndarray:
     """The validation frames with a label of a trained task, or the study's subset of them."""
     found = np.unique(np.concatenate([labelled_rows(index, t) for t in config.loss.tasks]))
     return subset(found, config.data.validation_share, config.data.subset, "validation")
 
 
-def next_rows(config: FrameConfig, index: FrameIndex) -> np.ndarray:
+def next_rows(config: FramewiseConfig, index: FrameIndex) -> np.ndarray:
     """The training frames that follow the first ones: `validation_share` of all of them.
 
     They come from the video that training stopped in, and look like its last frames.

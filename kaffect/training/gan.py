@@ -8,7 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kaffect.losses import fake_loss, generator_loss, real_loss, reconstruction_weight
+from kaffect.config.gan import GanConfig
+from kaffect.labels import LabelSpace
+from kaffect.losses import Heads, fake_loss, generator_loss, real_loss, reconstruction_weight
 from kaffect.models import (
     dcgan_discriminator,
     dcgan_generator,
@@ -20,8 +22,8 @@ from kaffect.models.gan_layers import LATENT
 from kaffect.models.normalization import statistics_untouched
 from kaffect.training.determinism import derived_seed
 from kaffect.training.ema import ExponentialMovingAverage
-from kaffect.training.gan_config import GanConfig
 from kaffect.training.gan_images import normalise
+from kaffect.training.guards import RoundGuard
 from kaffect.training.loss_scaling import (
     FINITE,
     MOST_SKIPPED,
@@ -37,19 +39,27 @@ Update = Callable[[tf.Tensor, Batch], dict[str, tf.Tensor]]
 FIRST_SCALE = 2.0**10
 
 
-def build_networks(config: GanConfig, policy: str = "float32") -> tuple[keras.Model, keras.Model]:
+def heads_of(config: GanConfig, space: LabelSpace) -> Heads:
+    """The outputs of the discriminator, as the losses know them."""
+    tasks = config.loss.tasks
+    return Heads("va" in tasks, len(space.action_units) if "au" in tasks else 0)
+
+
+def build_networks(
+    config: GanConfig, space: LabelSpace, policy: str = "float32"
+) -> tuple[keras.Model, keras.Model]:
     """Generator and discriminator of `config`, initial weights from its seed."""
-    outputs, width = config.heads.outputs, config.width
-    seeds = [derived_seed(config.seed, name) for name in ("generator", "discriminator")]
+    model, outputs = config.model, heads_of(config, space).outputs
+    seeds = [derived_seed(config.train.seed, name) for name in ("generator", "discriminator")]
     with layers_compute_in(policy):
-        if config.configuration == 1:
+        if model.configuration == 1:
             return (
-                ssgan_generator(config.style, width, seeds[0]),
-                ssgan_discriminator(outputs, config.style, width, seeds[1]),
+                ssgan_generator(model.style, model.width, seeds[0]),
+                ssgan_discriminator(outputs, model.style, model.width, seeds[1]),
             )
         return (
-            dcgan_generator(config.kernel, width, seeds[0]),
-            dcgan_discriminator(config.kernel, outputs, width, seeds[1]),
+            dcgan_generator(model.kernel, model.width, seeds[0]),
+            dcgan_discriminator(model.kernel, outputs, model.width, seeds[1]),
         )
 
 
@@ -81,29 +91,33 @@ class GanTrainer(keras.Model):
 
     Args:
         config: all settings.
+        space: whose Action Units the discriminator has.
         policy: precision, see `kaffect.training.precision`; by default as `config` says.
     """
 
-    def __init__(self, config: GanConfig, policy: str | None = None) -> None:
+    def __init__(self, config: GanConfig, space: LabelSpace, policy: str | None = None) -> None:
         super().__init__(name="gan")
-        self.config = config
-        self.policy_name = policy or precision_here(config.precision)
-        self.generator, self.discriminator = build_networks(config, self.policy_name)
-        self.average = ExponentialMovingAverage(self.generator, config.ema)
+        self.config, self.space = config, space
+        self.heads = heads_of(config, space)
+        self.policy_name = policy or precision_here(config.train.precision)
+        self.generator, self.discriminator = build_networks(config, space, self.policy_name)
+        self.average = ExponentialMovingAverage(self.generator, config.train.ema)
         self.discriminator_average = (
-            ExponentialMovingAverage(self.discriminator, config.discriminator_ema)
-            if config.discriminator_ema
+            ExponentialMovingAverage(self.discriminator, config.train.discriminator_ema)
+            if config.train.discriminator_ema
             else None
         )
         self.step = keras.Variable(0, trainable=False, dtype="int64", name="step")
-        self.generator_optimizer = self._adam(config.generator_rate, self.generator)
-        self.discriminator_optimizer = self._adam(config.discriminator_rate, self.discriminator)
+        self.generator_optimizer = self._adam(config.train.generator_rate, self.generator)
+        self.discriminator_optimizer = self._adam(
+            config.train.discriminator_rate, self.discriminator
+        )
         self.built = True
         # XLA is off: its convolutions on the CPU are slower than oneDNN's.
         self.compile(jit_compile=False)
 
     def _adam(self, rate: float, network: keras.Model) -> keras.optimizers.Optimizer:
-        config = self.config
+        config = self.config.train
         adam = keras.optimizers.Adam(
             rate,
             beta_1=config.beta_1,
@@ -115,7 +129,22 @@ class GanTrainer(keras.Model):
         optimizer.build(network.trainable_variables)
         return optimizer
 
-    def checkpointed(self) -> dict[str, Any]:
+    @property
+    def unit_names(self) -> tuple[str, ...]:
+        """Names of the Action Unit outputs, in order."""
+        return self.space.action_units[: self.heads.action_units]
+
+    @property
+    def updates_in_batch(self) -> int:
+        """A batch of `fit` is a round: so many batches of frames."""
+        return len(self.config.updates)
+
+    def guard(self, first_step: int) -> RoundGuard:
+        """What stops a training on values that are not finite."""
+        return RoundGuard(self.config.updates, first_step)
+
+    @property
+    def saved(self) -> dict[str, Any]:
         """What a checkpoint holds: name -> object with `variables`."""
         objects: dict[str, Any] = {
             "generator": self.generator,
@@ -141,7 +170,7 @@ class GanTrainer(keras.Model):
         }
         for place, letter in enumerate(self.config.updates):
             batch = {key: value[place] for key, value in data.items()}
-            images = normalise(batch["images"], self.config.image_size)
+            images = normalise(batch["images"], self.config.model.image_size)
             for name, value in updates[letter](images, batch).items():
                 logs.setdefault(name, []).append(value)
             self.step.assign_add(1)
@@ -175,17 +204,17 @@ class GanTrainer(keras.Model):
         return tried
 
     def _latents(self, images: tf.Tensor) -> tf.Tensor:
-        return latents(self.config.seed, self.step.value, tf.shape(images)[0])
+        return latents(self.config.train.seed, self.step.value, tf.shape(images)[0])
 
     def _discriminator_update(self, images: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
         """Eq. 3: real and generated images pass separately, each with its own batch statistics."""
-        config = self.config
+        config = self.config.loss
         fakes = tf.stop_gradient(self.generator(self._latents(images), training=True))
         with tf.GradientTape() as tape:
             real_logits = self.discriminator(images, training=True)
             fake_logits = self._judge_fakes(fakes)
-            real = real_loss(real_logits, batch, config.heads, config.va_loss)
-            fake = fake_loss(fake_logits, config.heads, config.va_loss, config.smoothing)
+            real = real_loss(real_logits, batch, self.heads, config.va)
+            fake = fake_loss(fake_logits, self.heads, config.va, config.smoothing)
             loss = real["loss"] + fake["loss"]
             target = self.discriminator_optimizer.scale_loss(loss)
         applied = self._apply(tape, target, self.discriminator, self.discriminator_optimizer)
@@ -195,7 +224,7 @@ class GanTrainer(keras.Model):
 
     def _generator_update(self, images: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
         """Eq. 2, towards the discriminator as it is now."""
-        config = self.config
+        config = self.config.loss
         weight = reconstruction_weight(
             self.step.value, config.reconstruction_start, config.reconstruction_steps
         )
@@ -203,14 +232,14 @@ class GanTrainer(keras.Model):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.generator.trainable_variables])
             fakes = self.generator(noise, training=True)
-            logits = config.heads.split(self._judge_fakes(fakes))["fake"]
+            logits = self.heads.split(self._judge_fakes(fakes))["fake"]
             terms = generator_loss(logits, images, fakes, weight, config.non_saturating)
             target = self.generator_optimizer.scale_loss(terms["loss"])
         applied = self._apply(tape, target, self.generator, self.generator_optimizer)
         return _named("generator", terms | applied)
 
     def _judge_fakes(self, fakes: tf.Tensor) -> tf.Tensor:
-        if self.config.statistics == "all":
+        if self.config.train.statistics == "all":
             return self.discriminator(fakes, training=True)
         with statistics_untouched():
             return self.discriminator(fakes, training=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from kaffect.errors import TrainingDiverged
 from kaffect.training.loss_scaling import MOST_SKIPPED, NORM, SCALE, SKIPPED
@@ -29,11 +30,39 @@ def _not_finite(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} is {n}" for name, n in numbers.items() if not math.isfinite(n))
 
 
-class NonFiniteGuard(keras.callbacks.Callback):
+class IntervalMeans(keras.callbacks.Callback):
+    """Means of every term over the batches of a fit: a curve of single batches says little.
+
+    `skipped_updates` is their number instead; a term that no batch had is absent.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._totals: dict[str, float] = {}
+        self._batches: dict[str, int] = {}
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._totals, self._batches = {}, {}
+
+    def add(self, term: str, value: float) -> None:
+        """Count `value` for `term` of one batch."""
+        self._totals[term] = self._totals.get(term, 0.0) + value
+        self._batches[term] = self._batches.get(term, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Term -> mean, or number."""
+        return {
+            term: total if term.endswith(SKIPPED) else total / self._batches[term]
+            for term, total in self._totals.items()
+        }
+
+
+class NonFiniteGuard(IntervalMeans):
     """Stop when a logged loss or gradient norm is NaN or infinite, naming step and term.
 
     Under loss scaling a gradient may overflow; stop when `MOST_SKIPPED` updates in a row were
-    left out, for then the scale is not the reason. A run that is resumed counts anew.
+    left out, for then the scale is not the reason. A run that is resumed counts anew. The
+    mean of the gradient's norm is over the updates that were applied.
 
     Args:
         first_step: number of steps made before; one guard serves every fit after that.
@@ -63,3 +92,43 @@ class NonFiniteGuard(keras.callbacks.Callback):
             )
         if bad:
             raise TrainingDiverged(f"Training stopped at step {self.step}: {bad}. {KEPT}")
+        for term, value in logs.items():
+            self.add(term, float(value))
+
+
+class RoundGuard(IntervalMeans):
+    """Stop at the first term of a GAN's round that is not finite.
+
+    Also under loss scaling, where an update whose gradients were finite at no scale ends with a
+    norm that is not.
+
+    Args:
+        updates: the letters of one round, "DGG" for example.
+        first_step: updates made before; one guard serves every fit after that.
+
+    Raises:
+        TrainingDiverged: behind the round that holds the offending update, before anything
+            is saved; names update and term.
+    """
+
+    def __init__(self, updates: str, first_step: int) -> None:
+        super().__init__()
+        self.updates, self.step = updates, first_step
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        bad = []
+        for term, value in (logs or {}).items():
+            values = np.atleast_1d(np.asarray(value, np.float64))
+            letter = "G" if term.startswith("generator_") else "D"
+            places = [i for i, update in enumerate(self.updates, start=1) if update == letter]
+            bad += [
+                (self.step + place, term, number)
+                for place, number in zip(places, values)
+                if not np.isfinite(number)
+            ]
+            self.add(term, float(values.sum() if term.endswith(SKIPPED) else values.mean()))
+        if bad:
+            first = min(step for step, _, _ in bad)
+            terms = ", ".join(sorted(f"{term} is {n}" for step, term, n in bad if step == first))
+            raise TrainingDiverged(f"Training stopped at step {first}: {terms}. {KEPT}")
+        self.step += len(self.updates)

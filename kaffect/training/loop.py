@@ -1,9 +1,9 @@
-"""The training loop: evaluate, keep the best on validation, stop early, resume bit-exactly.
+"""The training loop: validate, keep the best on validation, stop early, resume bit-exactly.
 
 Serves every table: one run is a sequence of equal intervals, each of which
-ends with a look at the validation set and a checkpoint. Data order is a
-function of (seed, step), so that the step number is all that a resumed run
-needs beside the variables.
+ends with a validation pass and a checkpoint. Data order is a function of
+(seed, step), so that the step number is all that a resumed run needs beside
+the variables.
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ import keras
 import tensorflow as tf
 
 from kaffect.config import from_dict
+from kaffect.errors import ConfigError, expected_received
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.guards import NonFiniteGuard, require_finite
-from kaffect.training.loss_scaling import NORM, SKIPPED
+from kaffect.training.guards import require_finite
 
 DatasetFrom = Callable[[int, int], tf.data.Dataset]
 Validate = Callable[[], dict[str, float]]
+# What may change when a run goes on: how long it is.
+LENGTH = ("train.steps", "train.epochs", "train.evaluate_every")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train: `steps` updates at most, a look at validation every `evaluate_every`."""
+    """How long to train: at most `steps` updates, a validation pass every `evaluate_every`.
+
+    `patience`: stop after so many validation passes without a better score; 0 never does.
+    """
 
     steps: int
     evaluate_every: int
@@ -38,21 +43,35 @@ class Schedule:
 class Progress:
     """What a run knows of itself; saved with each checkpoint.
 
-    `step` counts batches; under loss scaling the update of one may have been skipped.
-    `history` has one entry for each look: step, validation metrics and training terms, the
-    means over the steps since the look before (`skipped_updates` is a number).
+    `step` counts updates; under loss scaling one may have been skipped.
+    `history` has one entry for each validation pass: step, validation metrics and training
+    terms, the means over the steps since the pass before (`skipped_updates` is a number).
     """
 
     step: int = 0
     best_step: int = 0
     best_score: float = float("-1e30")
-    looks_without_gain: int = 0
+    passes_without_gain: int = 0
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def best(self) -> dict[str, Any]:
+        """The history's entry of the checkpoint that validation chose."""
+        return next(entry for entry in self.history if entry["step"] == self.best_step)
+
     def should_stop(self, schedule: Schedule) -> bool:
-        exhausted = schedule.patience and self.looks_without_gain >= schedule.patience
+        exhausted = schedule.patience and self.passes_without_gain >= schedule.patience
         return bool(exhausted) or self.step >= schedule.steps
+
+    def add(self, entry: dict[str, Any], score: float) -> bool:
+        """Take the entry of a validation pass; whether its score is the best so far."""
+        self.history.append(entry)
+        improved = score > self.best_score
+        if improved:
+            self.best_step, self.best_score = self.step, score
+        self.passes_without_gain = 0 if improved else self.passes_without_gain + 1
+        return improved
 
 
 def train(
@@ -63,103 +82,89 @@ def train(
     checkpoints: CheckpointFolder,
     *,
     identity: Mapping[str, Any] | None = None,
+    free: Sequence[str] = LENGTH,
     score: str = "score",
     resume: bool = False,
+    restore_best: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    on_look: Callable[[dict[str, Any]], None] = lambda look: None,
     before: Callable[[Progress], None] = lambda progress: None,
+    on_validation: Callable[[dict[str, Any]], None] = lambda entry: None,
+    on_resume: Callable[[list[dict[str, Any]]], None] = lambda history: None,
 ) -> Progress:
     """Train until the schedule or patience ends, then leave the best weights in the trainer.
 
     Args:
-        trainer: compiled and built, its optimiser built.
+        trainer: compiled and built, its optimiser built. It has `saved` (name -> object with
+            variables), `guard` (first step -> callback that stops on what is not finite and knows
+            the means) and `updates_in_batch`, by which batches are grouped (a GAN's round).
         dataset_from: (first step, number of steps) -> batches of exactly those steps.
         validate: current weights -> validation metrics, among them `score`, the larger the better.
+        schedule: in whole rounds.
         identity: all that decides the run's numbers (settings, hash of the data); stated beside
             the checkpoints, see `CheckpointFolder.begin`.
+        free: settings of `identity` that may change when the run goes on.
         resume: go on from the newest checkpoint where there is one; without it the run starts
             over, and what the folder has of an earlier run is deleted.
+        restore_best: False leaves the last weights in the trainer.
         callbacks: Keras callbacks for every interval (progress bars).
-        on_look: receives each new entry of the history (TensorBoard).
         before: is called before each interval (a learning rate that depends on the history).
+        on_validation: receives each new entry of the history and may add to it (TensorBoard).
+        on_resume: receives the history up to the checkpoint that is resumed.
 
     Raises:
         TrainingDiverged: a term or a validation metric was not finite, or too many updates in
-            a row were skipped (`NonFiniteGuard`); no checkpoint holds it.
+            a row were skipped; no checkpoint holds it.
         ArtifactError: a checkpoint is damaged, or of another network.
-        ConfigError: the run to go on with has another `identity`.
+        ConfigError: the run to go on with has another `identity`, or has made more steps.
     """
-    objects = trainer.saved
-    progress = Progress()
-    last = checkpoints.begin(identity or {}, resume=resume)
+    objects, progress = trainer.saved, Progress()
+    if resume:
+        require_more(checkpoints, schedule)
+    last = checkpoints.begin(identity or {}, resume=resume, free=tuple(free))
     if last is not None:
-        progress = from_dict(Progress, checkpoints.restore(last, objects), "checkpoint state")
-    guard = NonFiniteGuard(progress.step)
+        state = checkpoints.restore(last, objects)
+        progress = from_dict(Progress, state, "checkpoint state")
+        on_resume(progress.history)
+    guard = trainer.guard(progress.step)
     while not progress.should_stop(schedule):
         started = time.monotonic()
         steps = min(schedule.evaluate_every, schedule.steps - progress.step)
         before(progress)
-        terms = _interval(trainer, dataset_from, progress.step, steps, guard, callbacks)
+        _fit(trainer, dataset_from(progress.step, steps), steps, [guard, *callbacks])
         progress.step += steps
         metrics = validate()
         require_finite(metrics, progress.step)
         progress.seconds += time.monotonic() - started
-        look = {"step": progress.step, "train": terms, "validation": metrics}
-        progress.history.append(look)
-        improved = metrics[score] > progress.best_score
-        if improved:
-            progress.best_step, progress.best_score = progress.step, metrics[score]
-        progress.looks_without_gain = 0 if improved else progress.looks_without_gain + 1
+        entry = {"step": progress.step, "train": guard.means(), "validation": metrics}
+        on_validation(entry)
+        improved = progress.add(entry, metrics[score])
         checkpoints.save(progress.step, objects, asdict(progress), best=improved)
-        on_look(look)
     best = checkpoints.best()
-    if best is not None and best != progress.step:
+    if restore_best and best is not None and best != progress.step:
         checkpoints.restore(best, objects)
     return progress
 
 
-def _interval(
+def require_more(checkpoints: CheckpointFolder, schedule: Schedule) -> None:
+    """Raise `ConfigError` where the run to go on with has made more steps than `schedule` has."""
+    last = checkpoints.last()
+    if last is not None and last > schedule.steps:
+        what = f"{checkpoints.root}: train.steps"
+        accepted = f"{last} or more, which the run there has made"
+        raise ConfigError(expected_received(what, accepted, schedule.steps))
+
+
+def _fit(
     trainer: keras.Model,
-    dataset_from: DatasetFrom,
-    first: int,
+    batches: tf.data.Dataset,
     steps: int,
-    guard: NonFiniteGuard,
     callbacks: Sequence[keras.callbacks.Callback],
-) -> dict[str, float]:
-    means = _Means()
+) -> None:
+    group = trainer.updates_in_batch
     trainer.fit(
-        dataset_from(first, steps),
-        steps_per_epoch=steps,
+        batches if group == 1 else batches.batch(group, drop_remainder=True),
+        steps_per_epoch=steps // group,
         shuffle=False,  # the order is the data set's own
         verbose=0,
-        callbacks=[guard, means, *callbacks],
+        callbacks=list(callbacks),
     )
-    return means.result()
-
-
-class _Means(keras.callbacks.Callback):
-    """Means of every term over the steps of an interval: a curve of single batches says little.
-
-    `skipped_updates` is their number instead, and the gradient's norm is the mean of those that
-    were applied; it is absent where none was.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._totals: dict[str, float] = {}
-        self._steps: dict[str, int] = {}
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        for term, value in logs.items():
-            if term == NORM and logs.get(SKIPPED):
-                continue
-            self._totals[term] = self._totals.get(term, 0.0) + float(value)
-            self._steps[term] = self._steps.get(term, 0) + 1
-
-    def result(self) -> dict[str, float]:
-        """Term -> mean, or number."""
-        return {
-            term: total if term == SKIPPED else total / self._steps[term]
-            for term, total in self._totals.items()
-        }

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kaffect.config import LossConfig, TrainConfig
+from kaffect.config.recognition import RecognitionLoss, RecognitionTraining
 from kaffect.losses import multitask_loss
 from kaffect.models.batch_share import whole_batch
+from kaffect.training.guards import NonFiniteGuard
 from kaffect.training.loss_scaling import apply_gradients
 from kaffect.training.precision import scaled
 from kaffect.training.replicas import in_shares, part_of, summed
@@ -63,6 +64,12 @@ class MultiTaskTrainer(keras.Model):
         variables: list[Any] = self.network.trainable_variables
         return variables
 
+    updates_in_batch = 1
+
+    def guard(self, first_step: int) -> NonFiniteGuard:
+        """What stops a training on values that are not finite."""
+        return NonFiniteGuard(first_step)
+
     @property
     def saved(self) -> dict[str, Any]:
         """What a checkpoint holds, by name."""
@@ -92,23 +99,23 @@ class MultiTaskTrainer(keras.Model):
         return {**terms, **apply_gradients(self.optimizer, summed(gradients), trained)}
 
 
-def sequence_losses(config: LossConfig) -> LossFunction:
+def sequence_losses(config: RecognitionLoss) -> LossFunction:
     """Equation 6 as `config` has it, each task over its own labelled frames."""
 
     def losses(batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return multitask_loss(
             batch,
             outputs,
-            alpha=config.alpha,
-            beta=config.beta,
-            va_loss=config.va_loss,
-            expression_loss=config.expression_loss,
+            alpha=config.va_weight,
+            beta=config.expression_weight,
+            va_loss=config.va,
+            expression_loss=config.expression,
         )
 
     return losses
 
 
-def adam(config: TrainConfig, policy: str) -> keras.optimizers.Optimizer:
+def adam(config: RecognitionTraining, policy: str) -> keras.optimizers.Optimizer:
     """Adam as TensorFlow 1 has it (epsilon 1e-8), with loss scaling where the policy needs it."""
     optimizer = keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
     return scaled(optimizer, policy)

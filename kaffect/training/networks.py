@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kaffect.config import RunConfig
+from kaffect.config.recognition import RecognitionConfig
 from kaffect.labels import LabelSpace
 from kaffect.models import (
     frame_encoder,
@@ -18,7 +18,7 @@ from kaffect.training.determinism import derived_seed
 from kaffect.training.precision import precision_here
 
 
-def build_encoder(config: RunConfig, *, policy: str | None = None) -> keras.Model:
+def build_encoder(config: RecognitionConfig, *, policy: str | None = None) -> keras.Model:
     """VGG-Face convolutions and FC, uint8 frames in, features out; normalisation inside.
 
     Args:
@@ -36,7 +36,7 @@ def build_encoder(config: RunConfig, *, policy: str | None = None) -> keras.Mode
 
 
 def build_network(
-    config: RunConfig,
+    config: RecognitionConfig,
     space: LabelSpace,
     encoder: keras.Model | None = None,
     *,

@@ -8,11 +8,10 @@ slower than float32.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -24,8 +23,6 @@ from kaffect.errors import ConfigError, expected_received
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 # Least compute capability of NVIDIA GPUs that compute a precision in hardware.
 LEAST_CAPABILITY = {"mixed_float16": (5, 3), "mixed_bfloat16": (8, 0)}
-
-AnyConfig = TypeVar("AnyConfig", bound=Any)
 
 
 def processor_flags(path: str | Path = "/proc/cpuinfo") -> frozenset[str]:
@@ -92,24 +89,10 @@ def precision_here(requested: str) -> str:
     )
 
 
-def resolved(config: AnyConfig) -> AnyConfig:
-    """`config` with the precision that "auto" means on this machine: what a run records.
-
-    Args:
-        config: has a setting `precision`, or `train.precision`.
-    """
-    if hasattr(config, "train"):
-        return dataclasses.replace(config, train=resolved(config.train))
-    return dataclasses.replace(config, precision=precision_here(config.precision))
-
-
 def recorded(config: Any) -> str:
-    """The precision that a stored `config` was computed in, for loading it as it was.
-
-    Runs of versions that recorded "auto" did not say what it meant; they load as float32.
-    """
-    precision: str = getattr(config, "train", config).precision
-    return "float32" if precision == "auto" else precision
+    """The precision that a stored `config` was computed in, for loading it as it was."""
+    precision: str = config.train.precision
+    return precision_here(precision)
 
 
 def scaled(

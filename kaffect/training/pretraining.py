@@ -14,7 +14,7 @@ from dataclasses import replace
 import keras
 import tensorflow as tf
 
-from kaffect.config import PretrainConfig, TrainConfig
+from kaffect.config.recognition import Pretraining, RecognitionTraining
 from kaffect.losses import multitask_loss
 from kaffect.training.multitask import Batch, MultiTaskTrainer, adam, compiled
 from kaffect.training.schedules import warm_cosine
@@ -27,8 +27,8 @@ def frame_losses(batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf
 
 def frame_trainer(
     network: keras.Model,
-    config: PretrainConfig,
-    train: TrainConfig,
+    config: Pretraining,
+    train: RecognitionTraining,
     policy: str,
     strategy: tf.distribute.Strategy | None = None,
 ) -> MultiTaskTrainer:

@@ -32,18 +32,18 @@ class StepProgress(keras.callbacks.Callback):
         loss = (logs or {}).get("loss")
         self.display.update(self.updates, "" if loss is None else f"loss {float(loss):.3f}")
 
-    def look(self, look: Mapping[str, Any]) -> None:
+    def validated(self, entry: Mapping[str, Any]) -> None:
         """Report the scores of a validation pass, an entry of the loop's history."""
-        found = look["validation"]
+        found = entry["validation"]
         scores = ", ".join(f"{name} {found[name]:.3f}" for name in SHOWN if name in found)
-        self.display.report(scores, look["step"])
+        self.display.report(scores, entry["step"])
 
 
 @contextlib.contextmanager
 def training_progress(
     steps: int, what: str, *, initial: int = 0, updates: int = 1
 ) -> Iterator[StepProgress]:
-    """The progress of a training: a callback for `fit`, whose `look` takes validation passes.
+    """The progress of a training: a callback for `fit`, whose `validated` takes validation passes.
 
     Args:
         steps: updates in all; initial: those that an earlier run has made.

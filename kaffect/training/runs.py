@@ -1,33 +1,38 @@
-"""A finished training as one folder that says what it is: what export and evaluation start from.
+"""A training as one folder that says what it is: what export, evaluation and prediction start from.
 
-Beside the checkpoints of `CheckpointFolder` it holds `run.json`: configuration,
-labels, crop rule, data and metrics; the fixed CNN's weights lie near by.
+Beside the checkpoints of `CheckpointFolder` it holds `run.json`, in every study the same:
+configuration, labels, crop rule, data and, once it is scored, metrics and thresholds.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from kaffect.config import RunConfig, from_dict
+from kaffect.config import CONFIGURATIONS, Settings
 from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import ArtifactError, ConfigError, KaffectError, expected_received
 from kaffect.faces.crops import CropRule
-from kaffect.files import read_json, safe_join, write_json
+from kaffect.files import read_json, safe_join, stable_hash, write_json
 from kaffect.labels import LabelSpace
 from kaffect.models import join
 from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.framewise import build_framewise
+from kaffect.training.gan import GanTrainer
 from kaffect.training.networks import build_encoder, build_network
 from kaffect.training.precision import recorded
 
 RUN = "run.json"
-KIND = "recognition run"
+SCHEMA = 2
 _ENCODERS = "encoders"
+# What earlier versions wrote in the place of `run.json`.
+_EARLIER = ("gan.json", "frames.json")
+WHICH = ("best", "last")
 
 
 @dataclass(frozen=True)
@@ -35,57 +40,92 @@ class RunDescription:
     """What a run is, beside its weights.
 
     Attributes:
+        kind: its study, a key of `CONFIGURATIONS`.
         config: all settings.
-        label_space, crop_rule, fps: of the data that it was trained on.
+        label_space, crop_rule: of the data that it was trained on; fps: frames a second of their
+            videos, None of single pictures.
         data: name, kind and hash of these data.
         metrics: split -> metric -> value, of the checkpoint that validation chose.
-        notes: deviations and origin of the CNN, in sentences.
-        encoder: folder of the fixed CNN's weights, relative to the run's; None end to end.
+        thresholds: Action Unit -> logit from which it counts as present; empty: 0.
+        notes: deviations and origin of the weights, in sentences.
+        encoder: folder of the fixed CNN's weights, relative to the run's; None: there is none.
+        profile: how much work it was, where known.
         commit: of this software.
     """
 
-    config: RunConfig
+    kind: str
+    config: Any
     label_space: LabelSpace
     crop_rule: CropRule
-    fps: int
+    fps: int | None
     data: Mapping[str, Any]
-    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     encoder: str | None = None
+    profile: str = ""
     commit: str = ""
+
+    @property
+    def score(self) -> float:
+        """On validation; the lowest where the run was not finished."""
+        found = self.metrics.get("validation", {}).get("score")
+        return float("-inf") if found is None else found
 
     def write(self, folder: Path) -> None:
         """Put it beside the checkpoints in `folder`."""
-        write_json(folder / RUN, {"kind": KIND, **dataclasses.asdict(self)}, sealed=True)
+        values = dataclasses.asdict(self)
+        write_json(folder / RUN, {"schema": SCHEMA, **values}, sealed=True)
 
     @classmethod
     def read(cls, folder: str | Path) -> RunDescription:
         """Read it.
 
         Raises:
-            ArtifactError: `folder` is not a described run.
+            ArtifactError: `folder` is not a described run, or one of an earlier version.
         """
         path = Path(folder) / RUN
+        _reject_earlier(Path(folder))
         values = read_json(path)
-        if not isinstance(values, dict) or values.pop("kind", None) != KIND:
-            raise ArtifactError(f"{path}: not the description of a recognition run")
+        if not isinstance(values, dict) or values.get("kind") not in CONFIGURATIONS:
+            raise ArtifactError(f"{path}: not the description of a run")
         try:
-            space = values["label_space"]
-            values["label_space"] = LabelSpace(
-                space["name"], tuple(space["expressions"]), tuple(space["action_units"])
-            )
-            values["crop_rule"] = CropRule.from_dict(values["crop_rule"])
-            values["config"] = from_dict(RunConfig, values["config"], str(path))
-            return cls(**{**values, "notes": tuple(values["notes"])})
+            config = CONFIGURATIONS[values["kind"]].from_dict(values["config"])
+            values |= {
+                "config": config,
+                "label_space": LabelSpace.from_dict(values["label_space"]),
+                "crop_rule": CropRule.from_dict(values["crop_rule"]),
+                "notes": tuple(values["notes"]),
+            }
+            del values["schema"]
+            return cls(**values)
         except (KeyError, TypeError, KaffectError) as error:
             raise ArtifactError(f"{path}: not the description of a run: {error}") from error
 
 
+def _reject_earlier(folder: Path) -> None:
+    path = folder / RUN
+    if path.is_file():
+        # What lies beside it may be left over from an earlier run in the same folder.
+        values = read_json(path)
+        old = isinstance(values, dict) and "kind" in values and values.get("schema", 1) != SCHEMA
+        earlier = [RUN] if old else []
+    else:
+        earlier = [name for name in _EARLIER if (folder / name).is_file()]
+    if earlier:
+        raise ArtifactError(
+            f"{folder / earlier[0]}: a run of an earlier version of kaffect; export it with the "
+            "version that trained it, or train it again"
+        )
+
+
 def describe(
-    config: RunConfig, prepared: PreparedData, data: Mapping[str, Any], **more: Any
+    config: Settings, prepared: PreparedData, data: Mapping[str, Any], **more: Any
 ) -> RunDescription:
     """A description with what `prepared` says of itself; `more` are its other attributes."""
+    kind = next(name for name, found in CONFIGURATIONS.items() if isinstance(config, found))
     return RunDescription(
+        kind=kind,
         config=config,
         label_space=prepared.label_space,
         crop_rule=prepared.crop_rule,
@@ -93,6 +133,55 @@ def describe(
         data={**data, "hash": prepared.hash},
         **more,
     )
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `folder` holds a run, of an earlier version too."""
+    return any((folder / name).is_file() for name in (RUN, *_EARLIER))
+
+
+def runs_below(folder: Path) -> Iterator[Path]:
+    """The runs of a results folder."""
+    yield from (path.parent for path in sorted(folder.glob(f"*/*/{RUN}")))
+
+
+def find_run(path: Path, row: int | None = None, seed: int | None = None) -> Path:
+    """The run that `path` means: itself, or of a results folder the one best on validation.
+
+    Args:
+        row, seed: narrow the choice in a results folder.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    if is_run(path):
+        return path
+    wanted = [f"row-{row:02d}-"] if row is not None else []
+    wanted += [f"seed-{seed}-"] if seed is not None else []
+    found = {
+        folder: RunDescription.read(folder).score
+        for folder in runs_below(path)
+        if all(part in f"{folder.name}-" for part in wanted)
+    }
+    if not found:
+        what = f"row {row}, seed {seed} of " if wanted else ""
+        raise ArtifactError(
+            f"{path}: no finished run. Expected {what}a results folder of experiments/run.py, or "
+            f"a folder with {RUN}"
+        )
+    return max(found, key=lambda folder: found[folder])
+
+
+def content_hash(folder: Path, which: str = "best") -> str:
+    """A hash of all that an export of the run is made from: description and weights."""
+    described, checkpoints = RunDescription.read(folder), CheckpointFolder(folder)
+    step = checkpoints.best() if which == "best" else checkpoints.last()
+    if step is None:
+        raise ArtifactError(f"{folder}: expected a trained network. Received: no checkpoint")
+    parts: list[Any] = [dataclasses.asdict(described), checkpoints.content(step)]
+    if described.encoder is not None:
+        parts.append(CheckpointFolder(folder / described.encoder).content(0))
+    return stable_hash(parts)
 
 
 def save_encoder(results: Path, seed: int, network: keras.Model, origin: str) -> Path:
@@ -103,32 +192,44 @@ def save_encoder(results: Path, seed: int, network: keras.Model, origin: str) ->
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished run, loaded: images [batch, time, h, w, 3] uint8 -> logits.
+class SequenceNetworks:
+    """VGGFACE-GRU-attention, loaded: images [batch, time, h, w, 3] uint8 -> logits.
 
     Attributes:
         encoder, trained: the fixed CNN and the sequence network behind it; `encoder` is None
             where the whole network was trained end to end.
-        precision: dtype policy that they compute in.
     """
 
     encoder: keras.Model | None
     trained: keras.Model
-    description: RunDescription
-    folder: Path
-    step: int
-    precision: str
 
     @property
-    def network(self) -> keras.Model:
+    def whole(self) -> keras.Model:
         """Images to outputs, in one model."""
         if self.encoder is None:
             return self.trained
         return join(self.encoder, self.trained, self.trained.input_shape[1])
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run, loaded.
+
+    Attributes:
+        networks: `SequenceNetworks` of recognition, a network of single frames
+            (framewise), or a `GanTrainer`.
+        step: of the checkpoint; precision: dtype policy that the networks compute in.
+    """
+
+    networks: Any
+    description: RunDescription
+    folder: Path
+    step: int
+    precision: str
+
+
 def load_run(folder: str | Path, which: str = "best", policy: str | None = None) -> Run:
-    """The network of the run in `folder`, as trained, for sequences of any length.
+    """The networks of the run in `folder`, as trained; those of sequences take any length.
 
     Args:
         folder: of its checkpoints, with `run.json`.
@@ -140,23 +241,70 @@ def load_run(folder: str | Path, which: str = "best", policy: str | None = None)
     """
     folder = Path(folder)
     description = RunDescription.read(folder)
-    if which not in ("best", "last"):
-        raise ConfigError(expected_received("Unknown checkpoint", ("best", "last"), which))
+    if which not in WHICH:
+        raise ConfigError(expected_received("Unknown checkpoint", WHICH, which))
     checkpoints = CheckpointFolder(folder)
     step = checkpoints.best() if which == "best" else checkpoints.last()
     if step is None:
         raise ArtifactError(f"{folder}: expected a trained network. Received: no checkpoint")
-    # Weights come from the checkpoint; a weights file of the training need not be there.
-    model = dataclasses.replace(description.config.model, weights=None)
-    config = dataclasses.replace(description.config, model=model)
-    policy = policy or recorded(config)
+    policy = policy or recorded(description.config)
+    load = {"recognition": _sequences, "framewise": _framewise, "gan": _gan}[description.kind]
+    return Run(load(checkpoints, step, description, policy), description, folder, step, policy)
+
+
+def _sequences(
+    checkpoints: CheckpointFolder, step: int, description: RunDescription, policy: str
+) -> SequenceNetworks:
+    config = _without_file(description.config)
     trained = build_network(config, description.label_space, any_length=True, policy=policy)
     checkpoints.restore(step, {"network": trained}, only=True)
-    encoder = None
-    if config.train.cnn == "fixed":
-        encoder = build_encoder(config, policy=policy)
-        _restore_encoder(folder, description, encoder)
-    return Run(encoder, trained, description, folder, step, policy)
+    if config.train.cnn != "fixed":
+        return SequenceNetworks(None, trained)
+    encoder = build_encoder(config, policy=policy)
+    _restore_encoder(checkpoints.root, description, encoder)
+    return SequenceNetworks(encoder, trained)
+
+
+def _framewise(
+    checkpoints: CheckpointFolder, step: int, description: RunDescription, policy: str
+) -> keras.Model:
+    config = _without_file(description.config)
+    network = build_framewise(config, description.label_space, policy=policy)
+    checkpoints.restore(step, {"network": network}, only=True)
+    return network
+
+
+def _gan(
+    checkpoints: CheckpointFolder, step: int, description: RunDescription, policy: str
+) -> GanTrainer:
+    """The optimisers are new: only those of float16 have a loss scale, so they may not fit."""
+    trainer = GanTrainer(description.config, description.label_space, policy)
+    objects = {name: o for name, o in trainer.saved.items() if not name.endswith("_optimizer")}
+    checkpoints.restore(step, objects, only=True)
+    return trainer
+
+
+def load_gan(folder: str | Path, which: str = "last", policy: str | None = None) -> GanTrainer:
+    """The networks of the GAN in `folder`, as trained; arguments as of `load_run`.
+
+    Raises:
+        ArtifactError: `folder` holds no GAN or no complete checkpoint.
+    """
+    folder = Path(folder)
+    if not is_run(folder):
+        found = ", ".join(map(str, runs_below(folder))) or "none there, and none below it"
+        accepted = f"the folder of one trained GAN, with a {RUN}"
+        raise ArtifactError(f"{folder}: expected {accepted}. Received: {found}")
+    kind = RunDescription.read(folder).kind
+    if kind != "gan":
+        raise ArtifactError(f"{folder}: expected a trained GAN. Received: a run of study {kind}")
+    trainer: GanTrainer = load_run(folder, which, policy).networks
+    return trainer
+
+
+def _without_file(config: Any) -> Any:
+    """Weights come from the checkpoint; a weights file of the training need not be there."""
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, weights=None))
 
 
 def _restore_encoder(folder: Path, description: RunDescription, encoder: keras.Model) -> None:

@@ -1,4 +1,4 @@
-"""Optimisers and learning rates of the second study; the warm-up that both studies share."""
+"""Optimisers and learning rates of the framewise study; the warm-up that both studies share."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import keras
 
-from kaffect.training.frames_config import FrameTraining
+from kaffect.config.framewise import FramewiseTraining
 from kaffect.training.precision import scaled
 
 
 def make_optimizer(
-    config: FrameTraining, steps: int, policy: str, variables: Sequence[keras.Variable]
+    config: FramewiseTraining, steps: int, policy: str, variables: Sequence[keras.Variable]
 ) -> keras.optimizers.Optimizer:
     """The optimiser of `config` for a run of `steps` updates, built for `variables`.
 
@@ -56,13 +56,13 @@ def warm_cosine(
     )
 
 
-def plateau_rate(config: FrameTraining, losses: Sequence[float]) -> float:
-    """The learning rate after looks with these validation losses (PyTorch's ReduceLROnPlateau).
+def plateau_rate(config: FramewiseTraining, losses: Sequence[float]) -> float:
+    """The learning rate after validation passes with these losses (PyTorch's ReduceLROnPlateau).
 
     A function of the history alone, so that an interrupted run goes on with the same rate. A loss
     counts as smaller from a relative 1e-4 on, as there.
 
-    >>> config = FrameTraining(learning_rate=1.0, plateau_patience=1)
+    >>> config = FramewiseTraining(learning_rate=1.0, plateau_patience=1)
     >>> [plateau_rate(config, losses) for losses in ([2.0], [2.0, 3.0], [2.0, 3.0, 3.0])]
     [1.0, 1.0, 0.1]
     """

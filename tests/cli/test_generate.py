@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from kaffect.cli import main
-from kaffect.evaluation.generation import generate_faces
-from kaffect.evaluation.pictures import image_grid, read_image
 from kaffect.files import read_json, write_json
 from kaffect.labels import ACTION_UNITS_8
+from kaffect.studies.gan.generation import generate_faces
+from kaffect.studies.image_grids import image_grid, read_image
 from tests.training import tiny_gan
 
 

@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
+from typing import get_args, get_type_hints
 
 import keras
 import pytest
@@ -15,12 +16,13 @@ import kaffect.losses
 import kaffect.metrics
 import kaffect.models
 import kaffect.training
-from kaffect import config
+from kaffect.config.framewise import FramewiseLoss
+from kaffect.config.gan import GanLoss
+from kaffect.config.recognition import RecognitionLoss
 from kaffect.errors import ConfigError
 from kaffect.losses import AU_LOSSES, EXPRESSION_LOSSES, LOSSES, VA_LOSSES, loss_function
 from kaffect.metrics import METRICS
 from kaffect.models import BACKBONES, backbone_builder
-from kaffect.training import frames_config
 from tests.conformance import layers, losses, metrics, networks
 
 # Layers that are not part of a network, with the reason.
@@ -94,13 +96,19 @@ def test_every_metric_has_an_oracle() -> None:
     assert scores - by_name == elsewhere
 
 
+def choices_of(part: type, name: str) -> tuple[str, ...]:
+    """What a setting accepts."""
+    return get_args(get_type_hints(part)[name])
+
+
 @pytest.mark.parametrize(
     ("choices", "registry"),
     [
-        (config.VA_LOSSES, VA_LOSSES),
-        (config.EXPRESSION_LOSSES, EXPRESSION_LOSSES),
-        (frames_config.VA_LOSSES, VA_LOSSES),
-        (frames_config.AU_LOSSES, AU_LOSSES),
+        (choices_of(RecognitionLoss, "va"), VA_LOSSES),
+        (choices_of(RecognitionLoss, "expression"), EXPRESSION_LOSSES),
+        (choices_of(GanLoss, "va"), VA_LOSSES),
+        (choices_of(FramewiseLoss, "va"), VA_LOSSES),
+        (choices_of(FramewiseLoss, "au"), AU_LOSSES),
     ],
 )
 def test_settings_offer_what_is_registered(choices: tuple[str, ...], registry: dict) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from experiments import run
-from experiments.data_statistics import paper_values
 from kaffect.cli import main
 from kaffect.curation import figures
 from kaffect.curation.data_card import data_card
@@ -22,7 +21,8 @@ from kaffect.curation.report import figures_of, tables_of
 from kaffect.curation.statistics import describe
 from kaffect.curation.tables import TextTable
 from kaffect.data.tree import DataTree
-from kaffect.evaluation.pictures import read_image
+from kaffect.studies.data_tables import paper_values
+from kaffect.studies.image_grids import read_image
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.config import LossConfig, TrainConfig
+from kaffect.config.recognition import RecognitionLoss, RecognitionTraining
 from kaffect.errors import ArtifactError
 from kaffect.models import load_affwildnet
 from kaffect.training.multitask import MultiTaskTrainer, adam, compiled, sequence_losses
@@ -101,8 +101,8 @@ def test_networks_of_single_frames(variables: Variables, hidden: int) -> None:
 
 def test_fine_tuning_changes_every_layer(network: keras.Model) -> None:
     before = network.get_weights()
-    config = TrainConfig(learning_rate=1e-4)
-    losses = sequence_losses(LossConfig(va_loss="mse", alpha=1.0, beta=0.0))
+    config = RecognitionTraining(learning_rate=1e-4)
+    losses = sequence_losses(RecognitionLoss(va="mse", va_weight=1.0, expression_weight=0.0))
     trainer = compiled(MultiTaskTrainer(network, losses, inputs="images"), adam(config, "float32"))
     rng = np.random.default_rng(0)
     batch = {

@@ -113,9 +113,14 @@ def test_runs_of_other_settings_are_left_out_and_counted() -> None:
     assert any("1 older run" in note for note in result.notes)
 
 
-def test_runs_on_another_version_of_the_data_are_left_out() -> None:
+def test_runs_on_another_version_of_the_data_have_a_column_of_their_own() -> None:
     result = summary(run(value=0.1, data_hash="a"), run(value=0.4, seed=1, data_hash="b"))
-    assert cell(result, 1, 1).metrics["accuracy"].mean == 0.4
+    headers = [column.header for column in result.columns if column.runs]
+    assert len(headers) == 2 and "data a" in headers[0] and "data b" in headers[1]
+    means = [cell(result, 1, place).metrics["accuracy"].mean for place in (1, 2)]
+    assert means == [0.1, 0.4]
+    same = summary(run(value=0.1, data_hash="a"), run(value=0.4, seed=1, data_hash="a"))
+    assert not any("data a" in column.header for column in same.columns)
 
 
 def test_the_scored_split_is_named() -> None:

@@ -8,10 +8,10 @@ import keras
 import pytest
 import tensorflow as tf
 
-from kaffect.config import LossConfig, RunConfig, TrainConfig
+from kaffect.config import RecognitionConfig
+from kaffect.config.recognition import RecognitionLoss, RecognitionTraining
 from kaffect.errors import ConfigError
 from kaffect.training import determinism, devices, multitask, precision
-from kaffect.training.gan_config import GanConfig
 
 OLD_GPU, GPU = (5, 2), (8, 6)
 AMX = frozenset({"avx2", "amx_bf16"})
@@ -72,13 +72,12 @@ def test_a_precision_that_is_unknown_or_cannot_be_computed(
         )
 
 
-def test_resolved_configurations_name_their_precision() -> None:
-    assert precision.resolved(RunConfig()).train.precision == precision.precision_here("auto")
-    assert precision.resolved(GanConfig()).precision == precision.precision_here("auto")
-    given = RunConfig(train=TrainConfig(precision="mixed_float16"))
-    assert precision.resolved(given) == given
+def test_a_run_is_loaded_in_the_precision_of_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loader's own automatic choice counts only where the record leaves it open."""
+    monkeypatch.setenv("KAFFECT_PRECISION", "mixed_bfloat16")
+    given = RecognitionConfig().changed({"train.precision": "mixed_float16"})
     assert precision.recorded(given) == "mixed_float16"
-    assert precision.recorded(RunConfig()) == "float32"  # of a version that recorded "auto"
+    assert precision.recorded(RecognitionConfig()) == "mixed_bfloat16"
 
 
 def test_processor_flags_are_read(tmp_path: Path) -> None:
@@ -89,11 +88,11 @@ def test_processor_flags_are_read(tmp_path: Path) -> None:
 
 
 def test_float16_scales_the_loss_and_others_do_not() -> None:
-    half = multitask.adam(TrainConfig(), "mixed_float16")
+    half = multitask.adam(RecognitionTraining(), "mixed_float16")
     assert isinstance(half, keras.optimizers.LossScaleOptimizer)
     half.build([])
     assert float(half.scale_loss(tf.constant(1.0))) > 1.0
-    full = multitask.adam(TrainConfig(learning_rate=1e-4), "mixed_bfloat16")
+    full = multitask.adam(RecognitionTraining(learning_rate=1e-4), "mixed_bfloat16")
     assert float(full.scale_loss(tf.constant(1.0))) == 1.0
     assert full.epsilon == 1e-8
     assert float(full.learning_rate) == pytest.approx(1e-4)
@@ -129,7 +128,7 @@ def test_row_settings_reach_the_loss() -> None:
         "valence_arousal": tf.constant([[0.4, -0.1], [0.0, 0.0]]),
         "expression_logits": tf.constant([[2.0, 0.0], [0.0, 0.0]]),
     }
-    terms = multitask.sequence_losses(LossConfig("mse", "mse_before_softmax", 0.25, 1.0))(
+    terms = multitask.sequence_losses(RecognitionLoss("mse", "mse_before_softmax", 0.25, 1.0))(
         batch, outputs
     )
     # By hand: valence (0.01 + 0.01) / 2 = 0.01, arousal (0.16 + 0.09) / 2 = 0.125;

@@ -1,8 +1,8 @@
-"""A GAN in training takes no more memory the longer it runs: looks, checkpoints and all.
+"""A GAN in training takes no more memory the longer it runs: validation, checkpoints and all.
 
 Run as a program by its own tests, each in a process of its own, so that nothing that other
 tests leave or free is counted: `test_gan_memory.py FOLDER UPDATES BYTES` keeps BYTES at each
-look and prints by how many bytes it has grown since update 100.
+validation pass and prints by how many bytes it has grown since update 100.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# The pictures of the 50 updates between two looks, kept by mistake, would be 5.5 MB each time.
+# The pictures of the 50 updates between two validation passes, kept by mistake, would be
+# 5.5 MB each time.
 LEAK = 50 * 4 * 96 * 96 * 3
 ALLOWED = 5e6
 
@@ -49,25 +50,29 @@ def _resident() -> int:
 
 
 def main(folder: Path, updates: int, leak: int) -> None:
-    """Train with a look every 50 updates; print the growth."""
+    """Train with a validation pass every 50 updates; print the growth."""
+    from kaffect.config import GanConfig
     from kaffect.training.checkpoints import CheckpointFolder
-    from kaffect.training.gan_config import GanConfig
-    from kaffect.training.gan_loop import train_gan
+    from kaffect.training.loop import train
     from tests.training import tiny_gan
 
-    config = GanConfig(width=0.03, batch=4, schedule="DG", steps=updates, evaluate_every=50)
+    config = GanConfig().changed({
+        "model.width": 0.03, "data.batch": 4, "train.rounds": "DG", "train.steps": updates,
+        "train.evaluate_every": 50,
+    })  # fmt: skip
     sizes, kept = {}, []
 
-    def look(entry: dict) -> None:
+    def keep(entry: dict) -> None:
         kept.append(bytearray(b"1") * leak)
         sizes[entry["step"]] = _resident()
 
-    train_gan(
+    train(
         tiny_gan.make_trainer(config),
-        lambda first, count: tiny_gan.batches(first, count, config.batch),
+        lambda first, count: tiny_gan.batches(first, count, config.data.batch),
         lambda: {"score": 0.0},
+        tiny_gan.schedule(config),
         CheckpointFolder(folder),
-        on_look=look,
+        on_validation=keep,
     )
     print(sizes[updates] - sizes[100])
 

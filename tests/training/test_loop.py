@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
@@ -15,55 +13,37 @@ import pytest
 import tensorflow as tf
 
 from kaffect.errors import ConfigError, TrainingDiverged
-from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.files import read_json
+from kaffect.training.checkpoints import IDENTITY, CheckpointFolder
 from kaffect.training.loop import Schedule, train
 from kaffect.training.loss_scaling import MOST_SKIPPED
 from kaffect.training.multitask import MultiTaskTrainer, compiled
 from kaffect.training.precision import scaled
 from kaffect.training.schedules import warm_cosine
 
-from . import tiny_run
+from . import kills, tiny_gan, tiny_run
 
-PROGRAM = Path(tiny_run.__file__)
-ROOT = PROGRAM.parents[2]
-
-
-def _start(folder: Path, pause: float) -> subprocess.Popen[str]:
-    command = [sys.executable, str(PROGRAM), str(folder), str(pause)]
-    environment = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin"}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+# Program, its arguments, its steps: a sequence network, and GANs of both configurations.
+SEQUENCES = (tiny_run, (), tiny_run.STEPS)
+GANS = [(tiny_gan, (str(n),), config.train.steps) for n, config in tiny_gan.SETTINGS.items()]
 
 
-def _run_with_kills(folder: Path, kills: int) -> str:
-    """Kill the run `kills` times after it has written another checkpoint, then let it end."""
-    checkpoints = CheckpointFolder(folder)
-    for _ in range(kills):
-        before = checkpoints.last()
-        process = _start(folder, 0.03)
-        while checkpoints.last() == before and process.poll() is None:
-            time.sleep(0.005)
-        assert process.poll() is None, "the run ended before it could be killed"
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    last = checkpoints.last()
-    assert last is not None and 0 < last < tiny_run.STEPS, "the kill must leave work to do"
-    output, _ = _start(folder, 0.0).communicate()
-    return output.strip()
-
-
-def test_kill_and_resume_is_bit_exact(tmp_path: Path) -> None:
-    whole, _ = _start(tmp_path / "whole", 0.0).communicate()
-    assert len(whole.strip()) == 64, "the uninterrupted run must print its hash"
-    assert _run_with_kills(tmp_path / "killed", kills=2) == whole.strip()
+@pytest.mark.parametrize(("program", "more", "steps", "count"), [(*SEQUENCES, 2), (*GANS[1], 1)])
+def test_kill_and_resume_is_bit_exact(
+    tmp_path: Path, program: ModuleType, more: tuple[str, ...], steps: int, count: int
+) -> None:
+    expected = kills.whole(program, tmp_path / "whole", *more)
+    assert kills.with_kills(program, tmp_path / "killed", count, steps, *more) == expected
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("kills", [1, 2, 3, 4])
-def test_many_kills(tmp_path: Path, kills: int) -> None:
-    whole, _ = _start(tmp_path / "whole", 0.0).communicate()
-    assert _run_with_kills(tmp_path / "killed", kills) == whole.strip()
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize(("program", "more", "steps"), [SEQUENCES, *GANS])
+def test_many_kills(
+    tmp_path: Path, program: ModuleType, more: tuple[str, ...], steps: int, count: int
+) -> None:
+    expected = kills.whole(program, tmp_path / "whole", *more)
+    assert kills.with_kills(program, tmp_path / "killed", count, steps, *more) == expected
 
 
 def test_without_resume_a_run_starts_over(tmp_path: Path) -> None:
@@ -83,32 +63,57 @@ def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
     assert CheckpointFolder(tmp_path).last() == tiny_run.LOOK
 
 
+def test_more_steps_on_resume_are_a_run_of_that_length(tmp_path: Path) -> None:
+    """To the byte, and with the same history; `identity` says how long the run is."""
+    length = tiny_run.LOOK
+    for steps in (length, 3 * length):
+        identity = {"train": {"steps": steps, "rate": 0.01}}
+        longer, progress = tiny_run.run(tmp_path / "parts", steps=steps, identity=identity)
+    whole, expected = tiny_run.run(tmp_path / "whole", steps=3 * length)
+    assert tiny_run.fingerprint(longer) == tiny_run.fingerprint(whole)
+    assert dataclasses.replace(progress, seconds=0) == dataclasses.replace(expected, seconds=0)
+    assert len(progress.history) == 3
+    assert read_json(tmp_path / "parts" / IDENTITY)["train"]["steps"] == 3 * length
+
+
+def test_fewer_steps_than_made_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    made = 2 * tiny_run.LOOK
+    tiny_run.run(tmp_path, steps=made, identity={"train": {"steps": made}})
+    before = files()
+    with pytest.raises(ConfigError, match=f"train.steps. Expected {made} or more.*Received: 4"):
+        tiny_run.run(tmp_path, steps=4, identity={"train": {"steps": 4}})
+    assert files() == before
+
+
 def _scripted(tmp_path: Path, scores: list[float], patience: int) -> tuple[list[int], int]:
-    """Train with prescribed validation scores; give the steps looked at and the step restored."""
+    """Train with prescribed validation scores; give the steps of the passes and of the weights."""
     trainer = tiny_run.make_trainer()
-    looked: list[int] = []
+    passed: list[int] = []
     weights: dict[int, np.ndarray] = {}
 
     def validate() -> dict[str, float]:
         step = int(trainer.optimizer.iterations.numpy())
-        looked.append(step)
+        passed.append(step)
         weights[step] = trainer.network.get_weights()[0]
-        return {"score": scores[len(looked) - 1]}
+        return {"score": scores[len(passed) - 1]}
 
     schedule = Schedule(2 * len(scores), 2, patience)
     train(trainer, tiny_run.batches, validate, schedule, CheckpointFolder(tmp_path))
     final = trainer.network.get_weights()[0]
     restored = [step for step, value in weights.items() if np.array_equal(value, final)]
-    return looked, restored[0]
+    return passed, restored[0]
 
 
 def test_the_best_on_validation_is_restored(tmp_path: Path) -> None:
     assert _scripted(tmp_path, [0.1, 0.7, 0.3, 0.5, 0.2], patience=0) == ([2, 4, 6, 8, 10], 4)
 
 
-def test_patience_counts_looks_without_gain(tmp_path: Path) -> None:
-    looked, restored = _scripted(tmp_path, [0.1, 0.7, 0.3, 0.5, 0.9, 0.9], patience=2)
-    assert (looked, restored) == ([2, 4, 6, 8], 4)
+def test_patience_counts_passes_without_gain(tmp_path: Path) -> None:
+    passed, restored = _scripted(tmp_path, [0.1, 0.7, 0.3, 0.5, 0.9, 0.9], patience=2)
+    assert (passed, restored) == ([2, 4, 6, 8], 4)
 
 
 # ReLU turns a NaN input into 0 here: the loss stays finite and only the gradient tells.
@@ -142,9 +147,11 @@ def test_resume_is_bit_exact_in_half_precision(tmp_path: Path, policy: str) -> N
     tiny_run.run(tmp_path / "parts", steps=tiny_run.LOOK, policy=policy)
     parts, again = tiny_run.run(tmp_path / "parts", steps=12, policy=policy)
     assert tiny_run.fingerprint(parts) == tiny_run.fingerprint(whole)
-    assert [look["train"] for look in again.history] == [look["train"] for look in progress.history]
+    assert [entry["train"] for entry in again.history] == [
+        entry["train"] for entry in progress.history
+    ]
     if policy == "mixed_float16":
-        first, _, last = (look["train"] for look in progress.history)
+        first, _, last = (entry["train"] for entry in progress.history)
         assert first["skipped_updates"] > 0, "the scale had to be found"
         assert first["loss_scale"] > last["loss_scale"] > 0
 
@@ -176,13 +183,13 @@ def test_skipped_updates_are_counted_and_no_schedule_counts_them(tmp_path: Path)
     trainer, seen, scores = _scaled_trainer(), [], iter([0.1, 0.2])
     train(
         trainer, _without_gradients(range(2, 5)), lambda: {"score": next(scores)}, Schedule(8, 4),
-        CheckpointFolder(tmp_path), on_look=seen.append,
+        CheckpointFolder(tmp_path), on_validation=seen.append,
     )  # fmt: skip
-    assert [look["train"]["skipped_updates"] for look in seen] == [2, 1]
-    assert [look["train"]["finite_gradients"] for look in seen] == [0.5, 0.75]
+    assert [entry["train"]["skipped_updates"] for entry in seen] == [2, 1]
+    assert [entry["train"]["finite_gradients"] for entry in seen] == [0.5, 0.75]
     scales = [np.mean([1, 1, 1, 1 / 2]) * 2**15, np.mean([1 / 4, 1 / 8, 1 / 8, 1 / 8]) * 2**15]
-    assert [look["train"]["loss_scale"] for look in seen] == scales
-    assert all(np.isfinite(look["train"]["gradient_norm"]) for look in seen)
+    assert [entry["train"]["loss_scale"] for entry in seen] == scales
+    assert all(np.isfinite(entry["train"]["gradient_norm"]) for entry in seen)
     # The data went on; the warm-up, which is at its top after 6 updates, did not.
     assert seen[-1]["step"] == 8 and int(trainer.optimizer.iterations) == 5
     assert float(trainer.optimizer.learning_rate) == pytest.approx(0.01 * 6 / 7)
@@ -203,11 +210,11 @@ def test_a_run_without_updates_is_stopped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("-inf")])
 def test_a_score_that_is_not_finite_stops_the_run(tmp_path: Path, bad: float) -> None:
-    looks = iter([{"score": 0.5}, {"score": 0.5, "ccc_valence": bad}])
+    passes = iter([{"score": 0.5}, {"score": 0.5, "ccc_valence": bad}])
     checkpoints = CheckpointFolder(tmp_path)
     with pytest.raises(TrainingDiverged, match=f"step 4: on validation ccc_valence is {bad}"):
         train(
-            tiny_run.make_trainer(), tiny_run.batches, lambda: next(looks), Schedule(8, 2),
+            tiny_run.make_trainer(), tiny_run.batches, lambda: next(passes), Schedule(8, 2),
             checkpoints,
         )  # fmt: skip
     assert checkpoints.last() == 2
@@ -228,7 +235,7 @@ def test_training_terms_are_means_over_the_interval(tmp_path: Path) -> None:
     seen: list[dict] = []
     train(
         trainer, tiny_run.batches, lambda: {"score": 0.0}, Schedule(4, 4),
-        CheckpointFolder(tmp_path), on_look=seen.append,
+        CheckpointFolder(tmp_path), on_validation=seen.append,
     )  # fmt: skip
     losses = [float(alone.train_step(batch)["loss"]) for batch in tiny_run.batches(0, 4)]
     assert seen[0]["train"]["loss"] == pytest.approx(sum(losses) / 4, rel=1e-5)

@@ -1,6 +1,6 @@
-"""A small GAN run with everything that a row of Table IX has: both networks, looks, checkpoints.
+"""A small GAN run with all that a row of Table IX has: both networks, validation, checkpoints.
 
-Run as a program by the kill test: `python tiny_gan.py FOLDER CONFIGURATION [seconds per round]`;
+Run as a program by the kill test: `python tiny_gan.py FOLDER SECONDS_PER_ROUND CONFIGURATION`;
 prints a hash of every variable when it ends.
 """
 
@@ -15,30 +15,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kaffect.files import write_json
+from kaffect.config import GanConfig
+from kaffect.faces.crops import CropRule
+from kaffect.labels import AFF_WILD, LabelSpace
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.gan import GanTrainer
-from kaffect.training.gan_config import GanConfig
-from kaffect.training.gan_loop import DESCRIPTION, train_gan
-from kaffect.training.loop import Progress
+from kaffect.training.loop import Progress, Schedule, train
+from kaffect.training.runs import RunDescription
 
 # Dropout is on in configuration 1 (style "ssgan"), so that its random state is restored too.
 SETTINGS = {
-    1: GanConfig(
-        1, style="ssgan", width=0.03, batch=4, steps=36, evaluate_every=6, generator_rate=1e-3
-    ),
-    2: GanConfig(
-        2,
-        width=0.01,
-        batch=3,
-        steps=18,
-        evaluate_every=3,
-        discriminator_rate=1e-3,
-        discriminator_ema=0.9,
-    ),
-}
-
-UNTRAINED = GanConfig(width=0.05, batch=4, steps=6, seed=3)
+    1: GanConfig().changed({
+        "model.style": "ssgan", "model.width": 0.03, "data.batch": 4, "train.steps": 36,
+        "train.evaluate_every": 6, "train.generator_rate": 1e-3,
+    }),
+    2: GanConfig().changed({
+        "model.configuration": 2, "model.width": 0.01, "data.batch": 3, "train.steps": 18,
+        "train.evaluate_every": 3, "train.discriminator_rate": 1e-3,
+        "train.discriminator_ema": 0.9,
+    }),
+}  # fmt: skip
+UNTRAINED = GanConfig().changed({
+    "model.width": 0.05, "data.batch": 4, "train.steps": 6, "train.seed": 3,
+})  # fmt: skip
 
 
 def batch(step: tf.Tensor, size: int = 4) -> dict[str, tf.Tensor]:
@@ -62,11 +61,17 @@ def batches(first: int, steps: int, size: int = 4) -> tf.data.Dataset:
 
 def one_round(config: GanConfig, first: int = 0) -> dict[str, tf.Tensor]:
     count = len(config.updates)
-    return next(iter(batches(first, count, config.batch).batch(count)))
+    return next(iter(batches(first, count, config.data.batch).batch(count)))
 
 
-def make_trainer(config: GanConfig, policy: str = "float32") -> GanTrainer:
-    return GanTrainer(config, policy)
+def make_trainer(
+    config: GanConfig, policy: str = "float32", space: LabelSpace = AFF_WILD
+) -> GanTrainer:
+    return GanTrainer(config, space, policy)
+
+
+def schedule(config: GanConfig) -> Schedule:
+    return Schedule(config.train.steps, config.train.evaluate_every)
 
 
 def validation(trainer: GanTrainer) -> dict[str, float]:
@@ -75,29 +80,41 @@ def validation(trainer: GanTrainer) -> dict[str, float]:
 
 
 def run(
-    folder: Path, config: GanConfig, pause: float = 0.0, policy: str = "float32", **options: object
-) -> tuple:
-    trainer = make_trainer(config, policy)
+    folder: Path,
+    config: GanConfig,
+    pause: float = 0.0,
+    policy: str = "float32",
+    space: LabelSpace = AFF_WILD,
+) -> tuple[GanTrainer, Progress]:
+    trainer = make_trainer(config, policy, space)
 
     class Slow(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
             time.sleep(pause)
 
-    progress: Progress = train_gan(
+    progress = train(
         trainer,
-        lambda first, steps: batches(first, steps, config.batch),
+        lambda first, steps: batches(first, steps, config.data.batch),
         lambda: validation(trainer),
+        schedule(config),
         CheckpointFolder(folder),
+        identity=config.to_dict(),
         callbacks=[Slow()],
+        resume=True,
         restore_best=False,
-        **{"resume": True, **options},  # type: ignore[arg-type]
     )
     return trainer, progress
 
 
+def describe(folder: Path, config: GanConfig) -> None:
+    """What `kaffect` must know of the run beside its checkpoints."""
+    crop, data = CropRule(image_size=96), {"name": "drawn", "kind": "synthetic"}
+    RunDescription("gan", config, AFF_WILD, crop, 30, data).write(folder)
+
+
 def fingerprint(trainer: GanTrainer, optimizers: bool = True) -> str:
     digest = hashlib.sha256()
-    for name, thing in trainer.checkpointed().items():
+    for name, thing in trainer.saved.items():
         if name.endswith("_optimizer") and not optimizers:
             continue
         for variable in thing.variables:
@@ -107,19 +124,18 @@ def fingerprint(trainer: GanTrainer, optimizers: bool = True) -> str:
 
 def save_untrained(folder: Path, config: GanConfig = UNTRAINED) -> GanTrainer:
     """A GAN folder as training leaves it; the average differs from the last weights."""
-    trainer = GanTrainer(config, "float32")
+    trainer = make_trainer(config)
     generator = np.random.default_rng(0)
     networks = (*trainer.generator.variables, *trainer.discriminator.variables)
     for variable in (*networks, *trainer.average.averages):
         values = generator.normal(0, 0.2, variable.shape)
         # Scales, offsets and moving statistics positive: a variance must be.
         variable.assign(values if len(variable.shape) in (2, 4) else 0.5 + np.abs(values))
-    write_json(folder / DESCRIPTION, {"kind": "gan", "config": config.to_dict()})
-    CheckpointFolder(folder).save(6, trainer.checkpointed(), {})
+    describe(folder, config)
+    CheckpointFolder(folder).save(6, trainer.saved, {}, best=True)
     return trainer
 
 
 if __name__ == "__main__":
-    wait = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
-    made, _ = run(Path(sys.argv[1]), SETTINGS[int(sys.argv[2])], wait)
+    made, _ = run(Path(sys.argv[1]), SETTINGS[int(sys.argv[3])], float(sys.argv[2]))
     print(fingerprint(made))

@@ -1,6 +1,6 @@
-"""A small training run with everything that a table's run has: dropout, Adam, looks, checkpoints.
+"""A small training run with all that a table's run has: dropout, Adam, validation, checkpoints.
 
-Run as a program by the kill test: `python tiny_run.py FOLDER [seconds per step]`; prints a hash
+Run as a program by the kill test: `python tiny_run.py FOLDER SECONDS_PER_STEP`; prints a hash
 of every variable when it ends.
 """
 
@@ -91,5 +91,5 @@ def fingerprint(trainer: MultiTaskTrainer) -> str:
 
 
 if __name__ == "__main__":
-    made, _ = run(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+    made, _ = run(Path(sys.argv[1]), float(sys.argv[2]))
     print(fingerprint(made))

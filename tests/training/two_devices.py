@@ -17,17 +17,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from experiments.affwild2_row import FrameRun
-from experiments.sources import Source
-from kaffect.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from kaffect.config import FramewiseConfig, RecognitionConfig
 from kaffect.data.batches.pipeline import training_sequences
 from kaffect.data.batches.sequences import make_windows
 from kaffect.data.prepared.prepare import prepare_tree
 from kaffect.data.prepared.records import PreparedData
 from kaffect.data.tree import DataTree
+from kaffect.studies.experiment import Row
+from kaffect.studies.framewise.study import FrameTraining
+from kaffect.studies.plan import Training
+from kaffect.studies.sources import Source
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import choose_strategy
-from kaffect.training.frames_config import FrameConfig
 from kaffect.training.multitask import MultiTaskTrainer, adam, compiled, sequence_losses
 from kaffect.training.networks import build_network
 from tests.data.drawing import build_tree
@@ -54,11 +55,12 @@ def sequences(prepared: PreparedData, cnn: str) -> Make:
     features = np.random.default_rng(0).normal(size=(len(index.track), 12)).astype(np.float32)
 
     def make(optimizer: str, dropout: float, strategy: tf.distribute.Strategy) -> Any:
-        config = RunConfig(
-            model=ModelConfig(0.0625, 12, (8, 8), 4, dropout=dropout),
-            data=DataConfig(sequences=3, sequence_length=6, image_size=SIZE),
-            train=TrainConfig(cnn=cnn, precision="float32"),
-        )
+        config = RecognitionConfig().changed({
+            "model.width": 0.0625, "model.fc_units": 12, "model.gru_units": (8, 8),
+            "model.attention_length": 4, "model.dropout": dropout, "data.sequences": 3,
+            "data.sequence_length": 6, "data.image_size": SIZE, "train.cnn": cnn,
+            "train.precision": "float32",
+        })  # fmt: skip
         inputs = "features" if cnn == "fixed" else "images"
         with strategy.scope():
             network = build_network(config, prepared.label_space)
@@ -79,13 +81,14 @@ def frames(prepared: PreparedData) -> Make:
     source = Source("drawn", "synthetic", prepared, "all", "test", ())
 
     def make(optimizer: str, dropout: float, strategy: tf.distribute.Strategy) -> Any:
-        config = FrameConfig().changed({
+        config = FramewiseConfig().changed({
             "model.image_size": SIZE, "model.width": 0.125, "model.dropout": dropout,
             "model.stem": "no_pool", "data.batch": 6, "data.mixing": "mixaugment",
             "train.optimizer": optimizer, "train.momentum": 0.0, "train.learning_rate": 1e-3,
             "train.precision": "float32",
         })  # fmt: skip
-        run = FrameRun(config, source, strategy)
+        training = Training(1, Row("drawn", "", {}), "", config, "")
+        run = FrameTraining(training, source, strategy, Path(), None)
         for variable in run.trainer.network.trainable_variables:
             # Four deviations off ReLU's kink: a unit that rounding takes to its other side
             # changes the gradient by much more than rounding does. Heads of no great error.

@@ -68,14 +68,13 @@ class FeatureStore:
             [rows of the split, F] memory map, read-only; rows that do not count are 0.
 
         Raises:
-            DatasetError: `encode` gives a feature that is not finite, or another process
-                is writing the same features.
+            DatasetError: `encode` gives a feature that is not finite.
         """
         path = self.path(index, [key, dtype])
         found = self._read(path, index)
         if found is not None:
             return found
-        with writer_lock(path, "the feature file"):
+        with writer_lock(path, "the CNN's features", wait=True):
             found = self._read(path, index)
             if found is not None:
                 return found

@@ -68,7 +68,7 @@ def encode_frame(
     image: bytes,
     track: str,
     number: int,
-    fps: int,
+    fps: int | None,
     *,
     source: int,
     has_face: bool,
@@ -78,7 +78,8 @@ def encode_frame(
 
     Args:
         image: as `encode_image` gives it.
-        number: of the frame in its track, from 0; its time is `number` / `fps` seconds.
+        number: of the frame in its track, from 0; its time is `number` / `fps` seconds,
+            or 0 where pictures have no rate.
         source: 1-based number of the source frame that it shows.
         labels: each of `LABEL_COLUMNS` for this frame: 'valence_arousal' [2] float32,
             'action_units' [units] of 0 and 1, the others single numbers.
@@ -87,7 +88,7 @@ def encode_frame(
         "image": image,
         "track": track.encode(),
         "frame": [number],
-        "time": np.array([number / fps], np.float32),
+        "time": np.array([number / fps if fps else 0.0], np.float32),
         "source_frame": [source],
         "has_face": [has_face],
     }

@@ -10,6 +10,7 @@ import io
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,7 +37,6 @@ from kaffect.progress import ProgressDisplay
 
 # Far more than a face needs.
 MOST_PIXELS = 64_000_000
-_FPS = 30  # a picture has no rate; the prepared form wants one
 
 
 def prepare_stills(
@@ -69,9 +69,11 @@ def prepare_stills(
     """
     if not isinstance(stills, StillSet):
         stills = read_stills(stills)
-    settings = PrepareSettings(CropRule(image_size=image_size), _FPS, encoding, shard_frames)
+    settings = PrepareSettings(
+        CropRule(image_size=image_size), encoding=encoding, shard_frames=shard_frames
+    )
     digest = _digest(stills)
-    path = home() / "prepared" / stable_hash([digest, settings.to_dict()])
+    path = home() / "prepared" / stable_hash([digest, _described(settings)])
     out = Path(out_dir) if out_dir is not None else path
     if _is_prepared(out, settings, digest):
         return out
@@ -79,6 +81,11 @@ def prepare_stills(
         if not _is_prepared(out, settings, digest):
             _write(stills, settings, digest, out, workers, progress)
     return out
+
+
+def _described(settings: PrepareSettings) -> dict[str, Any]:
+    """The settings as the manifest has them; pictures of a list have no frame rate."""
+    return {**settings.to_dict(), "fps": None}
 
 
 def _digest(stills: StillSet) -> str:
@@ -95,7 +102,7 @@ def _is_prepared(out: Path, settings: PrepareSettings, digest: str) -> bool:
     manifest = read_description(out)
     return (
         manifest is not None
-        and manifest.get("settings") == settings.to_dict()
+        and manifest.get("settings") == _described(settings)
         and manifest.get("data_hash") == digest
     )
 
@@ -125,7 +132,7 @@ def _write(
             _write_part(job, part, settings, workers, shown)
             jobs.append(job)
     described = describe(
-        settings.to_dict(), stills.space, digest, synthetic=False, missing=stills.notes
+        _described(settings), stills.space, digest, synthetic=False, missing=stills.notes
     )
     with atomic_directory(out) as folder:
         write_prepared(folder, jobs, settings.shard_frames, described)
@@ -148,7 +155,7 @@ def _write_part(
                 image,
                 job.track.name,
                 place,
-                settings.fps,
+                None,
                 source=place + 1,
                 has_face=True,
                 labels={name: values[place] for name, values in labels.items()},
@@ -165,7 +172,7 @@ def _write_part(
         "length": lengths,
         "source_row": labelled,
         "source_number": numbers[labelled] + 1,
-        "source_seconds": numbers[labelled].astype(np.float32) / _FPS,
+        "source_seconds": np.zeros(len(labelled), np.float32),
         "source_frames": np.array(len(part)),
         **{f"source_{name}": values[labelled] for name, values in labels.items()},
     }

@@ -144,7 +144,8 @@ class PreparedData:
 
     Attributes:
         manifest: what it is made of and how (see `kaffect.data.prepared.shards`).
-        label_space, crop_rule, fps, encoding: as prepared.
+        label_space, crop_rule, encoding: as prepared; fps: frames a second, None of single
+            pictures.
         hash: names the contents; goes into results and into the keys of caches.
         missing: what the tree does not have, in sentences.
     """
@@ -153,7 +154,7 @@ class PreparedData:
     manifest: dict[str, Any]
     label_space: LabelSpace
     crop_rule: CropRule
-    fps: int
+    fps: int | None
     encoding: str
     hash: str
     missing: tuple[str, ...]

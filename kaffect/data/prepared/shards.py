@@ -127,7 +127,7 @@ def write_prepared(
 
 
 def _write_split(
-    folder: Path, split: str, jobs: Sequence[TrackJob], shard_frames: int, fps: int
+    folder: Path, split: str, jobs: Sequence[TrackJob], shard_frames: int, fps: int | None
 ) -> dict[str, Any]:
     columns = []
     for job in jobs:
@@ -145,7 +145,7 @@ def _write_split(
     index = {
         "track": np.repeat(np.arange(len(jobs)), counts).astype(np.int32),
         "frame": frames.astype(np.int32),
-        "time": (frames / fps).astype(np.float32),
+        "time": (frames / fps if fps else np.zeros(len(frames))).astype(np.float32),
         "shard": shard.astype(np.int32),
         # Offsets count within a shard, from its first byte.
         "offset": starts - starts[shard * shard_frames] + HEADER_BYTES,

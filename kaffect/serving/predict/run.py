@@ -20,7 +20,7 @@ from kaffect.serving.predict.drawing import Overlay
 from kaffect.serving.predict.film import Film
 from kaffect.serving.predict.live import Stopped, live_view
 from kaffect.serving.predict.people import CroppedFrame, FrameAnswer, PeopleReader, cropped_frames
-from kaffect.serving.predict.sources import Source, SourceFrame
+from kaffect.serving.predict.sources import Source, SourceFrame, find_sources
 from kaffect.serving.predict.summary import Summary
 from kaffect.serving.predict.tables import CsvTable, JsonLines, answer_columns, rows
 from kaffect.serving.predictor import MAX_GAP, Predictor
@@ -110,6 +110,30 @@ def predict(source: Source, predictor: Predictor, options: PredictOptions) -> Pr
     return PredictResult(
         summary.frames, summary.without_face, len(summary.people), seconds, tuple(written)
     )
+
+
+def read_faces(
+    source: str | Path, predictor: Predictor, detector: str = "haar"
+) -> Iterator[dict[str, Any]]:
+    """What a network says of every face of a video, picture, camera or stream, row by row.
+
+    Args:
+        source: as `kaffect predict` takes it.
+        detector: of faces, see `create_detector`.
+
+    Yields:
+        For each frame of the source and person `frame` (from 1), `time` (seconds), `person`, the
+        box in pixels, and by name what the network reads: `valence` and `arousal` in [-1, 1],
+        `expression`, Action Units; `face` is 0 where there is none, and then nothing else is there.
+
+    Raises:
+        VideoError: the source cannot be read.
+        ConfigError: an unknown detector, or one that is not installed.
+    """
+    options = PredictOptions(out=Path(), detector=detector)
+    for found in find_sources(str(source)):
+        for answer in answers(found, predictor, create_detector(detector), options):
+            yield from rows(answer, predictor)
 
 
 def answers(

@@ -21,6 +21,7 @@ BASELINES = {
     "constant_all_units": "constant, every AU",
     "linear_probe": "linear probe 12x12",
 }
+Key = tuple[str, str, str, str]
 _REQUIRED = ("table", "row", "seed", "metrics", "data_kind", "data_name", "profile")
 
 
@@ -191,8 +192,9 @@ def _time(run: Mapping[str, Any]) -> str:
     return str(run.get("time") or "")
 
 
-def _key(run: Mapping[str, Any]) -> tuple[str, str, str]:
-    return run["data_kind"], str(run["data_name"]), str(run["profile"])
+def _key(run: Mapping[str, Any]) -> Key:
+    """Of its column: kind and name of the data, profile, hash of the data."""
+    return run["data_kind"], str(run["data_name"]), str(run["profile"]), str(run.get("data_hash"))
 
 
 def _settings(run: Mapping[str, Any]) -> tuple:
@@ -217,7 +219,7 @@ def _newest(ordered: Sequence[Mapping[str, Any]]) -> tuple[dict, int]:
     return found, dropped
 
 
-def _is_paper_data(key: tuple[str, str, str], paper_data: str) -> bool:
+def _is_paper_data(key: Key, paper_data: str) -> bool:
     def plain(name: str) -> str:
         return name.lower().replace("-", "").replace(" ", "")
 
@@ -225,10 +227,10 @@ def _is_paper_data(key: tuple[str, str, str], paper_data: str) -> bool:
 
 
 def _columns(
-    keys: Sequence[tuple[str, str, str]], runs: Sequence[Mapping[str, Any]], paper_data: str
-) -> list[tuple[tuple[str, str, str], Column]]:
+    keys: Sequence[Key], runs: Sequence[Mapping[str, Any]], paper_data: str
+) -> list[tuple[Key, Column]]:
     """Our columns: the paper's data first and always, then other real data, then synthetic."""
-    paper_key = ("real", paper_data, "paper")
+    paper_key = ("real", paper_data, "paper", "")
     rank = {"real": 1, "synthetic": 2}
     present = [key for key in keys if _is_paper_data(key, paper_data) and key[2] == "paper"]
     others = [key for key in keys if key not in present]
@@ -238,10 +240,12 @@ def _columns(
         name = "synthetic" if key[0] == "synthetic" else key[1]
         if _is_paper_data(key, paper_data):
             name = paper_data
-        # The data's own name tells two synthetic sets apart.
+        # The data's own name tells two synthetic sets apart, a hash two sets of one name.
         twins = {k[1] for k in keys if k[0] == "synthetic"}
         if key[0] == "synthetic" and len(twins) > 1:
             name += f": {key[1]}"
+        if any(k[:3] == key[:3] and k[3] != key[3] for k in keys):
+            name += f", data {key[3][:6]}"
         profile = "" if key[2] == "paper" and key[0] == "real" else f", {key[2]}"
         count = sum(_key(run) == key for run in runs)
         column = Column(

@@ -1,0 +1,164 @@
+"""Settings of the framewise study: ResNet-18 on single frames, one task or several (A1 to A5).
+
+The defaults are those of the dissertation "Multi-Task Learning for Affect Analysis" where it
+states one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Annotated, ClassVar, Literal, get_args
+
+from annotated_types import Ge, Le
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from kaffect.config.base import STRICT, Count, NotNegative, Positive, PositiveCount, Settings, Share
+from kaffect.config.choices import Precision, Task, Thresholds, VaLoss
+from kaffect.errors import ConfigError, expected_received
+
+Balance = Literal["none", "balanced"]
+PartOfAll = Annotated[float, Ge(1e-9), Le(1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class FramewiseModel(Settings):
+    """ResNet-18; attributes as of `affect_resnet18`."""
+
+    PART: ClassVar[str] = "model"
+
+    image_size: Annotated[int, Ge(8), Le(1024)] = 112
+    width: Annotated[float, Ge(0.01), Le(8)] = 1.0
+    stem: Literal["imagenet", "no_pool", "small"] = "imagenet"
+    extra_normalization: bool = False
+    dropout: Annotated[float, Ge(0), Le(0.95)] = 0.0
+    preprocessing: Literal["paper", "imagenet"] = "imagenet"
+    weights: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class FramewiseLoss(Settings):
+    """What is minimised: a weighted sum of the losses of `tasks`.
+
+    Attributes:
+        va: 'mse' (the study) or 'ccc' (1 - CCC of the batch); expressions have cross entropy.
+        au: 'cross_entropy' over units, or 'mse' of the probabilities (the study's joint network).
+        class_weights, positive_weights: 'balanced' counts rare expressions and units more.
+        weighting: 'fixed' takes `va_weight`, `expression_weight`, `au_weight`; 'uncertainty'
+            learns the weights (Kendall et al. 2018).
+        label_smoothing: of the expressions.
+        masked: a missing label has no loss; without masks it counts as 0, Neutral, no unit.
+    """
+
+    PART: ClassVar[str] = "loss"
+
+    tasks: Annotated[tuple[Task, ...], Field(strict=False)] = ("va", "expression", "au")
+    va: VaLoss = "mse"
+    au: Literal["cross_entropy", "mse"] = "cross_entropy"
+    class_weights: Balance = "none"
+    positive_weights: Balance = "none"
+    weighting: Literal["fixed", "uncertainty"] = "fixed"
+    va_weight: NotNegative = 1.0
+    expression_weight: NotNegative = 1.0
+    au_weight: NotNegative = 1.0
+    label_smoothing: Annotated[float, Ge(0), Le(0.9)] = 0.0
+    masked: bool = True
+
+    def check(self) -> None:
+        if not self.tasks or len(set(self.tasks)) < len(self.tasks):
+            raise ConfigError(
+                expected_received("loss.tasks", f"some of {get_args(Task)}, each once", self.tasks)
+            )
+
+    def weight(self, task: str) -> float:
+        """The fixed weight of a task."""
+        value: float = getattr(self, f"{task}_weight")
+        return value
+
+
+@dataclass(frozen=True, config=STRICT)
+class FramewiseData(Settings):
+    """Which frames are seen, and how they are changed.
+
+    Attributes:
+        labels: frames with a label of a trained task ('own'), of any task ('any': every row of a
+            table then sees the same pictures), or of all three tasks ('complete').
+        train_share, validation_share: parts of the frames that are used (the study's subsets).
+        subset: 'random' frames, or the 'first' of the list, which come from few videos.
+        scored: 'all' frames of the scored split; or the 'next' ones: the training list's own, that
+            follow the first ones trained on. They are `validation_share` of the list, and are
+            validated on as well (what the study's figures suggest).
+        balanced: every batch has equal parts for each trained task.
+        flip ... erase: of `kaffect.data.batches.warp.Warp`.
+        mixing, mixing_alpha: of `kaffect.data.batches.mixing`.
+    """
+
+    PART: ClassVar[str] = "data"
+
+    batch: PositiveCount = 64
+    labels: Literal["own", "any", "complete"] = "own"
+    train_share: PartOfAll = 1.0
+    validation_share: PartOfAll = 1.0
+    subset: Literal["random", "first"] = "random"
+    balanced: bool = False
+    flip: bool = True
+    rotation: Annotated[float, Ge(0), Le(180)] = 10.0
+    zoom: Share = 0.0
+    shift: Share = 0.0
+    brightness: NotNegative = 0.0
+    contrast: Share = 0.0
+    erase: Share = 0.0
+    mixing: Literal["none", "mixup", "mixaugment"] = "none"
+    mixing_alpha: Annotated[float, Ge(1e-3)] = 0.2
+    scored: Literal["all", "next"] = "all"
+
+    def check(self) -> None:
+        if self.scored == "next" and (self.subset != "first" or self.train_share >= 1):
+            what = "data.scored 'next'"
+            expected = "data.subset 'first' and data.train_share below 1"
+            raise ConfigError(expected_received(what, expected, (self.subset, self.train_share)))
+
+
+@dataclass(frozen=True, config=STRICT)
+class FramewiseTraining(Settings):
+    """Optimisation.
+
+    Attributes:
+        schedule: 'constant', 'plateau' (a tenth after `plateau_patience` validation passes without
+            a smaller validation loss) or 'cosine' (to 0 at the end, after `warmup` rising steps).
+        momentum: of SGD; weight_decay: of SGD and AdamW, on kernels only.
+        adam_epsilon: of Adam and AdamW; 1e-8 as in PyTorch (Keras would take 1e-7).
+        epochs: passes over the chosen frames; a validation pass follows each.
+        steps: where above 0, so many updates instead, in `epochs` equal parts.
+        patience: stop after so many validation passes without a better score; 0 never does.
+        thresholds: of Action Units: probability 'half', or those of the best F1 on 'validation'.
+        seed: initial weights, data order and dropout.
+    """
+
+    PART: ClassVar[str] = "train"
+
+    optimizer: Literal["adam", "sgd", "adamw"] = "adam"
+    learning_rate: Annotated[float, Ge(1e-12)] = 1e-3
+    momentum: Share = 0.9
+    weight_decay: NotNegative = 0.0
+    adam_epsilon: Positive = 1e-8
+    schedule: Literal["constant", "plateau", "cosine"] = "constant"
+    warmup: Count = 0
+    plateau_factor: Share = 0.1
+    plateau_patience: Count = 2
+    epochs: PositiveCount = 10
+    steps: Count = 0
+    patience: Count = 0
+    thresholds: Thresholds = "half"
+    seed: Count = 0
+    precision: Precision = "auto"
+
+
+@dataclass(frozen=True, config=STRICT)
+class FramewiseConfig(Settings):
+    """One row of Tables A1 to A5 with one seed: everything that decides its numbers."""
+
+    model: FramewiseModel = field(default_factory=FramewiseModel)
+    loss: FramewiseLoss = field(default_factory=FramewiseLoss)
+    data: FramewiseData = field(default_factory=FramewiseData)
+    train: FramewiseTraining = field(default_factory=FramewiseTraining)

@@ -1,0 +1,82 @@
+"""From the command line to a table that is run, or only described (for the researcher).
+
+Importing this loads no TensorFlow, nor does `--dry-run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from kaffect.config import automatic_precision
+from kaffect.files import writer_lock
+from kaffect.studies.experiment import Table, loaded
+from kaffect.studies.plan import Plan, make_plan
+from kaffect.studies.results import results_folder, state_data
+
+
+def run_table(table: Table, options: argparse.Namespace) -> None:
+    """Run (or with `--dry-run` describe) a table whose rows are trained."""
+    plan = make_plan(table, options)
+    automatic_precision(os.environ)  # reject a wrong one before data are rendered
+    if options.dry_run:
+        describe(plan)
+    else:
+        run_plan(plan, options.out, options.resume)
+
+
+def run_plan(plan: Plan, out: Path | None, resume: bool) -> Path:
+    """Run `plan` in its results folder, and give that."""
+    with open_results(plan, out, resume) as folder:
+        loaded("kaffect.studies.runner:run")(plan, folder, resume)
+    return folder
+
+
+@contextlib.contextmanager
+def open_results(plan: Plan, out: Path | None, resume: bool) -> Iterator[Path]:
+    """The results folder of a run of `plan`, made and held against other processes.
+
+    Raises:
+        ConfigError: `out` holds results already and `resume` was not asked for.
+        DatasetError: another process writes there.
+    """
+    name = f"table-{plan.table.name}-{plan.profile.name}-{data_name(plan.data)}"
+    folder = results_folder(out, name, resume, plan.data)
+    folder.mkdir(parents=True, exist_ok=True)
+    with writer_lock(folder / "run", f"the results in {folder}"):
+        state_data(folder, plan.data)
+        yield folder
+
+
+def data_name(data: Path | None) -> str:
+    """What a results folder calls the data."""
+    return "synthetic" if data is None else data.resolve().name
+
+
+def describe(plan: Plan) -> None:
+    """Print what would run: data, sizes, rows. Writes nothing."""
+    table, publication = plan.table, plan.study.publication
+    where = f" (the {publication}, Section {table.section})" if table.section else ""
+    print(f"Table {table.name}: {table.title}{where}")
+    data = plan.data or "the embedded synthetic data"
+    print(f"profile {plan.profile.name} on {data}; seeds {', '.join(map(str, plan.seeds))}")
+    if table.expected:
+        print(f"expected of the {publication}: {table.expected}")
+    if table.cost:
+        print(f"cost: {table.cost}")
+    for variant in plan.variants:
+        for note in plan.notes(variant):
+            print(f"note{f', {variant}' if variant else ''}: {note}")
+    for number, row in plan.rows:
+        if plan.lacks_weights(row):
+            print(f"row {number:2d}: {row.label}: not run: no weights (--weights FILE)")
+    for training in plan.jobs():
+        variant = f"{training.variant} " if training.variant else ""
+        settings = ", ".join(f"{key}={value}" for key, value in training.row.changes.items())
+        print(
+            f"{variant}row {training.number:2d} seed {training.seed}: {training.row.label}: "
+            f"{settings}  [{training.config.hash()}]"
+        )

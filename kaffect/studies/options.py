@@ -1,0 +1,115 @@
+"""The flags of `experiments/run.py` and `kaffect train`, each said once (for the researcher)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kaffect.config.choices import PRECISIONS
+from kaffect.config.recognition import CNN_REGIMES, IMPLEMENTATIONS
+from kaffect.data.video.lengths import FEWEST_TOLERATED, SHARE_TOLERATED
+from kaffect.studies.experiment import PROFILE_NAMES
+
+# --criteria -> criterion of the newer challenges -> what stands in its place; None: no column.
+CRITERIA: dict[str, dict[str, str | None]] = {
+    "official": {},
+    "abaw1": {"p_expr": "abaw1_expr", "p_au": "abaw1_au", "p_mtl": None},
+}
+
+FLAGS: dict[str, dict[str, Any]] = {
+    "row": {"type": int, "metavar": "N", "help": "only this row, counted from 1"},
+    "data": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "annotated data tree; tables A1-A5 also take a .csv of stills",
+    },
+    "set": {
+        "action": "append",
+        "default": [],
+        "metavar": "NAME=VALUE",
+        "help": "a setting for every row, as train.steps=4000",
+    },
+    "profile": {
+        "choices": PROFILE_NAMES,
+        "help": "how much work: demo without --data, paper with it",
+    },
+    "seeds": {
+        "type": int,
+        "metavar": "N",
+        "help": "runs per row (default: 3 for a whole table in the demo profile, else 1)",
+    },
+    "out": {"type": Path, "metavar": "DIR", "help": "results folder (default below runs/)"},
+    "shard": {
+        "metavar": "I/N",
+        "help": "only every Nth run, from the Ith on, into a folder of its own",
+    },
+    "resume": {"action": "store_true", "help": "go on where an earlier run stopped"},
+    "dry_run": {"action": "store_true", "help": "print what would run, write nothing"},
+    "keep_going": {"action": "store_true", "help": "leave out bad videos; the report lists them"},
+    "length_tolerance": {
+        "type": int,
+        "metavar": "FRAMES",
+        "help": "by which a video and its annotation may differ (default: the larger of "
+        f"{FEWEST_TOLERATED} and {100 * SHARE_TOLERATED:g} %%)",
+    },
+    "precision": {"choices": PRECISIONS, "default": "auto"},
+    "implementation": {
+        "choices": IMPLEMENTATIONS,
+        "default": "fused",
+        "help": "of the recurrence: fused, or cell step by step",
+    },
+    "cnn": {
+        "choices": CNN_REGIMES,
+        "default": "fixed",
+        "help": "train behind a fixed CNN, or end to end (Section IV-C.2)",
+    },
+    "weights": {"metavar": "FILE", "help": "weights of the CNN: keras-vggface 'notop', ResNet-18"},
+    "criteria": {
+        "choices": tuple(CRITERIA),
+        "default": "official",
+        "help": "formulas of the newer challenges, or of the first (ABAW-1)",
+    },
+    "configuration": {"type": int, "choices": (1, 2), "help": "of the GAN: only this one"},
+    "kernel": {
+        "type": int,
+        "choices": (5, 7),
+        "default": 5,
+        "help": "filter size of the GAN's configuration 2",
+    },
+    "model": {"type": Path, "metavar": "DIR", "help": "figure 7: of this trained GAN"},
+}
+
+TREE = ("keep_going", "length_tolerance")
+RUN = (
+    "row",
+    "data",
+    "profile",
+    "seeds",
+    "shard",
+    "out",
+    "resume",
+    "dry_run",
+    "precision",
+    "set",
+    *TREE,
+)
+PICTURE = ("data", "profile", "out", "dry_run")
+
+
+def add_flags(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """Add the flags of these names."""
+    for name in names:
+        parser.add_argument(spelt(name), **FLAGS[name])
+
+
+def spelt(name: str) -> str:
+    """A flag as it is typed."""
+    return "--" + name.replace("_", "-")
+
+
+def is_given(options: argparse.Namespace, name: str) -> bool:
+    """Whether the command line has this flag, with another value than without it."""
+    default = False if FLAGS[name].get("action") == "store_true" else FLAGS[name].get("default")
+    return bool(getattr(options, name) != default)

@@ -1,0 +1,179 @@
+"""The CNN of a run and its features: trained once for all rows of a table (paper Section IV-C.2).
+
+"We kept the CNN weights fixed and trained the RNN, attention and output
+layers": the convolutions and FC 4096 are frozen, so their output is computed
+once per frame, kept on disk under a key of weights and data, and shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kaffect.config import RecognitionConfig
+from kaffect.data.batches.pipeline import evaluation_frames, training_frames
+from kaffect.data.prepared.records import FrameIndex
+from kaffect.files import home, stable_hash, writer_lock
+from kaffect.models import frame_classifier, layers_compute_in
+from kaffect.studies.scoring import score
+from kaffect.studies.sources import Source
+from kaffect.training.checkpoints import CheckpointFolder, network_hash
+from kaffect.training.determinism import derived_seed
+from kaffect.training.loop import Progress, Schedule, train
+from kaffect.training.multitask import MultiTaskTrainer
+from kaffect.training.networks import build_encoder
+from kaffect.training.precision import precision_here
+from kaffect.training.prediction import Predictions, frame_features, predict_rows, predictor
+from kaffect.training.pretraining import frame_trainer
+from kaffect.training.progress import training_progress
+
+# Part of the key of a trained CNN; raised when the same settings begin to give other weights
+# (2: the warm-up's first update has a rate above 0).
+TRAINING = 2
+# Of `train`: settings of the sequence network alone.
+_BEHIND_THE_CNN = ("learning_rate", "epochs", "steps", "patience", "cnn")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A fixed CNN: the network and where its weights come from, in words for the report."""
+
+    network: keras.Model
+    origin: str
+    progress: Progress | None = None
+
+
+def fixed_encoder(
+    config: RecognitionConfig, source: Source, strategy: tf.distribute.Strategy | None = None
+) -> Encoder:
+    """The CNN of `config`: initialised or loaded, and trained on single frames if it says so.
+
+    It computes in the configuration's precision. A finished training is kept below
+    `$KAFFECT_HOME/encoders` and reused by every row and later run with the same settings and data.
+
+    Args:
+        strategy: of `choose_strategy`; None: one device.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        network = build_encoder(config)
+    origin = (
+        "VGG-Face weights" if config.model.weights else "He initialisation, no VGG-Face weights"
+    )
+    if config.pretrain.steps == 0:
+        return Encoder(network, origin)
+    progress = train_encoder(network, config, source, strategy)
+    return Encoder(
+        network, f"{origin}; trained on single frames, step {progress.best_step}", progress
+    )
+
+
+def train_encoder(
+    network: keras.Model,
+    config: RecognitionConfig,
+    source: Source,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Progress:
+    """Train `network` on single frames by way of heads that are thrown away afterwards.
+
+    A training is kept under a hash of all that it depends on, and reused.
+
+    Args:
+        network: uint8 frames to features; gets the weights that are best on validation.
+        config: its `pretrain` and `train`.
+        strategy: in whose scope `network` was made; None: one device.
+    """
+    space = source.prepared.label_space
+    strategy = strategy or tf.distribute.get_strategy()
+    policy = precision_here(config.train.precision)
+    with strategy.scope(), layers_compute_in(policy):
+        frames = frame_classifier(
+            network,
+            expressions=len(space.expressions),
+            action_units=len(space.action_units),
+            dropout=config.pretrain.dropout,
+            seed=derived_seed(config.train.seed, "frame heads"),
+        )
+    folder = home() / "encoders" / _key(network, config, source)
+    with writer_lock(folder, "the CNN", wait=True):
+        steps = config.pretrain.steps
+        print(f"training the CNN on single frames ({steps} steps) in {folder}", flush=True)
+        trainer = frame_trainer(frames, config.pretrain, config.train, policy, strategy)
+        return _train_frames(trainer, config, source, CheckpointFolder(folder))
+
+
+def encoder_settings(config: RecognitionConfig) -> dict[str, Any]:
+    """The settings that a row's CNN may depend on: all but those of the network behind it.
+
+    What is left out is listed, so that a setting of tomorrow makes another CNN rather than the
+    wrong one.
+    """
+    values = config.identity()
+    del values["loss"]
+    values["train"] = {k: v for k, v in values["train"].items() if k not in _BEHIND_THE_CNN}
+    return values
+
+
+def _key(network: keras.Model, config: RecognitionConfig, source: Source) -> str:
+    """Of a training: the network as it begins (weights, layers, precision), settings and data."""
+    settings = encoder_settings(config)
+    parts = [network_hash(network), settings, source.prepared.hash, source.partition, TRAINING]
+    return stable_hash(parts)
+
+
+def _train_frames(
+    trainer: MultiTaskTrainer,
+    config: RecognitionConfig,
+    source: Source,
+    checkpoints: CheckpointFolder,
+) -> Progress:
+    settings = config.pretrain
+    training = source.prepared.split("train").for_partition(settings.partition)
+    validation = source.split("validation")
+    predict = predictor(trainer.network)
+    seed = derived_seed(config.train.seed, "frame order")
+
+    def batches(first: int, steps: int) -> tf.data.Dataset:
+        return training_frames(
+            training, batch=settings.batch, seed=seed, first_step=first, steps=steps
+        )
+
+    def validate() -> dict[str, float]:
+        answers = predict_frames(predict, validation)
+        return score(answers, validation.rows, validation.scoring(), ("va", "expression"))
+
+    done = checkpoints.last() or 0
+    with training_progress(settings.steps, "CNN on single frames", initial=done) as shown:
+        # Interrupted training of the CNN always goes on: its key names all that it depends on.
+        return train(
+            trainer,
+            batches,
+            validate,
+            Schedule(settings.steps, settings.evaluate_every, settings.patience),
+            checkpoints,
+            resume=True,
+            callbacks=[shown],
+            on_validation=shown.validated,
+        )
+
+
+def predict_frames(predict: Callable[..., dict], index: FrameIndex) -> Predictions:
+    """Single-frame answers for every frame of `index`."""
+
+    batches = evaluation_frames(index, batch=128)
+    return predict_rows(predict, batches, index.rows, inputs="images")
+
+
+def features_of(encoder: Encoder, source: Source, splits: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The encoder's output before dropout for every frame of the splits, cached on disk.
+
+    Returns:
+        Split name -> [frames of the whole split, features] memory map; frames outside
+        the table's partition are not computed and hold 0.
+    """
+    return {name: frame_features(encoder.network, source.split(name)) for name in splits}

@@ -1,0 +1,147 @@
+"""How rows of Tables X and XI are trained and scored: VGGFACE-GRU-attention (Section V-B)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kaffect.config.recognition import RecognitionConfig
+from kaffect.data.batches.pipeline import evaluation_sequences, training_sequences
+from kaffect.data.batches.sequences import make_windows
+from kaffect.files import stable_hash
+from kaffect.studies.pictures import picture_attention, picture_faces
+from kaffect.studies.plan import Plan, Training
+from kaffect.studies.recognition.encoding import (
+    Encoder,
+    encoder_settings,
+    features_of,
+    fixed_encoder,
+)
+from kaffect.studies.recognition.workbench import Workbench
+from kaffect.studies.row import Adapter, Record, RowTraining, Scored
+from kaffect.studies.scoring import score
+from kaffect.studies.sources import Source
+from kaffect.training.determinism import derived_seed
+from kaffect.training.loop import Progress, Schedule
+from kaffect.training.prediction import Predictions, predict_rows
+from kaffect.training.runs import save_encoder
+from kaffect.training.summaries import RunSummaries
+
+Features = Mapping[str, np.ndarray] | None
+# Steps between two validation passes, whatever the size of the data.
+FEWEST, MOST = 10, 250
+
+
+class Recognition(Adapter):
+    """Tables X and XI; rows with the same seed share one CNN, and all share compiled networks."""
+
+    SHOWN = ("ccc_valence", "ccc_arousal", "accuracy", "f1_weighted", "f1_macro")
+
+    def __init__(
+        self, plan: Plan, source: Source, folder: Path, strategy: tf.distribute.Strategy
+    ) -> None:
+        super().__init__(plan, source, folder, strategy)
+        precisions = {training.config.train.precision for training in plan.trainings()}
+        space = source.prepared.label_space
+        self._benches = {name: Workbench(space, name, strategy) for name in precisions}
+        self._encoder: tuple[str, Encoder, Features, Path | None] | None = None
+
+    def prepare(self, training: Training, folder: Path) -> RowTraining:
+        config: RecognitionConfig = training.config
+        key, encoder, features, place = self._shared(config)
+        bench = self._benches[config.train.precision]
+        return SequenceTraining(config, self.source, bench, encoder, features, place)
+
+    def _shared(self, config: RecognitionConfig) -> tuple[str, Encoder, Features, Path | None]:
+        """The CNN of a row and its features; those of the row before where they are the same."""
+        key = stable_hash([encoder_settings(config), config.train.cnn])
+        if self._encoder is None or self._encoder[0] != key:
+            encoder = fixed_encoder(config, self.source, self.strategy)
+            features, place = None, None
+            if config.train.cnn == "fixed":
+                splits = dict.fromkeys(("train", "validation", self.source.scored_split))
+                features = features_of(encoder, self.source, tuple(splits))
+                # Beside the rows, so that the results folder is all that a row's network needs.
+                seed = config.train.seed
+                place = save_encoder(self.folder, seed, encoder.network, encoder.origin)
+            self._encoder = key, encoder, features, place
+        return self._encoder
+
+
+class SequenceTraining(RowTraining):
+    """A sequence network being trained, on cached features of the fixed CNN or end to end."""
+
+    def __init__(
+        self,
+        config: RecognitionConfig,
+        source: Source,
+        bench: Workbench,
+        encoder: Encoder,
+        features: Features,
+        place: Path | None,
+    ) -> None:
+        self.config, self.source, self.bench, self.features = config, source, bench, features
+        self.encoder, self.origin = place, encoder.origin
+        self.trainer = bench.trainer(config, encoder)
+        self.frames_per_step = config.data.sequences * config.data.sequence_length
+        self.schedule = schedule_of(config, source)
+        self._validation = source.split("validation")
+        self._labels = self._validation.scoring()
+
+    def batches(self, first: int, steps: int) -> tf.data.Dataset:
+        index, data = self.source.split("train"), self.config.data
+        return training_sequences(
+            index,
+            make_windows(index, data.sequence_length, borders=data.borders, select=data.select),
+            batch=data.sequences,
+            seed=derived_seed(self.config.train.seed, "sequence order"),
+            first_step=first,
+            steps=steps,
+            features=None if self.features is None else self.features["train"],
+        )
+
+    def evaluation(self, split: str) -> tf.data.Dataset:
+        """The batches of a split, in order."""
+        index = self.source.split(split)
+        return evaluation_sequences(
+            index,
+            make_windows(index, self.config.data.sequence_length),
+            batch=self.config.data.sequences,
+            features=None if self.features is None else self.features[split],
+        )
+
+    def answers(self, split: str) -> Predictions:
+        """What the network in its present state says of every frame of `split`."""
+        rows, inputs = self.source.split(split).rows, self.trainer.inputs_key
+        return predict_rows(self.bench.predict, self.evaluation(split), rows, inputs=inputs)
+
+    def validate(self) -> dict[str, float]:
+        answers = self.answers("validation")
+        return score(answers, self._validation.rows, self._labels, self.config.loss.tasks)
+
+    def score(self, progress: Progress) -> Scored:
+        split = self.source.scored_split
+        answers, index = self.answers(split), self.source.split(split)
+        metrics = score(answers, index.rows, index.scoring(), self.config.loss.tasks)
+        return Scored(split, index, answers, metrics)
+
+    def draw(self, scored: Scored, record: Record, summaries: RunSummaries) -> None:
+        step = record["steps"]
+        picture_faces(summaries, step, scored.index, scored.answers, self.config.loss.tasks)
+        if self.features is not None:
+            batches = self.evaluation("validation")
+            picture_attention(summaries, step, self.bench.attention, batches)
+
+
+def schedule_of(config: RecognitionConfig, source: Any) -> Schedule:
+    """Updates in all and between validation passes, now that the size of the data is known."""
+    train = config.train
+    if train.steps:
+        return Schedule(train.steps, max(1, train.steps // train.epochs), train.patience)
+    windows = len(make_windows(source.split("train"), config.data.sequence_length))
+    every = min(max(-(-windows // config.data.sequences), FEWEST), MOST)
+    return Schedule(train.epochs * every, every, train.patience)

@@ -1,0 +1,101 @@
+"""One training from a file of settings, or from one row of a table: what `kaffect train` runs.
+
+Serves the researcher who changes one setting and wants everything else (data,
+CNN, checkpoints, report) as the tables have it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kaffect.errors import ConfigError, expected_received
+from kaffect.files import read_json
+from kaffect.studies.command import run_plan
+from kaffect.studies.experiment import Row, Table
+from kaffect.studies.finding import find_trained, located
+from kaffect.studies.options import FLAGS, is_given, spelt
+from kaffect.studies.plan import SEED, Plan, make_plan
+from kaffect.studies.registry import TRAINED
+
+NAME = "run"
+# Of `kaffect train --config`: what is no setting.
+_WITH_A_FILE = ("data", "profile", "out", "resume", "dry_run", "keep_going", "length_tolerance")
+
+
+def train_one(options: argparse.Namespace) -> None:
+    """Run one training, or with `--dry-run` print its settings as JSON.
+
+    Raises:
+        ConfigError: no such file or row, or settings that are not accepted.
+    """
+    plan = _plan_of_file(options) if options.config is not None else _plan_of_row(options)
+    training = next(plan.trainings(), None)
+    if training is None:
+        raise ConfigError(f"table {plan.table.name}, row {options.row} needs --weights FILE")
+    if options.dry_run:
+        print(json.dumps({"study": plan.study.name, **training.config.to_dict()}, indent=2))
+        return
+    folder = run_plan(plan, options.out, options.resume)
+    print(f"run: {folder / 'checkpoints' / training.name}")
+
+
+def _plan_of_row(options: argparse.Namespace) -> Plan:
+    table = find_trained(options.table)
+    if options.row is None:
+        raise ConfigError(f"train --table {options.table}: name one row with --row N")
+    _require_used(options, TRAINED[table.study].flags, f"table {table.name}")
+    with located(options.table):
+        plan = make_plan(table, options)
+    return replace(plan, seeds=(options.seed,), variants=plan.variants[:1])
+
+
+def _plan_of_file(options: argparse.Namespace) -> Plan:
+    """The plan of one training with the settings in `--config` (JSON, as `--dry-run` prints)."""
+    path: Path = options.config
+    _require_used(options, _WITH_A_FILE, "--config")
+    values = _read(path)
+    name = values.pop("study", "recognition")
+    if name not in TRAINED:
+        raise ConfigError(expected_received(f"{path}: study", tuple(TRAINED), name))
+    study = TRAINED[name]
+    config = study.config.from_dict(values, str(path))
+    changes = {key: value for key, value in config.flat().items() if key != SEED}
+    row = Row(path.stem, path.stem, changes)
+    table = Table(NAME, f"settings of {path.name}", name, rows=(row,))
+    plan = make_plan(table, options)
+    # The settings are the file's; only the embedded data are those of the profile.
+    profile = replace(plan.profile, changes={}, variant_changes={}, deviations=())
+    return replace(plan, profile=profile, seeds=(options.seed,), variants=_variant(study, config))
+
+
+def _variant(study: Any, config: Any) -> tuple[str, ...]:
+    settings = config.flat()
+    fitting = [
+        name
+        for name, changes in study.variants.items()
+        if all(settings[key] == value for key, value in changes.items())
+    ]
+    return (fitting[-1],)
+
+
+def _require_used(options: argparse.Namespace, used: tuple[str, ...], what: str) -> None:
+    for flag in FLAGS:
+        if flag not in used and hasattr(options, flag) and is_given(options, flag):
+            known = ", ".join(map(spelt, used))
+            raise ConfigError(
+                f"{spelt(flag)}: {what} does not use it. Expected some of {known}. "
+                f"Received: {getattr(options, flag)}"
+            )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"--config {path}: no such file")
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a JSON object of settings. Received: {values!r:.60}")
+    return values

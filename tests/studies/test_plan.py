@@ -1,0 +1,82 @@
+"""What all tables' command lines share: flags mean the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from kaffect.errors import ConfigError, DatasetError
+from kaffect.studies.command import open_results
+from kaffect.studies.finding import find_trained
+from kaffect.studies.plan import Plan, chosen_rows, profile_name, require_data
+from kaffect.studies.registry import TRAINED
+from kaffect.studies.results import finished_runs, results_folder
+
+IX = find_trained("IX")
+
+
+def test_rows_keep_their_number() -> None:
+    assert chosen_rows(IX, None) == tuple(enumerate(IX.rows, start=1))
+    assert chosen_rows(IX, 3) == ((3, IX.rows[2]),)
+
+
+@pytest.mark.parametrize("wanted", [0, 6, -1])
+def test_a_row_that_is_not_there(wanted: int) -> None:
+    with pytest.raises(ConfigError, match=f"table IX has rows 1 to 5. Received: {wanted}"):
+        chosen_rows(IX, wanted)
+
+
+def test_profile_follows_the_data(tmp_path: Path) -> None:
+    assert profile_name(argparse.Namespace(profile=None, data=None)) == "demo"
+    assert profile_name(argparse.Namespace(profile=None, data=tmp_path)) == "paper"
+    assert profile_name(argparse.Namespace(profile="smoke", data=tmp_path)) == "smoke"
+
+
+def test_data_must_be_a_folder(tmp_path: Path) -> None:
+    assert require_data(None) is None and require_data(tmp_path) == tmp_path
+    (tmp_path / "file").touch()
+    for name in ("file", "absent"):
+        with pytest.raises(ConfigError, match=f"{name}: expected a folder"):
+            require_data(tmp_path / name)
+
+
+def test_results_folders_are_counted_and_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(IX, TRAINED["gan"].profiles["demo"], None, ())
+    with open_results(plan, None, False) as first:
+        assert first.is_dir() and first.name == "table-IX-demo-synthetic-001"
+    with open_results(plan, None, False) as second:
+        assert second.name == "table-IX-demo-synthetic-002"
+    with open_results(plan, None, True) as held:
+        assert held == second
+        with pytest.raises(DatasetError, match="is being written by process"):
+            with open_results(plan, None, True):
+                pass
+
+
+@pytest.mark.parametrize("name", ["table_x.jsonl", "checkpoints/row-01-seed-0/LAST.json"])
+def test_an_earlier_run_is_not_overwritten(tmp_path: Path, name: str) -> None:
+    """Also where its first row was interrupted and it has no result yet."""
+    assert results_folder(tmp_path, "table", resume=False) == tmp_path
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigError, match="holds an earlier run .* add --resume .* another folder"):
+        results_folder(tmp_path, "table", resume=False)
+    assert results_folder(tmp_path, "table", resume=True) == tmp_path
+
+
+def test_a_run_is_finished_on_its_own_data_only(tmp_path: Path) -> None:
+    records = [
+        {"row": 1, "seed": 0, "config_hash": "c", "data_hash": "mine"},
+        {"row": 2, "seed": 1, "config_hash": "d", "data_hash": "other"},
+        {"row": "constant", "seed": 0, "data_hash": "mine"},
+    ]
+    path = tmp_path / "table.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert finished_runs(path, "mine") == {(1, 0, "c"), ("constant", 0, None)}
+    assert finished_runs(tmp_path / "absent.jsonl", "mine") == set()
