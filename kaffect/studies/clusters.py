@@ -5,30 +5,16 @@ Stored beside the results, so that a report can compare rows and seeds without p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from kaffect.data.prepared.records import FrameIndex
+from kaffect.data.prepared.records import FrameIndex, Scoring
 from kaffect.metrics.sums import ClusterSums, cluster_sums
 from kaffect.studies.scoring import units_present
+from kaffect.studies.stored_sums import TRACK
 from kaffect.training.prediction import Predictions
-
-# Metric of a report -> task, criterion of `kaffect.metrics`, column of the task's sums or None.
-CRITERIA: dict[str, tuple[str, str, int | None]] = {
-    "ccc_valence": ("va", "ccc", 0),
-    "ccc_arousal": ("va", "ccc", 1),
-    "p_va": ("va", "ccc", None),
-    "accuracy": ("expression", "accuracy", None),
-    "f1_weighted": ("expression", "f1_weighted", None),
-    "f1_macro": ("expression", "f1_macro", None),
-    "p_expr": ("expression", "f1_macro_all", None),
-    "au_f1_weighted": ("au", "au_f1_weighted", None),
-    "au_f1_macro": ("au", "au_f1_macro", None),
-    "au_accuracy": ("au", "au_accuracy", None),
-    "p_au": ("au", "au_f1_macro", None),
-}
 
 
 def people(index: FrameIndex) -> np.ndarray:
@@ -39,7 +25,7 @@ def people(index: FrameIndex) -> np.ndarray:
     """
     described = index.data.manifest["splits"][index.name]["tracks"]
     pairs = zip(described, index.tracks, strict=True)
-    return np.array([track["subject"] or f"track {name}" for track, name in pairs], dtype=str)
+    return np.array([track["subject"] or TRACK + name for track, name in pairs], dtype=str)
 
 
 def sums_of_answers(
@@ -47,14 +33,16 @@ def sums_of_answers(
     answers: Predictions,
     tasks: Iterable[str],
     thresholds: float | np.ndarray,
+    scoring: Scoring | None = None,
 ) -> dict[str, Any]:
     """The sums of each task over each person's (else video's) labelled frames, JSON-able.
 
     Args:
         index: the scored frames; answers: the network's, in the order of `index.rows`.
         thresholds: logit from which a unit counts as present.
+        scoring: labels in the place of those of `index`.
     """
-    scoring, wanted = index.scoring(), set(tasks)
+    scoring, wanted = index.scoring() if scoring is None else scoring, set(tasks)
     place = np.searchsorted(index.rows, scoring.row)
     # Single pictures are taken as independent: a list does not say whose they are.
     persons = scoring.row if index.data.fps is None else people(index)[scoring.track]
@@ -77,19 +65,3 @@ def sums_of_answers(
         units = scoring.action_units[valid]
         found["au"] = cluster_sums(units, present, persons[valid], "units")
     return {task: sums.as_json() for task, sums in found.items()}
-
-
-def sums_for_metric(stored: Mapping[str, Any], metric: str) -> tuple[ClusterSums, str] | None:
-    """The sums that a metric of a report is made of, and its criterion's name.
-
-    Args:
-        stored: from `sums_of_answers`.
-
-    Returns:
-        None where the metric has no interval or its task is not there.
-    """
-    task, criterion, column = CRITERIA.get(metric, ("", "", None))
-    if task not in stored:
-        return None
-    sums = ClusterSums.from_json(stored[task])
-    return (sums if column is None else sums.column(column)), criterion

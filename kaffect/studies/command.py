@@ -12,20 +12,47 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kaffect.config import automatic_precision
+from kaffect.errors import ConfigError
 from kaffect.files import writer_lock
 from kaffect.studies.experiment import Table, loaded
+from kaffect.studies.options import FLAGS, is_given, spelt
 from kaffect.studies.plan import Plan, make_plan
-from kaffect.studies.results import results_folder, state_data
+from kaffect.studies.results import results_file, results_folder, state_data
+
+# What `--report` reads of the command line.
+WITH_REPORT = ("out", "report", "criteria")
 
 
 def run_table(table: Table, options: argparse.Namespace) -> None:
-    """Run (or with `--dry-run` describe) a table whose rows are trained."""
+    """Run a table whose rows are trained; `--dry-run` describes it, `--report` reports it again."""
+    if options.report:
+        report_again(table, options)
+        return
     plan = make_plan(table, options)
     automatic_precision(os.environ)  # reject a wrong one before data are rendered
     if options.dry_run:
         describe(plan)
     else:
         run_plan(plan, options.out, options.resume)
+
+
+def report_again(table: Table, options: argparse.Namespace) -> None:
+    """Write the report of the results in `--out`, while they grow or when they are finished.
+
+    Raises:
+        ConfigError: a flag of training beside `--report`, or no results of this table there.
+        ArtifactError: the results cannot be read.
+    """
+    for flag in FLAGS:
+        if flag not in WITH_REPORT and is_given(options, flag):
+            known = ", ".join(map(spelt, WITH_REPORT))
+            raise ConfigError(f"--report: {spelt(flag)} does not go with it. Expected: {known}")
+    if options.out is None:
+        raise ConfigError("--report: name the results folder with --out DIR")
+    results = results_file(options.out, table.name)
+    if not results.is_file():
+        raise ConfigError(f"--out {options.out}: no results of table {table.name} ({results.name})")
+    loaded("kaffect.studies.reporting:report_folder")(make_plan(table, options), options.out)
 
 
 def run_plan(plan: Plan, out: Path | None, resume: bool) -> Path:

@@ -47,6 +47,10 @@ FLAGS: dict[str, dict[str, Any]] = {
     },
     "resume": {"action": "store_true", "help": "go on where an earlier run stopped"},
     "dry_run": {"action": "store_true", "help": "print what would run, write nothing"},
+    "report": {
+        "action": "store_true",
+        "help": "write the report of the results in --out again, train nothing",
+    },
     "keep_going": {"action": "store_true", "help": "leave out bad videos; the report lists them"},
     "length_tolerance": {
         "type": int,
@@ -91,6 +95,7 @@ RUN = (
     "out",
     "resume",
     "dry_run",
+    "report",
     "precision",
     "set",
     *TREE,

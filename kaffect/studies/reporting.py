@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from kaffect.errors import ArtifactError
 from kaffect.files import write_text
+from kaffect.studies.experiment import loaded
 from kaffect.studies.plan import Plan
 from kaffect.studies.problems import Problem, explain
 from kaffect.studies.reference import published_figures
@@ -21,22 +24,28 @@ from kaffect.studies.report import (
     render_terminal,
     summarise,
 )
-from kaffect.studies.results import read_records
+from kaffect.studies.results import read_records, results_file
 from kaffect.studies.row import Adapter
+from kaffect.studies.stored_sums import StoredSums
 
 Figures = Mapping[int, Mapping[str, float]]
 
 
 def report(
     plan: Plan,
-    adapter: Adapter,
+    adapter: type[Adapter],
     variant: str,
     folder: Path,
     results: Path,
     problems: Sequence[Problem] = (),
 ) -> None:
-    """Print the table beside the publication's; write it as Markdown and HTML into `folder`."""
-    summary = summary_of(plan, adapter, variant, list(read_records(results)), problems)
+    """Print the table beside the publication's; write it as Markdown and HTML into `folder`.
+
+    Args:
+        results: JSON lines; problems: rows that have none.
+    """
+    records, stored = list(read_records(results)), StoredSums(folder)
+    summary = summary_of(plan, adapter, variant, records, problems, stored)
     stem = f"table_{plan.table.name.lower()}" + (f"_{variant}" if variant else "")
     stem = stem.replace("-", "_")
     write_text(folder / f"{stem}.md", render_markdown(summary))
@@ -48,18 +57,35 @@ def report(
     print(f"{pictures}curves: tensorboard --logdir {folder / 'tensorboard'}")
 
 
+def report_folder(plan: Plan, folder: Path) -> None:
+    """Report the results in `folder` again, in every variant that they have.
+
+    Raises:
+        ArtifactError: they cannot be read, or there are none.
+    """
+    results = results_file(folder, plan.table.name)
+    present = {record.get("variant") for record in read_records(results)}
+    if not present:
+        raise ArtifactError(f"{results}: holds no result")
+    variants = tuple(name for name in plan.study.variants if name in present) or plan.variants
+    plan = replace(plan, variants=variants, rows=())
+    for variant in variants:
+        report(plan, loaded(plan.study.adapter), variant, folder, results)
+
+
 def summary_of(
     plan: Plan,
-    adapter: Adapter,
+    adapter: type[Adapter],
     variant: str,
     records: list[dict[str, Any]],
     problems: Sequence[Problem] = (),
+    stored: StoredSums = StoredSums(),
 ) -> Summary:
     """What the report of one variant says."""
     figures = plan.table.figures or published_figures(plan.table.name)
     records = [r for r in records if r.get("variant", "") in ("", variant)]
     printed = {name for row in figures.values() for name in row}
-    records, metrics = adapter.report_columns(records, printed)
+    records, metrics = adapter.report_columns(plan, records, printed)
     notes = [plan.table.legend] if plan.table.legend else []
     notes += adapter.report_notes(records, metrics or ())
     study, title = plan.study, plan.table.title
@@ -75,6 +101,7 @@ def summary_of(
         notes=[*notes, *explain(problems)],
         metrics=metrics,
         wording=Wording(study.publication, study.runs, study.criterion),
+        stored=stored,
     )
 
 

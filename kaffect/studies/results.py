@@ -72,6 +72,11 @@ def results_folder(out: Path | None, name: str, resume: bool, data: Path | None 
     return Path("runs") / f"{name}-{number:03d}"
 
 
+def results_file(folder: Path, table: str) -> Path:
+    """Where the JSON lines of a table are."""
+    return folder / f"table_{table.lower()}.jsonl"
+
+
 def state_data(folder: Path, data: Path | None) -> None:
     """Write into a new results folder which data it is of."""
     if not (folder / _DATA).exists():

@@ -134,12 +134,14 @@ class Adapter:
         """What every record says beside the notes of plan and data."""
         return ()
 
+    @staticmethod
     def report_columns(
-        self, records: list[Record], printed: Iterable[str]
+        plan: Plan, records: list[Record], printed: Iterable[str]
     ) -> tuple[list[Record], Sequence[str] | None]:
         """The records as the report shows them, and its metrics (None: the publication's)."""
-        return records, self.plan.table.metrics or None
+        return records, plan.table.metrics or None
 
-    def report_notes(self, records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
+    @staticmethod
+    def report_notes(records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
         """Notes of the report, from its records."""
         return []

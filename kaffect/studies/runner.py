@@ -19,7 +19,14 @@ from kaffect.studies.experiment import loaded
 from kaffect.studies.plan import Plan, Training, with_precision
 from kaffect.studies.problems import RECOVERABLE_ERRORS, Problem, raise_faults
 from kaffect.studies.reporting import report
-from kaffect.studies.results import append_record, commit, finished_runs, now, record_head
+from kaffect.studies.results import (
+    append_record,
+    commit,
+    finished_runs,
+    now,
+    record_head,
+    results_file,
+)
 from kaffect.studies.row import Adapter, Record, RowTraining, Scored
 from kaffect.studies.scoring import HALF
 from kaffect.training.checkpoints import CheckpointFolder
@@ -52,7 +59,7 @@ def run(plan: Plan, folder: Path, resume: bool) -> None:
     if plan.shard is None or plan.shard[0] == 1:
         table.run_baselines()
     for variant in plan.variants:
-        report(plan, table.adapter, variant, folder, table.results, table.problems)
+        report(plan, kind, variant, folder, table.results, table.problems)
     print(f"done in {time.monotonic() - started:.0f} s", flush=True)
     raise_faults(table.problems)
 
@@ -68,7 +75,7 @@ class TableRun:
         self.plan, self.adapter, self.folder, self.resume = plan, adapter, folder, resume
         self.source = adapter.source
         self.commit = commit()
-        self.results = folder / f"table_{plan.table.name.lower()}.jsonl"
+        self.results = results_file(folder, plan.table.name)
         self.done = finished_runs(self.results, self.source.prepared.hash)
         self.problems: list[Problem] = []
 

@@ -70,15 +70,17 @@ class Framewise(Adapter):
             return ("predictions for the test set are in the folder submissions",)
         return ()
 
+    @staticmethod
     def report_columns(
-        self, records: list[Record], printed: Iterable[str]
+        plan: Plan, records: list[Record], printed: Iterable[str]
     ) -> tuple[list[Record], Sequence[str] | None]:
         shown = [with_columns(record) for record in records]
         measured = {name for record in shown for name in record["metrics"]}
-        wanted, criteria = self.plan.table.metrics, self.plan.criteria
+        wanted, criteria = plan.table.metrics, plan.criteria
         return shown, shown_metrics(wanted, set(printed) | measured, criteria)
 
-    def report_notes(self, records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
+    @staticmethod
+    def report_notes(records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
         return legend(metrics)
 
 

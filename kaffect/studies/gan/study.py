@@ -66,7 +66,8 @@ class Gan(Adapter):
             f"other ({other.image_size}x{other.image_size})",
         )
 
-    def report_notes(self, records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
+    @staticmethod
+    def report_notes(records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
         return [*half_notes(records), *quality_notes(records), *alarm_notes(records)]
 
     def _quality(self, trainer: GanTrainer) -> dict[str, Any]:

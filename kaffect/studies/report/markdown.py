@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kaffect.studies.report.differences import differences_of
 from kaffect.studies.report.metrics import METRICS
 from kaffect.studies.report.summary import Summary
 from kaffect.studies.report.terminal import NOT_RUN, measured, printed
@@ -15,7 +16,8 @@ def _escape(text: str) -> str:
 
 
 def render_markdown(summary: Summary) -> str:
-    """The comparison as a Markdown section with one table, notes above and origin below it."""
+    """The comparison as a Markdown section with one table, notes above it, differences and
+    origin below it."""
     lines = [f"## {_escape(summary.heading)}", ""]
     lines += [f"- {_escape(note)}" for note in summary.notes]
     names = [METRICS[metric][0] for metric in summary.metrics]
@@ -31,8 +33,14 @@ def render_markdown(summary: Summary) -> str:
             if not column.runs:
                 row.append(NOT_RUN)
                 continue
-            mark = " \\*" if cell.best else ""
-            row += [measured(cell, metric) + mark for metric in summary.metrics]
+            row += [measured(cell, metric).replace("*", "\\*") for metric in summary.metrics]
         lines.append(f"| {' | '.join(row)} |")
+    for part in differences_of(summary):
+        lines += ["", f"### {_escape(part.heading)}", ""]
+        lines.append(f"| # | row | {' | '.join(_escape(name) for name in part.names)} |")
+        lines.append(f"| --: | :-- |{' --: |' * len(part.names)}")
+        for own in part.lines:
+            figures = " | ".join(own.figures).replace("*", "\\*")
+            lines.append(f"| {own.row} | {_escape(own.label)} | {figures} |")
     lines += ["", _escape("; ".join(summary.provenance)) + "."]
     return "\n".join(lines) + "\n"

@@ -27,10 +27,17 @@ def notes_for(
     synthetic_headers: Sequence[str],
     given: Sequence[str],
     dropped: int,
-    best: bool,
+    marks: Sequence[str],
     wording: Wording = Wording(),
 ) -> tuple[str, ...]:
-    """The header's notes: synthetic first, then deviations, then what the marks mean."""
+    """The header's notes: synthetic first, then deviations, then what figures and marks mean.
+
+    Args:
+        synthetic_headers: of the columns on synthetic data.
+        given: deviations to state before those of the runs.
+        dropped: runs left out.
+        marks: from `kaffect.studies.report.support.support_notes`.
+    """
     notes = []
     if synthetic_headers:
         notes.append(
@@ -47,11 +54,7 @@ def notes_for(
         "Ours: mean ± sample standard deviation over n training seeds, "
         f"{' or '.join(splits)} split; with n=1 there is no deviation. {wording.runs}"
     )
-    if best:
-        notes.append(
-            f"*: best of our rows on the validation split, by {wording.criterion}, among the "
-            "rows that train all tasks."
-        )
+    notes += marks
     notes.append("—: the row does not train this task.")
     return tuple(dict.fromkeys(notes))
 

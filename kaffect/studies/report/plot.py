@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kaffect.studies.report.cells import Column, Line
 from kaffect.studies.report.metrics import METRICS
-from kaffect.studies.report.summary import Column, Line, Summary
+from kaffect.studies.report.summary import Summary
 
 LEFT, RIGHT, TOP, STEP = 34, 318, 8, 18
 WIDTH = 330
@@ -17,7 +18,7 @@ WIDTH = 330
 
 @dataclass(frozen=True)
 class Mark:
-    """A figure of one source; `ends` are those of the deviation, where there is one."""
+    """A figure of one source; `ends` are those of its 95 % interval, where there is one."""
 
     kind: str
     x: float
@@ -75,7 +76,9 @@ def _values(summary: Summary, metric: str) -> list[float]:
     for cell in (cell for line in lines for cell in line.cells):
         if metric in cell.metrics:
             value = cell.metrics[metric]
-            found += [value.mean - (value.deviation or 0), value.mean + (value.deviation or 0)]
+            found.append(value.mean)
+            if value.interval is not None:
+                found += [value.interval.low, value.interval.high]
     return found
 
 
@@ -88,8 +91,8 @@ def _marks(
         if value is None:
             continue
         ends = None
-        if value.deviation is not None:
-            ends = (x(value.mean - value.deviation), x(value.mean + value.deviation))
+        if value.interval is not None:
+            ends = (x(value.interval.low), x(value.interval.high))
         marks.append(Mark(kind_of(column), x(value.mean), ends))
     return tuple(marks)
 

@@ -1,4 +1,4 @@
-"""Runs of a table beside the paper's figures (Section V): means, spread, best row.
+"""Runs of a table beside the paper's figures (Section V): means, intervals, best row.
 
 The rules that keep a comparison honest live here and not in the renderers:
 synthetic runs never share a column with runs on the paper's data, runs of
@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kaffect.errors import ArtifactError, expected_received
+from kaffect.studies.report.best import best_of
+from kaffect.studies.report.cells import Cell, Column, Key, Line, Statistic
+from kaffect.studies.report.intervals import Runs, difference_for, interval_for
 from kaffect.studies.report.metrics import METRICS
 from kaffect.studies.report.notes import Wording, notes_for, provenance_of
+from kaffect.studies.report.support import support_notes
+from kaffect.studies.stored_sums import StoredSums
 
 BASELINES = {
     "constant": "constant predictor",
     "constant_all_units": "constant, every AU",
     "linear_probe": "linear probe 12x12",
 }
-Key = tuple[str, str, str, str]
 _REQUIRED = ("table", "row", "seed", "metrics", "data_kind", "data_name", "profile")
 
 
@@ -35,45 +39,6 @@ class ReferenceRow:
     metrics: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """Mean over n seeds and sample standard deviation (n - 1), which n = 1 does not have."""
-
-    mean: float
-    deviation: float | None
-    n: int
-
-
-@dataclass(frozen=True)
-class Column:
-    """One group of our runs: a data set and a profile."""
-
-    header: str
-    synthetic: bool
-    paper_data: bool
-    runs: int = 0
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one column knows about one row; `n` 0 means that the row was not run."""
-
-    n: int = 0
-    metrics: Mapping[str, Statistic] = field(default_factory=dict)
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of the table, or a baseline (`row` None, no figures of the paper)."""
-
-    row: int | None
-    label: str
-    short: str
-    paper: Mapping[str, float]
-    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -112,6 +77,7 @@ def summarise(
     notes: Sequence[str] = (),
     metrics: Sequence[str] | None = None,
     wording: Wording = Wording(),
+    stored: StoredSums = StoredSums(),
 ) -> Summary:
     """Put the runs of `table` beside the paper's rows.
 
@@ -131,6 +97,7 @@ def summarise(
         notes: deviations to state in the header, before those of the runs.
         metrics: which to show; by default those that the paper's rows have.
         wording: what to say of the publication.
+        stored: the sums that the records name (`clusters`), for intervals.
 
     Raises:
         ArtifactError: a record without one of the needed keys, or of an unknown `data_kind`.
@@ -149,10 +116,15 @@ def summarise(
     known = {row.row: row for row in reference}
     shown = tuple(metrics) if metrics is not None else _shown(reference, groups)
     places = [key for key, _ in columns]
-    best = {key: _best(key, groups, shown) for key in places}
+    best = {key: best_of(key, groups, shown) for key in places}
+
+    def cell(key: Key, row: int | str) -> Cell:
+        rivals = groups.get((key, best[key].row), []) if isinstance(row, int) else []
+        runs = groups.get((key, row), [])
+        return _cell(runs, shown, best[key].row == row, rivals, stored)
 
     def line(row: int | str) -> Line:
-        cells = tuple(_cell(groups.get((key, row), []), best.get(key) == row) for key in places)
+        cells = tuple(cell(key, row) for key in places)
         if row in known:
             paper = known[row]  # type: ignore[index]
             return Line(paper.row, paper.label, paper.short, paper.metrics, cells)
@@ -163,15 +135,17 @@ def summarise(
 
     synthetic = [column.header for _, column in columns if column.synthetic]
     every = [run for records in groups.values() for run in records]
+    lines = tuple(line(row) for row in names)
+    marks = support_notes([c for _, c in columns], lines, shown, [*best.values()], wording)
     return Summary(
         table=table,
         title=title,
         paper_header=f"{wording.publication} ({paper_data})",
         metrics=shown,
         columns=tuple(column for _, column in columns),
-        lines=tuple(line(row) for row in names),
+        lines=lines,
         baselines=tuple(line(row) for row in extra),
-        notes=notes_for(every, synthetic, notes, dropped, any(best.values()), wording),
+        notes=notes_for(every, synthetic, notes, dropped, marks, wording),
         provenance=provenance_of(every),
     )
 
@@ -263,32 +237,25 @@ def _shown(reference: Sequence[ReferenceRow], groups: Mapping) -> tuple[str, ...
     return tuple(name for name in METRICS if name in names)
 
 
-def _cell(runs: Sequence[Mapping[str, Any]], best: bool) -> Cell:
-    values: dict[str, list[float]] = {}
-    for run in runs:
-        for name, value in run["metrics"].items():
-            if value is not None:
-                values.setdefault(name, []).append(float(value))
-    found = {
-        name: Statistic(statistics.fmean(v), statistics.stdev(v) if len(v) > 1 else None, len(v))
-        for name, v in values.items()
-    }
-    return Cell(len(runs), found, best)
+def _cell(runs: Runs, shown: Sequence[str], best: bool, rivals: Runs, stored: StoredSums) -> Cell:
+    """Of one row in one column.
 
-
-def _best(column: tuple, groups: Mapping, metrics: Sequence[str]) -> int | None:
-    """The row with the highest mean validation score, among those that train every task shown.
-
-    The score is a sum over tasks, so a row of one task cannot be compared with a row of two.
+    Args:
+        shown: metrics that get an interval.
+        rivals: the runs of the best row, which this one is compared with.
     """
-    scores: dict[int, tuple[int, float]] = {}
-    for (key, row), runs in groups.items():
-        found = [(run.get("validation") or {}).get("score") for run in runs]
-        known = [float(score) for score in found if score is not None]
-        if key != column or not isinstance(row, int) or len(known) < len(found):
+    found = {}
+    for name in dict.fromkeys(name for run in runs for name in run["metrics"]):
+        measured = [run for run in runs if run["metrics"].get(name) is not None]
+        if not measured:
             continue
-        width = sum(all(run["metrics"].get(m) is not None for run in runs) for m in metrics)
-        scores[row] = width, statistics.fmean(known)
-    widest = max((width for width, _ in scores.values()), default=0)
-    candidates = {row: score for row, (width, score) in scores.items() if width == widest}
-    return max(candidates, key=lambda row: candidates[row]) if len(candidates) > 1 else None
+        values = [float(run["metrics"][name]) for run in measured]
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        mean, several = statistics.fmean(values), len(values)
+        if name not in shown:
+            found[name] = Statistic(mean, deviation, several)
+            continue
+        interval, reason = interval_for(measured, name, stored)
+        difference = None if best else difference_for(measured, rivals, name, stored)
+        found[name] = Statistic(mean, deviation, several, interval, reason, difference)
+    return Cell(len(runs), found, best)
