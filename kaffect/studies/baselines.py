@@ -2,12 +2,13 @@
 
 A network whose scores are not clearly above these has learned nothing. Both
 learn from the training split and are scored on the test split, under the same
-metric names as a network.
+metric names as a network; Action Unit thresholds are chosen as the networks' are.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
@@ -22,10 +23,16 @@ from sklearn.preprocessing import StandardScaler
 
 from kaffect.data.prepared.records import FrameIndex, Scoring
 from kaffect.errors import ConfigError, expected_received
-from kaffect.metrics import au_scores, expression_scores, va_scores
+from kaffect.metrics import au_scores, best_logit_thresholds, expression_scores, va_scores
+from kaffect.metrics.thresholds import HALF
 from kaffect.studies.pictures import read_images
 from kaffect.studies.sources import Source
 
+FITTED = "AU thresholds from validation"
+FITTED_NOTE = (
+    "the Action Unit thresholds of the linear probe are chosen on validation, as those of the "
+    "rows that are compared with it"
+)
 CONSTANT_UNITS = ("none", "all")
 RIDGE_PENALTIES = np.logspace(-1, 5, 7)
 PROBE_FRAMES = 20_000
@@ -125,10 +132,10 @@ def _chosen(valid: NDArray, most: int, generator: np.random.Generator) -> NDArra
     return np.sort(generator.choice(frames, most, replace=False))
 
 
-def _classify(train: NDArray, labels: NDArray, test: NDArray, balanced: bool) -> NDArray:
-    """Predictions of a logistic regression; of a constant where only one class occurs."""
+def _logistic(train: NDArray, labels: NDArray, balanced: bool) -> Pipeline | None:
+    """A logistic regression; None where only one class occurs."""
     if len(np.unique(labels)) == 1:
-        return np.full(len(test), labels[0])
+        return None
     weights = "balanced" if balanced else None
     model: Pipeline = make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3, class_weight=weights)
@@ -136,97 +143,142 @@ def _classify(train: NDArray, labels: NDArray, test: NDArray, balanced: bool) ->
     with warnings.catch_warnings():
         # The last digits of a baseline do not matter.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(train, labels).predict(test)
+        return model.fit(train, labels)
 
 
-def linear_probe(
-    train_images: NDArray,
-    train_labels: Labels,
-    test_images: NDArray,
-    test_labels: Labels,
-    *,
-    size: int = 12,
-    most: int = 20_000,
-    seed: int = 0,
-    classes: int = 7,
-) -> dict[str, float]:
-    """Scores of linear models on tiny grey pictures: what brightness and pose alone give away.
+class LinearProbe:
+    """Linear models on tiny grey pictures: what brightness and pose alone give away.
 
     Ridge regression (penalty by leave-one-out on the training split) for valence and arousal,
     logistic regression for the expressions and, with balanced classes because F1 is scored, for
     each Action Unit.
 
     Args:
-        train_images: RGB [n, h, w, 3] uint8, or the result of `grey_pixels` [n, size * size].
-        train_labels: labels of those n frames.
-        test_images: as `train_images`, m frames.
-        test_labels: labels of those m frames.
-        size: side of the grey picture.
+        pixels: of the training frames, from `grey_pixels` [n, size * size].
+        labels: of those n frames; a task that they do not label is not learned.
         most: at most so many training frames are used for each task.
         seed: which frames are left out when there are more.
-        classes: number of expressions.
-
-    Returns:
-        Metric name -> value, without the tasks that the training split does not label.
     """
-    train, test = (
-        images if np.ndim(images) == 2 else grey_pixels(images, size)
-        for images in (train_images, test_images)
-    )
-    generator = np.random.default_rng(seed)
-    va, expression, units = None, None, None
-    frames = _chosen(train_labels.va_valid, most, generator)
-    if len(frames):
-        ridge = make_pipeline(StandardScaler(), RidgeCV(RIDGE_PENALTIES, alpha_per_target=True))
-        va = ridge.fit(train[frames], train_labels.valence_arousal[frames]).predict(test)
-    frames = _chosen(train_labels.expression_valid, most, generator)
-    if len(frames):
-        labels = np.asarray(train_labels.expression)[frames]
-        expression = _classify(train[frames], labels, test, balanced=False)
-    frames = _chosen(train_labels.au_valid, most, generator)
-    if len(frames):
-        labels = np.asarray(train_labels.action_units)[frames]
-        columns = [_classify(train[frames], column, test, balanced=True) for column in labels.T]
-        units = np.stack(columns, axis=1)
-    return _score(test_labels, va, expression, units, classes)
+
+    def __init__(self, pixels: NDArray, labels: Labels, most: int = 20_000, seed: int = 0) -> None:
+        generator = np.random.default_rng(seed)
+        self._ridge: Pipeline | None = None
+        self._expression: tuple[Pipeline | None, int] | None = None
+        self._units: list[tuple[Pipeline | None, int]] = []
+        frames = _chosen(labels.va_valid, most, generator)
+        if len(frames):
+            ridge = make_pipeline(StandardScaler(), RidgeCV(RIDGE_PENALTIES, alpha_per_target=True))
+            self._ridge = ridge.fit(pixels[frames], labels.valence_arousal[frames])
+        frames = _chosen(labels.expression_valid, most, generator)
+        if len(frames):
+            classes = np.asarray(labels.expression)[frames]
+            self._expression = _logistic(pixels[frames], classes, balanced=False), int(classes[0])
+        frames = _chosen(labels.au_valid, most, generator)
+        if len(frames):
+            self._units = [
+                (_logistic(pixels[frames], unit, balanced=True), int(unit[0]))
+                for unit in np.asarray(labels.action_units)[frames].T
+            ]
+
+    def unit_logits(self, pixels: NDArray) -> NDArray[np.float64]:
+        """[n, units]; of a unit that never changes in training, 1 or -1."""
+        columns = [
+            (
+                np.full(len(pixels), 1.0 if only else -1.0)
+                if model is None
+                else np.asarray(model.decision_function(pixels), np.float64)
+            )
+            for model, only in self._units
+        ]
+        return np.stack(columns, axis=1)
+
+    def thresholds(self, pixels: NDArray, labels: Labels) -> float | NDArray[np.float64]:
+        """Logits of the best F1 of each unit on these (validation) frames."""
+        labelled = np.asarray(labels.au_valid, bool)
+        if not self._units or not labelled.any():
+            return HALF
+        truth = np.asarray(labels.action_units)[labelled]
+        return best_logit_thresholds(truth, self.unit_logits(pixels[labelled]))
+
+    def score(
+        self,
+        pixels: NDArray,
+        labels: Labels,
+        classes: int = 7,
+        thresholds: float | NDArray[np.float64] = HALF,
+    ) -> dict[str, float]:
+        """Metric name -> value on other frames, without the tasks that were not learned.
+
+        Args:
+            classes: number of expressions.
+            thresholds: logit above which a unit counts as present; one, or one for each.
+        """
+        va = None if self._ridge is None else self._ridge.predict(pixels)
+        expression, units = None, None
+        if self._expression is not None:
+            model, only = self._expression
+            expression = np.full(len(pixels), only) if model is None else model.predict(pixels)
+        if self._units:
+            units = (self.unit_logits(pixels) > thresholds).astype(int)
+        return _score(labels, va, expression, units, classes)
 
 
 def baseline_records(
-    source: Source, units: bool = False, present: Collection[Any] = ()
+    source: Source,
+    units: bool = False,
+    present: Collection[Any] = (),
+    thresholds: Collection[str] = ("half",),
 ) -> Iterator[dict[str, Any]]:
     """What every row must beat, on the same data: a constant, and 12x12 grey pixels.
 
     Args:
         units: whether the constant that names every Action Unit is one more.
         present: names of baselines that are there already.
+        thresholds: how the rows choose those of Action Units: 'half', 'validation' or both;
+            there is a linear probe for each.
     """
     train, scored = source.split("train"), source.split(source.scored_split)
     labels, truth = train.scoring(), scored.scoring()
     classes = len(source.prepared.label_space.expressions)
 
-    def probe() -> dict[str, float]:
-        return linear_probe(
-            baseline_pixels(train, labels),
-            part_of(labels, PROBE_FRAMES),
-            baseline_pixels(scored, truth, None),
-            truth,
-            classes=classes,
+    @functools.cache
+    def probe() -> tuple[LinearProbe, NDArray]:
+        pixels = baseline_pixels(train, labels)
+        return LinearProbe(pixels, part_of(labels, PROBE_FRAMES)), baseline_pixels(
+            scored, truth, None
         )
+
+    def at_half() -> dict[str, float]:
+        model, pixels = probe()
+        return model.score(pixels, truth, classes)
+
+    def fitted() -> dict[str, float]:
+        model, pixels = probe()
+        index = source.split("validation")
+        validation = index.scoring()
+        cuts = model.thresholds(baseline_pixels(index, validation, None), validation)
+        return model.score(pixels, truth, classes, cuts)
 
     wanted: dict[str, tuple[str, Callable[[], dict[str, float]]]] = {
         "constant": (
             "constant predictor",
             lambda: constant_baseline(labels, truth, classes=classes),
-        ),
-        "constant_all_units": (
+        )
+    }
+    if units:
+        wanted["constant_all_units"] = (
             "constant, every AU",
             lambda: constant_baseline(labels, truth, units="all", classes=classes),
-        ),
-        "linear_probe": ("linear probe on 12x12 grey pixels", probe),
-    }
+        )
+    if "half" in thresholds or not thresholds:
+        wanted["linear_probe"] = "linear probe on 12x12 grey pixels", at_half
+    if "validation" in thresholds:
+        wanted["linear_probe_fitted"] = f"linear probe on 12x12 grey pixels, {FITTED}", fitted
     for name, (label, score) in wanted.items():
-        if name not in present and (units or name != "constant_all_units"):
-            yield {"row": name, "label": label, "seed": 0, "metrics": score(), "wall_time": 0.0}
+        if name not in present:
+            notes = [FITTED_NOTE] if name == "linear_probe_fitted" else []
+            record = {"row": name, "label": label, "seed": 0, "metrics": score(), "wall_time": 0.0}
+            yield {**record, "notes": [*source.notes, *notes]}
 
 
 def _evenly_spread(count: int, most: int | None) -> np.ndarray:

@@ -162,6 +162,12 @@ class Plan:
         trained = {task for config in each for task in config.loss.tasks}
         return tuple(task for task in TASKS if task in trained)
 
+    @property
+    def thresholds(self) -> frozenset[str]:
+        """How the rows with Action Units choose their thresholds: 'half', 'validation' or both."""
+        trained = [t.config for t in self.trainings() if "au" in t.config.loss.tasks]
+        return frozenset(config.train.thresholds for config in trained)
+
     def notes(self, variant: str) -> tuple[str, ...]:
         """What differs from the publication in every row, in sentences."""
         notes = self.profile.deviations

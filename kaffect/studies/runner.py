@@ -241,7 +241,8 @@ class TableRun:
         """What every row must beat, once for each data set."""
         present = {row for row, _, _ in self.done}
         head = {**record_head(self.plan, self.source, self.commit), "variant": ""}
-        for record in baseline_records(self.source, self.adapter.UNITS, present):
+        kinds = self.plan.thresholds
+        for record in baseline_records(self.source, self.adapter.UNITS, present, kinds):
             append_record(self.results, {**head, **record, "time": now()})
 
 

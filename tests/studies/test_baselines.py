@@ -6,9 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from kaffect.errors import ConfigError
-from kaffect.studies.baselines import constant_baseline, grey_pixels, linear_probe
+from kaffect.studies import baselines
+from kaffect.studies.baselines import LinearProbe, constant_baseline, grey_pixels
 
 # Table III as shares of the 180,000 frames kept (Section II-D).
 SHARES = np.array([43948, 25312, 38879, 48185, 45291, 7023, 9270, 17741]) / 180_000
@@ -83,6 +88,12 @@ def linear_frames(count: int, seed: int):
     return np.broadcast_to(images, (count, 96, 96, 3)), truth
 
 
+def linear_probe(train_images, train, test_images, test, **options) -> dict[str, float]:
+    return LinearProbe(grey_pixels(train_images), train, **options).score(
+        grey_pixels(test_images), test
+    )
+
+
 def test_probe_finds_the_linear_and_nothing_else() -> None:
     train_images, train = linear_frames(400, 0)
     test_images, test = linear_frames(300, 1)
@@ -91,8 +102,6 @@ def test_probe_finds_the_linear_and_nothing_else() -> None:
     assert abs(found["ccc_arousal"]) < 0.15
     assert found["accuracy"] > 0.9
     assert found["au_f1_macro"] > 0.1
-    pixels = linear_probe(grey_pixels(train_images), train, grey_pixels(test_images), test)
-    assert pixels == found
 
 
 def test_probe_ignores_masked_frames_and_repeats_itself() -> None:
@@ -112,3 +121,80 @@ def test_probe_survives_a_unit_that_never_occurs() -> None:
     train.expression[:] = 2
     found = linear_probe(train_images, train, *linear_frames(50, 1))
     assert np.isfinite(list(found.values())).all()
+
+
+def test_probe_answers_as_its_models_do_and_cuts_units_where_validation_says() -> None:
+    train_images, train = linear_frames(400, 0)
+    other_images, other = linear_frames(300, 1)
+    test_images, test = linear_frames(300, 2)
+    probe = LinearProbe(grey_pixels(train_images), train)
+    valid, rows = other.au_valid, grey_pixels(other_images)
+    cuts = probe.thresholds(rows, other)
+    logits = probe.unit_logits(grey_pixels(test_images))
+    known = train.au_valid
+    oracle = make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3, class_weight="balanced")
+    ).fit(grey_pixels(train_images)[known], train.action_units[known, 3])
+    np.testing.assert_array_equal(
+        logits[:, 3] > 0, oracle.predict(grey_pixels(test_images)).astype(bool)
+    )
+    # No other cut names unit 3 better on the validation frames.
+    values = probe.unit_logits(rows[valid])[:, 3]
+    every = [f1_score(other.action_units[valid, 3], values > cut) for cut in [-9, *values]]
+    chosen = f1_score(other.action_units[valid, 3], values > cuts[3])
+    assert chosen == pytest.approx(max(every))
+    assert chosen > f1_score(other.action_units[valid, 3], values > 0)
+    found = probe.score(grey_pixels(test_images), test, thresholds=cuts)
+    half = probe.score(grey_pixels(test_images), test)
+    kept = test.au_valid
+    wanted = [f1_score(test.action_units[kept, i], logits[kept, i] > cuts[i]) for i in range(8)]
+    assert found["au_f1_macro"] == pytest.approx(np.mean(wanted)) != half["au_f1_macro"]
+    assert {k: v for k, v in found.items() if not k.startswith("au_")} == {
+        k: v for k, v in half.items() if not k.startswith("au_")
+    }
+
+
+class FewFrames:
+    """A source whose splits are frames in memory."""
+
+    scored_split, notes = "test", ("a note of the data",)
+    prepared = SimpleNamespace(label_space=SimpleNamespace(expressions=tuple("abcdefg")))
+
+    def __init__(self) -> None:
+        self.splits = {
+            n: linear_frames(40, i) for i, n in enumerate(("train", "validation", "test"))
+        }
+
+    def split(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(name=name, scoring=lambda: self.splits[name][1])
+
+
+def test_there_is_a_probe_for_each_way_to_choose_thresholds(monkeypatch) -> None:
+    source = FewFrames()
+
+    def pixels(index, scoring, most=None):
+        return grey_pixels(source.splits[index.name][0])
+
+    monkeypatch.setattr(baselines, "baseline_pixels", pixels)
+    monkeypatch.setattr(baselines, "part_of", lambda scoring, most: scoring)
+
+    def found(*kinds: str) -> dict:
+        records = baselines.baseline_records(source, True, ("constant",), kinds)
+        return {record["row"]: record for record in records}
+
+    both = found("half", "validation")
+    assert list(both) == ["constant_all_units", "linear_probe", "linear_probe_fitted"]
+    fitted, half = both["linear_probe_fitted"], both["linear_probe"]
+    assert any("chosen on validation" in note for note in fitted["notes"])
+    assert half["notes"] == ["a note of the data"]
+    probe = LinearProbe(pixels(source.split("train"), None), source.splits["train"][1])
+    cuts = probe.thresholds(
+        pixels(source.split("validation"), None), source.splits["validation"][1]
+    )
+    test = pixels(source.split("test"), None), source.splits["test"][1]
+    assert fitted["metrics"] == probe.score(*test, thresholds=cuts) != half["metrics"]
+    assert half["metrics"] == probe.score(*test)
+    quick = SimpleNamespace(score=lambda *_: {}, thresholds=lambda *_: 0.0)
+    monkeypatch.setattr(baselines, "LinearProbe", lambda *_: quick)
+    assert "linear_probe_fitted" not in found("half") and "linear_probe" not in found("validation")
+    assert "linear_probe" in found(), "a table without Action Units"

@@ -25,6 +25,7 @@ BASELINES = {
     "constant": "constant predictor",
     "constant_all_units": "constant, every AU",
     "linear_probe": "linear probe 12x12",
+    "linear_probe_fitted": "linear probe, AU fitted",
 }
 _REQUIRED = ("table", "row", "seed", "metrics", "data_kind", "data_name", "profile")
 
