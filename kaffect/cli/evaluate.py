@@ -32,6 +32,7 @@ def register(commands: Any) -> None:
 def run_evaluate(options: argparse.Namespace) -> None:
     """`kaffect evaluate`."""
     from kaffect.studies.evaluate import evaluate_run, open_data, write_predictions
+    from kaffect.studies.stored_sums import counted
     from kaffect.training.runs import find_run, load_run
 
     run = load_run(find_run(options.folder), options.which)
@@ -50,14 +51,23 @@ def run_evaluate(options: argparse.Namespace) -> None:
         "not_scored": found.not_scored,
     }
     if options.json:
-        print(json.dumps({**about, "metrics": found.metrics}, sort_keys=True))
+        intervals = {name: list(ends) for name, ends in found.intervals.items()}
+        scores = {"metrics": found.metrics, "intervals": intervals}
+        print(json.dumps({**about, **scores}, sort_keys=True))
         return
     print(
         f"{run.folder}, step {run.step}, {about['data_kind']} data, {options.split} set, "
         f"{run.precision}:"
     )
     for name, value in found.metrics.items():
-        print(f"  {name:24s} {value:8.4f}")
+        ends = found.intervals.get(name)
+        shown = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
+        print(f"  {name:24s} {value:8.4f}{shown}")
+    if found.intervals:
+        print(
+            "[low, high]: 95 % interval over people (videos, where people are not known): "
+            + ", ".join(f"{task} {counted(own.clusters)}" for task, own in found.sums.items())
+        )
     for kind, only in found.not_scored.items():
         for who, names in only.items():
             if names:

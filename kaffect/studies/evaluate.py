@@ -7,7 +7,7 @@ without training a table.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ from kaffect.data.prepared.records import FrameIndex, PreparedData, Scoring
 from kaffect.errors import ConfigError, DatasetError, KaffectError, expected_received
 from kaffect.files import MANIFEST, atomic_write, home
 from kaffect.labels import VALENCE_AROUSAL, LabelSpace
+from kaffect.metrics.sums import ClusterSums
+from kaffect.studies.clusters import sums_of_answers
 from kaffect.studies.framewise.scores import score_frames
 from kaffect.studies.gan.discriminator import Judge, judge_frames, score_answers
 from kaffect.studies.scoring import HALF, score, units_present
+from kaffect.studies.stored_sums import intervals_of, parse_sums
 from kaffect.training.prediction import Predictions, frame_features, predict_rows, predictor
 from kaffect.training.runs import Run, RunDescription, SequenceNetworks
 
@@ -42,6 +45,7 @@ class Evaluation:
             only the network knows ('network'); empty where the two agree.
         index: the frames; answers: the network's for them, in the label space `space`.
         thresholds: logit from which a unit counts as present.
+        sums: task -> sums over people (videos, where people are not known), for `intervals`.
     """
 
     metrics: dict[str, float]
@@ -51,6 +55,12 @@ class Evaluation:
     space: LabelSpace
     tasks: tuple[str, ...]
     thresholds: float | np.ndarray = field(default=HALF)
+    sums: Mapping[str, ClusterSums] = field(default_factory=dict)
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals over people of the metrics that have one; none of a single person."""
+        return intervals_of(self.metrics, self.sums)
 
 
 def evaluate_run(run: Run, prepared: PreparedData, split: str) -> Evaluation:
@@ -87,7 +97,8 @@ def evaluate_run(run: Run, prepared: PreparedData, split: str) -> Evaluation:
             f"{prepared.root}: no label in the {split} set of what is read: {trained}"
         )
     missing = not_scored(described.label_space, prepared.label_space, described.config.loss.tasks)
-    return Evaluation(metrics, missing, index, answers, common, tasks, thresholds)
+    sums = parse_sums(sums_of_answers(index, answers, tasks, thresholds, scoring))
+    return Evaluation(metrics, missing, index, answers, common, tasks, thresholds, sums)
 
 
 def answers_of(run: Run, index: FrameIndex) -> Predictions:

@@ -5,12 +5,14 @@ Importing this loads no TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kaffect.errors import ArtifactError, DatasetError, KaffectError, expected_received
 from kaffect.files import read_json, safe_join
+from kaffect.metrics import interval_of
 from kaffect.metrics.sums import ClusterSums
 
 # Metric of a report -> task, criterion of `kaffect.metrics`, column of the task's sums or None.
@@ -123,6 +125,24 @@ def sums_for_metric(sums: Sums, metric: str) -> tuple[ClusterSums, str] | None:
         return None
     found = sums[task]
     return (found if column is None else found.column(column)), criterion
+
+
+def intervals_of(metrics: Iterable[str], sums: Sums) -> dict[str, tuple[float, float]]:
+    """Metric -> ends of its 95 % interval over people (else videos), of one network.
+
+    Args:
+        metrics: those that are asked for; one without interval is left out.
+        sums: task -> sums.
+    """
+    found = {}
+    for metric in metrics:
+        of = sums_for_metric(sums, metric)
+        if of is None or len(of[0].clusters) < 2:
+            continue
+        _, low, high = interval_of(*of)
+        if math.isfinite(low) and math.isfinite(high):
+            found[metric] = low, high
+    return found
 
 
 def counted(clusters: Collection[int | str]) -> str:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from kaffect import cli
+from kaffect.data.prepared.records import PreparedData
+from kaffect.studies.evaluate import evaluate_run
+from kaffect.training.runs import load_run
 
 pytestmark = pytest.mark.precision
 
@@ -38,6 +43,40 @@ def test_a_checkpoint_gives_the_figures_of_its_table_again(
     tree, _ = finished
     again = _evaluated(capsys, str(run_folder / ROW), "--split", "train", "--data", str(tree))
     assert again["metrics"]["ccc_valence"] != found["metrics"]["ccc_valence"]
+
+
+def test_intervals_leave_one_person_out_at_a_time(
+    run_folder: Path, finished: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree, _ = finished
+    arguments = [str(run_folder / ROW), "--split", "train", "--data", str(tree)]
+    found = _evaluated(capsys, *arguments)
+    run = load_run(run_folder / ROW)
+    scored = evaluate_run(run, PreparedData.open(Path(found["data"])), "train")
+    labels, index = scored.index.scoring(), scored.index
+    valid, who = labels.va_valid, labels.track[labels.va_valid]
+    x = labels.valence_arousal[valid, 0].astype(float)
+    at = np.searchsorted(index.rows, labels.row[valid])
+    y = scored.answers["valence_arousal"][at, 0].astype(float)
+
+    def ccc(kept: np.ndarray) -> float:
+        (xx, xy), (_, yy) = np.cov(x[kept], y[kept], bias=True)
+        return 2 * xy / (xx + yy + (x[kept].mean() - y[kept].mean()) ** 2)
+
+    lengths = np.bincount(who)[np.unique(who)]
+    k, whole = len(lengths), ccc(who >= 0)
+    squares = sum((ccc(who != person) - whole) ** 2 for person in np.unique(who))
+    freedom = lengths.sum() ** 2 / (lengths**2).sum() - 1
+    half = stats.t.ppf(0.975, freedom) * np.sqrt((k - 1) / k * squares)
+    assert k > 1 and half > 0
+    wanted = [max(-1, whole - half), min(1, whole + half)]
+    assert found["intervals"]["ccc_valence"] == pytest.approx(wanted, rel=1e-6)
+    assert set(found["intervals"]) < set(found["metrics"])
+    assert cli.main(["evaluate", *arguments]) == 0
+    text = capsys.readouterr().out
+    assert f"[{wanted[0]:.4f}, {wanted[1]:.4f}]" in text and f"va {k} people" in text
+    # One person is no sample of people.
+    assert _evaluated(capsys, str(run_folder / ROW), "--split", "validation")["intervals"] == {}
 
 
 def test_data_that_do_not_fit_are_refused(
