@@ -8,7 +8,9 @@ from typing import Any
 
 from kaffect.studies.options import FLAGS, add_flags
 
-_FLAGS = tuple(name for name in FLAGS if name not in ("seeds", "shard", "model", "criteria"))
+_FLAGS = tuple(
+    name for name in FLAGS if name not in ("seeds", "shard", "report", "model", "criteria")
+)
 
 
 def register(commands: Any) -> None:

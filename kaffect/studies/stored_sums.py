@@ -102,9 +102,13 @@ def parse_sums(stored: Any) -> dict[str, ClusterSums]:
             raise DatasetError(f"Stored sums of {task!r}: expected kind, clusters and values")
         sums = ClusterSums.from_json(data)
         width = sums.values.shape[1]
-        names = {name for name in sums.clusters if isinstance(name, str)}
+        names, types = set(sums.clusters), set(map(type, sums.clusters))
         if sums.kind != KINDS[task] or len(names) < len(sums.clusters):
-            raise DatasetError(f"Stored sums of {task!r}: of another kind, or clusters not told")
+            raise DatasetError(f"Stored sums of {task!r}: of another kind, or a cluster twice")
+        if types not in ({str}, {int}):
+            raise DatasetError(
+                f"Stored sums of {task!r}: clusters must be all names or all numbers"
+            )
         if task == "va" and width != 2:
             raise DatasetError(expected_received("Stored sums of 'va'", "2 columns", width))
         found[task] = sums
@@ -146,11 +150,13 @@ def intervals_of(metrics: Iterable[str], sums: Sums) -> dict[str, tuple[float, f
 
 
 def counted(clusters: Collection[int | str]) -> str:
-    """How many people or videos these are.
+    """How many people, videos or single pictures (by number) these are.
 
     >>> counted(["subject_1", "subject_2"]), counted(["track v1"]), counted(["a", "track v2"])
     ('2 people', '1 video', '1 person and 1 video of people not known')
     """
+    if clusters and isinstance(next(iter(clusters)), int):
+        return f"{len(clusters)} pictures"
     videos = sum(str(name).startswith(TRACK) for name in clusters)
     people = len(clusters) - videos
     of_people = f"{people} {'person' if people == 1 else 'people'}"

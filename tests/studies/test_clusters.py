@@ -42,7 +42,7 @@ def split() -> SimpleNamespace:
         tracks=TRACKS,
         rows=np.arange(2 * count + 4),
         scoring=lambda: scoring,
-        data=SimpleNamespace(manifest={"splits": {"test": {"tracks": described}}}),
+        data=SimpleNamespace(fps=30.0, manifest={"splits": {"test": {"tracks": described}}}),
     )
     answers = {
         "valence_arousal": generator.uniform(-1, 1, (2 * count + 4, 2)).astype(np.float32),
@@ -102,6 +102,13 @@ def test_one_person_has_no_interval(split) -> None:
     assert intervals_of(["ccc_valence", "score"], sums) == {}
 
 
+def test_single_pictures_stand_alone(split) -> None:
+    split.index.data.fps = None
+    sums = parse_sums(sums_of_answers(split.index, split.answers, ("va",), 0.0))
+    labelled = int(split.scoring.va_valid.sum())
+    assert counted(sums["va"].clusters) == f"{labelled} pictures"
+
+
 @pytest.mark.parametrize("stored", [[], {"x": {}}, {"va": []}, {"va": {"kind": "units"}}])
 def test_what_are_no_sums_is_refused(stored) -> None:
     with pytest.raises(DatasetError, match="Stored sums"):
@@ -113,7 +120,7 @@ def test_sums_of_another_kind_or_without_names_are_refused(split) -> None:
     for wrong in (
         {"va": stored["au"]},
         {"au": {**stored["au"], "clusters": ["eve", "eve"]}},
-        {"au": {**stored["au"], "clusters": [1, 2]}},
+        {"au": {**stored["au"], "clusters": ["eve", 2]}},
         {"va": {**stored["va"], "values": [[v[0]] for v in stored["va"]["values"]]}},
     ):
         with pytest.raises(DatasetError, match="Stored sums"):

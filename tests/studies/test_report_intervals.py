@@ -345,7 +345,7 @@ def test_one_person_is_no_sample(tmp_path: Path) -> None:
     alone = np.full(len(PEOPLE), "subject_0")
     result = summary(tmp_path, *[write(tmp_path, 1, seed, alone) for seed in (0, 1)])
     assert valence(result, 1).interval is None
-    assert "of one person, video" in note(result, "No 95 % interval")
+    assert "of one person or video" in note(result, "No 95 % interval")
 
 
 def test_videos_are_counted_where_people_are_not_known(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ Runs = Sequence[Mapping[str, Any]]
 # By how much a figure may differ from the one that its sums give: less than half a digit shown.
 _ROUNDING = 4e-4
 OTHER_FIGURES = "its sums over people give another figure than the result (folder clusters)"
-ONE_CLUSTER = "all labelled frames are of one person, video or list of pictures"
+ONE_CLUSTER = "all labelled frames are of one person or video"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Interval:
 
     Attributes:
         seeds: 1: over people or videos alone.
-        clusters: number of people (videos, where people are not known); counted: in words.
+        clusters: number of people (of videos, where people are not known, and of single
+            pictures); counted: in words.
     """
 
     low: float

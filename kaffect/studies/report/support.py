@@ -66,6 +66,8 @@ def _intervals(rows: Rows, metrics: Sequence[str]) -> Iterator[str]:
             "With fewer than ten people or videos, how often such an interval holds was not "
             "measured (docs/statistics.md)."
         )
+    if any(interval.counted.endswith("pictures") for _, interval in found):
+        yield "Single pictures are taken as independent: several of one person are not known as such."
     never = [METRICS[m][0] for m in metrics if m in METRICS and m not in CRITERIA]
     if found and never:
         yield f"{_listed(never)}: without interval, as no sums over people give them."

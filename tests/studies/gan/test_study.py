@@ -52,7 +52,7 @@ def _records(out: Path) -> dict:
 def test_a_record_holds_scores_quality_and_what_made_them(finished: tuple[Path, Path]) -> None:
     _, out = finished
     records = _records(out)
-    assert set(records) == {5, "constant", "constant_all_units", "linear_probe"}
+    assert set(records) == {5, "constant", "constant_all_units", "linear_probe_fitted"}
     record = records[5]
     assert record["data_kind"] == "real" and record["scored_split"] == "test"
     assert set(record["metrics"]) >= {"ccc_valence", "ccc_arousal", "au_f1_macro", "fake_rate"}
