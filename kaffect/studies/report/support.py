@@ -67,7 +67,7 @@ def _intervals(rows: Rows, metrics: Sequence[str]) -> Iterator[str]:
             "measured (docs/statistics.md)."
         )
     if any(interval.counted.endswith("pictures") for _, interval in found):
-        yield "Single pictures are taken as independent: several of one person are not known as such."
+        yield "Single pictures are taken as independent: a list does not say whose they are."
     never = [METRICS[m][0] for m in metrics if m in METRICS and m not in CRITERIA]
     if found and never:
         yield f"{_listed(never)}: without interval, as no sums over people give them."
