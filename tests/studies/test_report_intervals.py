@@ -43,8 +43,9 @@ FRAMES = frames()
 
 
 def predicted(row: int, seed: int) -> np.ndarray:
-    """Row 1 is the best; row 2 says less of everybody; row 3 differs by noise."""
+    """Row 1 is the best; row 2 says less of everybody; row 3 differs by noise; so do seeds."""
     share, own = {1: (1.0, 0), 2: (0.6, 0), 3: (0.98, 3)}[row]
+    share *= (1.0, 0.75, 0.9)[seed]
     return share * FRAMES.truth + FRAMES.hard + 0.05 * FRAMES.noise[own + seed]
 
 
@@ -196,6 +197,19 @@ def test_several_seeds_have_the_interval_over_seeds_and_people(three) -> None:
         assert value.mean == pytest.approx(np.mean(scores), rel=1e-12)
         assert value.deviation == pytest.approx(np.std(scores, ddof=1), rel=1e-9)
     assert "3 seeds, 5 people" in note(three.result, "[low, high]")
+
+
+def test_the_parts_of_seeds_and_of_people_are_told_apart(three) -> None:
+    every = [predicted(1, seed) for seed in range(3)]
+    scores = np.array([ccc(FRAMES.truth, p) for p in every])
+    without = np.stack([left_out(p) for p in every])
+    people = math.sqrt(4 / 5 * np.sum((without.mean(axis=0) - scores.mean()) ** 2))
+    pseudo = -4 * without
+    residue = pseudo - pseudo.mean(1, keepdims=True) - pseudo.mean(0) + pseudo.mean()
+    interaction = np.sum(residue**2) / 2 / 4 / 15
+    seeds = math.sqrt(max(np.var(scores, ddof=1) / 3 - interaction, 0))
+    assert seeds > 0.01 < people
+    assert f"CCC valence {seeds:.3f} and {people:.3f}." in note(three.result, "Standard errors")
 
 
 def test_the_star_is_of_the_paired_difference(three) -> None:

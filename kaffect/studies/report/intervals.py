@@ -30,6 +30,8 @@ class Interval:
         seeds: 1: over people or videos alone.
         clusters: number of people (of videos, where people are not known, and of single
             pictures); counted: in words.
+        seed_error, cluster_error: standard errors of the mean that come from the choice of
+            seeds, and of people; 0 for one seed.
     """
 
     low: float
@@ -37,6 +39,8 @@ class Interval:
     seeds: int
     clusters: int
     counted: str
+    seed_error: float = 0.0
+    cluster_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,14 +97,16 @@ def difference_for(row: Runs, best: Runs, metric: str, stored: StoredSums) -> Di
 def _interval(runs: Runs, metric: str, stored: StoredSums) -> Interval:
     sums = [_sums(run, metric, stored) for run in runs]
     criterion, clusters = CRITERIA[metric][1], sums[0].clusters
+    errors = (0.0, 0.0)
     if len(sums) == 1:
         _, low, high = interval_of(sums[0], criterion)
     else:
         crossed = crossed_interval_of(sums, None, criterion)
         low, high = crossed.low, crossed.high
+        errors = crossed.seed_error, crossed.cluster_error
     if not (math.isfinite(low) and math.isfinite(high)):
         raise DatasetError("nearly all labelled frames are of one person or video")
-    return Interval(low, high, len(sums), len(clusters), counted(clusters))
+    return Interval(low, high, len(sums), len(clusters), counted(clusters), *errors)
 
 
 def _sums(run: Mapping[str, Any], metric: str, stored: StoredSums) -> ClusterSums:

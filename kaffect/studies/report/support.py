@@ -29,7 +29,7 @@ def support_notes(
     for place in shown:
         rows = [(line.row or 0, line.cells[place]) for line in lines if line.cells[place].n]
         own = [*_intervals(rows, metrics), *_missing(rows, metrics), *_best(bests[place], wording)]
-        own += _stars(rows, metrics, bests[place])
+        own += [*_stars(rows, metrics, bests[place]), *_parts(rows, metrics, bests[place])]
         before = f"{columns[place].header}: " if len(shown) > 1 else ""
         notes += [before + note for note in own]
     return notes
@@ -142,6 +142,20 @@ def _stars(rows: Rows, metrics: Sequence[str], best: Best) -> Iterator[str]:
         yield (
             f"With {count} seeds, the smallest two-sided p of a sign-flip test is "
             f"2/2^{count} = {2 / 2**count:.2g}; .05 needs six seeds."
+        )
+
+
+def _parts(rows: Rows, metrics: Sequence[str], best: Best) -> Iterator[str]:
+    """Whether more seeds or more people would make the best row's intervals shorter."""
+    parts = [
+        f"{METRICS[metric][0]} {own.seed_error:.3f} and {own.cluster_error:.3f}"
+        for number, metric, statistic in _figures(rows, metrics)
+        if number == best.row and (own := statistic.interval) is not None and own.seeds > 1
+    ]
+    if parts:
+        yield (
+            "Standard errors of the best row that come from the choice of seeds and from that of "
+            f"people: {'; '.join(parts)}."
         )
 
 
