@@ -166,7 +166,7 @@ class Plan:
     def thresholds(self) -> frozenset[str]:
         """How the rows with Action Units choose their thresholds: 'half', 'validation' or both."""
         trained = [t.config for t in self.trainings() if "au" in t.config.loss.tasks]
-        return frozenset(config.train.thresholds for config in trained)
+        return frozenset(getattr(config.train, "thresholds", "half") for config in trained)
 
     def notes(self, variant: str) -> tuple[str, ...]:
         """What differs from the publication in every row, in sentences."""
