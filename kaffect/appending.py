@@ -6,12 +6,13 @@ Serves every user: what was appended is on disk when the call returns, all of it
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from kaffect.errors import ArtifactError
-from kaffect.files import fsync_directory
+from kaffect.errors import ArtifactError, StorageError
+from kaffect.files import fsync_directory, full_disk_named
 
 
 def append_line(path: str | Path, line: str) -> None:
@@ -23,7 +24,8 @@ def append_lines(path: str | Path, lines: Sequence[str]) -> None:
     """Append lines in one write and force them to disk; after a failure none of them is there.
 
     Raises:
-        ArtifactError: the disk is full or the file cannot be written.
+        StorageError: the disk is full, or the file may not grow.
+        ArtifactError: it cannot be written for another reason.
     """
     if any("\n" in line for line in lines):
         raise ValueError("append_lines takes single lines")
@@ -33,14 +35,21 @@ def append_lines(path: str | Path, lines: Sequence[str]) -> None:
     data = "".join(f"{line}\n" for line in lines).encode("utf-8")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
+        # Of two writers one waits, so that after a failure nothing of the other's is cut off.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         start = os.fstat(descriptor).st_size
         try:
-            written = os.write(descriptor, data)
-            if written < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(descriptor)
+            with full_disk_named(path, len(data)):
+                written = os.write(descriptor, data)
+                if written < len(data):
+                    os.write(descriptor, data[written:])  # says why, or goes on
+                if os.fstat(descriptor).st_size < start + len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(descriptor)
         except OSError as error:
             os.ftruncate(descriptor, start)
+            if isinstance(error, StorageError):
+                raise
             raise ArtifactError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         os.close(descriptor)

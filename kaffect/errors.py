@@ -50,6 +50,10 @@ class ArtifactError(KaffectError):
     """A weights file, checkpoint or export that is damaged or of another kind."""
 
 
+class StorageError(ArtifactError, OSError):
+    """A disk that is full, or a file that may not grow; nothing half-written is left."""
+
+
 class TrainingDiverged(KaffectError):
     """A loss or gradient that is not finite; the last good checkpoint is kept."""
 

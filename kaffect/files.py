@@ -7,6 +7,8 @@ half-written file under a final name and destroys nothing that was there.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,11 +22,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from kaffect import seals
-from kaffect.errors import ArtifactError, DatasetError
+from kaffect.errors import ArtifactError, DatasetError, StorageError
 
 MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
+_RETIRED = f"{_UNFINISHED}old-"
 _MOST_JSON = 256 * 2**20
+_NOREPLACE, _EXCHANGE = 1, 2  # flags of renameat2 (linux/fs.h)
 stable_hash = seals.stable_hash
 
 
@@ -42,33 +46,100 @@ def fsync_directory(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; rename it into place when the block ends well."""
+def full_disk_named(path: Path, size: int | None = None) -> Iterator[None]:
+    """Say what is wrong where the disk is full while `path` is written, or it may not grow.
+
+    Args:
+        size: bytes to write, where that is known.
+
+    Raises:
+        StorageError: in the place of the system's error; with needed and free space.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        needed = "more than is free" if size is None else f"{size} bytes"
+        free = shutil.disk_usage(path.parent).free
+        raise StorageError(
+            f"{path}: cannot be written: {os.strerror(error.errno)}. "
+            f"Needed: {needed}. Free: {free} bytes"
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path, mode: str = "w", size: int | None = None) -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path`; rename it into place when the block ends well.
+
+    Args:
+        size: bytes that will be written, where that is known, for messages.
+
+    Raises:
+        StorageError: the disk is full.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f"{_UNFINISHED}{path.name}-", dir=path.parent)
-    temporary = Path(name)
+    with full_disk_named(path, size), contextlib.ExitStack() as open_files:
+        descriptor, temporary = _temporary_file(path)
+        # Held until the file has its name: the temporary files of the living are not removed.
+        open_files.callback(os.close, os.dup(descriptor))
+        try:
+            text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+            with os.fdopen(descriptor, mode, **text) as handle:  # type: ignore[call-overload]
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+            fsync_directory(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _prefix(path: Path) -> str:
+    """Of temporary names for `path`; short enough for a file system where `path` is."""
+    return f"{_UNFINISHED}{os.fsencode(path.name)[:100].decode('ascii', 'ignore')}-"
+
+
+def _temporary_file(path: Path) -> tuple[int, Path]:
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
+        if _locked(descriptor) and Path(name).exists():
+            return descriptor, Path(name)
+        os.close(descriptor)  # another writer took it for a leftover
+
+
+def _temporary_folder(parent: Path, prefix: str) -> tuple[int, Path]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            if _locked(descriptor) and folder.exists():
+                return descriptor, folder
+            os.close(descriptor)  # another writer took it for a leftover
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a file or folder that is being written; whether that could be done."""
     try:
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-        with os.fdopen(descriptor, mode, **text) as handle:  # type: ignore[call-overload]
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        fsync_directory(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # A file system without locks: nothing is locked there, and nothing removed.
+        return error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+    return True
 
 
 def write_text(path: str | Path, text: str) -> None:
-    with atomic_write(path) as handle:
+    with atomic_write(path, size=len(text.encode())) as handle:
         handle.write(text)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    with atomic_write(path, "wb") as handle:
+    with atomic_write(path, "wb", size=len(data)) as handle:
         handle.write(data)
 
 
@@ -110,29 +181,87 @@ def read_json(path: str | Path) -> Any:
 
 
 @contextlib.contextmanager
-def atomic_directory(path: str | Path) -> Iterator[Path]:
+def atomic_directory(path: str | Path, replace: bool = True) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it into place when the block ends well.
 
-    An existing folder at `path` is replaced only after the new one is complete.
+    An existing folder at `path` is replaced only after the new one is complete, in one step
+    where the system can exchange two names. What a killed writer left beside it is removed.
+
+    Args:
+        replace: whether an existing folder is replaced; otherwise it is kept.
+
+    Raises:
+        StorageError: the disk is full.
+        ArtifactError: there is a folder that is not replaced, also one that came meanwhile.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        _sync_tree(temporary)
-        os.chmod(temporary, 0o755)
-        if path.exists():
-            retired = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}old-", dir=path.parent))
+    remove_unfinished(path.parent)
+    with full_disk_named(path), contextlib.ExitStack() as open_files:
+        descriptor, temporary = _temporary_folder(path.parent, _prefix(path))
+        open_files.callback(os.close, descriptor)
+        try:
+            yield temporary
+            _sync_tree(temporary)
+            os.chmod(temporary, 0o755)
+            _put_in_place(temporary, path, replace)
+            fsync_directory(path.parent)
+        finally:
+            # What is not in place, or what was there before.
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(folder: Path, path: Path, replace: bool) -> None:
+    if not replace:
+        if path.exists() or not (_rename(folder, path, _NOREPLACE) or _renamed(folder, path)):
+            raise ArtifactError(f"{path}: exists already; it is not replaced")
+    elif not path.exists():
+        os.replace(folder, path)
+    elif not exchange(folder, path):
+        # Killed between the two, the old folder is put back by `remove_unfinished`.
+        descriptor, retired = _temporary_folder(path.parent, _RETIRED)
+        try:
             os.replace(path, retired / path.name)
-            os.replace(temporary, path)
-            shutil.rmtree(retired)
-        else:
-            os.replace(temporary, path)
-        fsync_directory(path.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+            os.replace(folder, path)
+        except BaseException:
+            if not path.exists() and (retired / path.name).exists():
+                os.replace(retired / path.name, path)
+            raise
+        finally:
+            shutil.rmtree(retired, ignore_errors=True)
+            os.close(descriptor)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Exchange the names of two folders in one step; False where the system cannot."""
+    return _rename(first, second, _EXCHANGE)
+
+
+def _rename(first: Path, second: Path, flag: int) -> bool:
+    """Linux's `renameat2`; False where there is none, or a name is taken that must be free."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    current = -100  # AT_FDCWD
+    if rename(current, os.fsencode(first), current, os.fsencode(second), flag) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EEXIST):
+        return False
+    raise OSError(number, os.strerror(number), str(second))
+
+
+def _renamed(folder: Path, path: Path) -> bool:
+    """Rename where nothing is yet; a folder with something in it is never replaced by this."""
+    if path.exists():
+        return False
+    try:
+        os.rename(folder, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def _sync_tree(root: Path) -> None:
@@ -147,12 +276,34 @@ def _sync_tree(root: Path) -> None:
 
 
 def remove_unfinished(folder: str | Path) -> None:
-    """Delete what a killed writer left in `folder` (call it while holding the writer lock)."""
+    """Delete what killed writers left in `folder`; nothing of writers that are at work.
+
+    A folder that was being replaced is put back where the new one did not take its place.
+    """
     for leftover in Path(folder).glob(f"{_UNFINISHED}*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+        try:
+            descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:  # gone, a link, or not ours
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if leftover.name.startswith(_RETIRED):
+                _put_back(leftover)
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+        except OSError:  # being written, or a file system without locks
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def _put_back(retired: Path) -> None:
+    for old in retired.iterdir():
+        place = retired.parent / old.name
+        if not place.exists():
+            os.replace(old, place)
 
 
 @contextlib.contextmanager

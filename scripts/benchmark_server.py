@@ -188,14 +188,40 @@ async def abuse(options: argparse.Namespace, ports: tuple[int, int], model: str)
             asks = {"REST": rest_ask(session, ports[0], model), "gRPC": grpc_ask(channel, model)}
             for ask in asks.values():
                 await polite(ask, 2.0)
-            begin = await resident(session, ports[0])
             print("p99 ms, quiet and attacked; ratio: median of", options.rounds, "rounds")
-            for name in options.attacks or ATTACKS:
+            for name in (options.attacks or ATTACKS) if options.rounds else ():
                 for protocol, ask in asks.items():
                     await one_attack(options, name, model, ports, protocol, ask)
-            await asyncio.sleep(2)
-            end = await resident(session, ports[0])
-            print(f"memory: {begin:.0f} MB before, {end:.0f} MB after all attacks")
+            await drift_under_abuse(options, model, ports, session, list(asks.values()))
+
+
+async def drift_under_abuse(
+    options: argparse.Namespace,
+    model: str,
+    ports: tuple[int, int],
+    session: aiohttp.ClientSession,
+    asks: list[Ask],
+) -> None:
+    """Print how memory grows over good requests during all attacks, from the second pass on."""
+    names = options.attacks or list(ATTACKS)
+    held = []
+    for _ in range(2):
+        for name in names:
+            left = options.requests // len(names)
+
+            async def client(number: int) -> None:
+                nonlocal left
+                while left > 0:
+                    left -= 1
+                    await asks[number % 2]()
+
+            with attacked(name, model, ports):
+                await asyncio.gather(*(client(number) for number in range(8)))
+        await asyncio.sleep(5)
+        held.append(await resident(session, ports[0]))
+    change = held[1] / held[0] - 1
+    print(f"memory: {held[0]:.0f} MB after {options.requests} requests under all attacks,", end=" ")
+    print(f"{held[1]:.0f} MB after as many more ({change:+.1%}; target below 5 %)")
 
 
 async def one_attack(
@@ -208,6 +234,7 @@ async def one_attack(
 ) -> None:
     rounds = []
     for _ in range(options.rounds):
+        await asyncio.sleep(3)  # for what the last attack left
         quiet = np.percentile(await polite(ask, options.seconds), 99)
         with attacked(name, model, ports):
             await asyncio.sleep(3)

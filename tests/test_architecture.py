@@ -16,7 +16,8 @@ NO_TENSORFLOW = ("kaffect", "kaffect.labels", "kaffect.errors", "kaffect.config"
                  "kaffect.progress", "kaffect.data.annotations.files", "kaffect.metrics",
                  "kaffect.cli", "kaffect.cli.annotate", "kaffect.annotation.server",
                  "kaffect.entry", "kaffect.synthetic.tree", "kaffect.studies.report",
-                 "kaffect.studies.command", "kaffect.studies.finding")  # fmt: skip
+                 "kaffect.studies.command", "kaffect.studies.finding",
+                 "kaffect.serving.server.json_process")  # fmt: skip
 
 
 # These write into a folder that kaffect.files renames into place when it is complete.

@@ -180,7 +180,7 @@ def _write(
             "python": platform.python_version(),
         },
     }
-    with atomic_directory(out) as folder:
+    with atomic_directory(out, replace=False) as folder:
         parameters = save_graph(traced, folder)
         if tflite:
             path = write_tflite(graph, parameters, folder)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.errors import ConfigError
+from kaffect.errors import ArtifactError, ConfigError
 from kaffect.losses import Heads
 from kaffect.models import (
     dcgan_generator,
@@ -17,6 +18,7 @@ from kaffect.models import (
     frame_encoder,
     ssgan_discriminator,
 )
+from kaffect.serving import export
 from kaffect.serving.export import export_discriminator, export_generator, export_model
 from kaffect.serving.facts import Facts
 from kaffect.serving.golden import golden_pictures, zero_state
@@ -214,3 +216,22 @@ def test_a_version_is_a_number(frame_network: keras.Model, tmp_path: Path, name:
 def test_a_version_is_never_changed(frame_export: Path, frame_network: keras.Model) -> None:
     with pytest.raises(ConfigError, match="exists already"):
         export_model(frame_network, frame_export, Facts("?"))
+
+
+def test_of_two_exports_to_one_version_the_second_is_refused(
+    frame_network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "frames" / "1"
+    check = export.check_export
+
+    def another_is_faster(folder: Path) -> Any:
+        if not out.exists():
+            out.mkdir()
+            (out / "manifest.json").write_text("the other's")
+        return check(folder)
+
+    monkeypatch.setattr(export, "check_export", another_is_faster)
+    with pytest.raises(ArtifactError, match="exists already; it is not replaced"):
+        export_model(frame_network, out, Facts("Second"))
+    assert [path.name for path in out.parent.iterdir()] == ["1"]
+    assert (out / "manifest.json").read_text() == "the other's"

@@ -1,8 +1,9 @@
 """Requests that wait are computed together, when they are of one kind.
 
 Serves the engineer: while one batch is computed, the next gathers; nothing waits
-when nothing is running, so that a single client pays no delay. A request that
-fails (an image that does not decode) fails alone.
+when nothing is running, so that a single client pays no delay. Clients take turns, and
+one of them never has all threads. A request that fails (an image that does not decode)
+fails alone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from kaffect.serving.server.limits import Limits, RequestError
 from kaffect.serving.server.servable import Arrays, Signature
 
 LOG = logging.getLogger(__name__)
+# Up to so many rows requests of several clients are computed together; nobody waits for the
+# large request of another.
+_SMALL = 16
 
 
 @dataclass(eq=False)
@@ -55,7 +59,10 @@ class Batcher:
         self._limits = limits
         self._observe = observe
         self._waiting: list[_Waiting] = []
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Requests that are computed now, by client, and how many of these a client may have.
+        self._running: Counter[str] = Counter()
+        self._most_each = max(1, int(limits.threads * limits.client_share))
         self._served: dict[str, int] = {}
         self._turn = 0
 
@@ -71,17 +78,28 @@ class Batcher:
         rows = arrays[names[0]].shape[0] if self._signature.joins_rows else 1
         waiting = _Waiting(arrays, size, rows, kind, client, loop.create_future())
         self._waiting.append(waiting)
-        if self._task is None:
-            self._task = loop.create_task(self._work())
+        if len(self._tasks) < self._limits.threads and self._may_run(waiting):
+            task = loop.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         # A client that is gone or too late cancels this future; _next then drops it.
         return await waiting.answer
+
+    def _may_run(self, waiting: _Waiting) -> bool:
+        """Whether a thread is left to this client: one client never has all of them."""
+        return self._running[waiting.client] < self._most_each
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         group: list[_Waiting] = []
         try:
             while group := self._next():
-                outcomes = await loop.run_in_executor(self._pool, self._compute, group)
+                clients = Counter({waiting.client for waiting in group})
+                self._running += clients
+                try:
+                    outcomes = await loop.run_in_executor(self._pool, self._compute, group)
+                finally:
+                    self._running -= clients
                 for waiting, outcome in zip(group, outcomes, strict=True):
                     if waiting.answer.done():
                         continue
@@ -96,8 +114,6 @@ class Batcher:
             self._waiting = []
             if not isinstance(error, RuntimeError):
                 raise
-        finally:
-            self._task = None
 
     def _next(self) -> list[_Waiting]:
         """Take the request whose turn it is and those of its kind that fit beside it."""
@@ -111,8 +127,9 @@ class Batcher:
                 and waiting.kind == group[0].kind
                 and rows + waiting.rows <= self._limits.batch
                 and size + waiting.size <= self._limits.joint_bytes
+                and (waiting.client == group[0].client or max(waiting.rows, rows) <= _SMALL)
             )
-            if fits:
+            if fits and self._may_run(waiting):
                 group.append(waiting)
                 rows, size = rows + waiting.rows, size + waiting.size
             else:

@@ -15,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from kaffect.serving.server import json_tensors
 from kaffect.serving.server.access import Call
 from kaffect.serving.server.batching import Batcher
 from kaffect.serving.server.checks import check_inputs
+from kaffect.serving.server.json_process import JsonProcess
 from kaffect.serving.server.limits import Limits, RequestError
 from kaffect.serving.server.metrics import Metrics
 from kaffect.serving.server.servable import Arrays, Models, Servable, Signature
@@ -44,9 +46,10 @@ class Engine:
         self.shares = Shares(self.limits)
         self.draining = False
         self._compute = ThreadPoolExecutor(self.limits.threads, "compute")
-        # One large body at a time: JSON takes twenty times its size while it is parsed.
+        # One large thing at a time: a JSON body takes twenty times its size while it is parsed.
         self._decode = ThreadPoolExecutor(1, "decode")
         self._turns = Turns()
+        self._json = JsonProcess()
         # A version that is replaced answers what it was asked, then is forgotten.
         self._batchers: WeakKeyDictionary[Servable, dict[str, Batcher]] = WeakKeyDictionary()
 
@@ -119,6 +122,26 @@ class Engine:
         async with self._turns.of(client):
             return await asyncio.get_running_loop().run_in_executor(self._decode, function)
 
+    async def parse(
+        self, body: list[bytes], servable: Servable, client: str
+    ) -> tuple[Signature, Arrays, int | None]:
+        """A JSON body as `json_tensors.decode` reads it; large ones in another process.
+
+        Raises:
+            RequestError: it is refused.
+        """
+        if len(body[0]) < _LARGE:
+            return json_tensors.decode(body, servable)
+        async with self._turns.of(client):
+            task = asyncio.ensure_future(self._json.decode(body, servable))
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                # The client has gone; the next body can be sent when this one has come back.
+                await asyncio.wait({task})
+                task.exception()
+                raise
+
     async def run(
         self, servable: Servable, signature: Signature, arrays: Arrays, memory: Memory, client: str
     ) -> Arrays:
@@ -150,6 +173,7 @@ class Engine:
         while self.busy and time.monotonic() < end:
             await asyncio.sleep(0.02)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        await self._json.close()
         self._compute.shutdown(wait=False, cancel_futures=True)
         self._decode.shutdown(wait=False, cancel_futures=True)

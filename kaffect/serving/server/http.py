@@ -121,6 +121,7 @@ class _Protocol(web.RequestHandler):
     def _break_off(self) -> None:
         if self._body is not None and not self._body.is_eof():
             self._body.set_exception(web.RequestPayloadError("broken off"))
+            self._body.feed_eof()  # aiohttp waits for no more of it
 
     def _close_soon(self) -> None:
         asyncio.get_running_loop().call_later(_PAUSE, self._close_idle)

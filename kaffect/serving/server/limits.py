@@ -82,7 +82,7 @@ class Limits:
     concurrent: int = 128
     """Requests that are worked on or wait; one more is answered 429 at once."""
     uploads: int = 32
-    """Requests whose message is still coming in; the newest takes the place of the oldest."""
+    """Requests whose message is still coming in; beyond it a newer one displaces the oldest."""
     connections: int = 512
     """Open connections, HTTP and gRPC together; one more is closed or answered 503."""
     streams: int = 64

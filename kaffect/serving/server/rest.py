@@ -118,9 +118,7 @@ class RestApi:
         self, call: Call, servable: Servable, body: list[bytes], memory: Memory
     ) -> bytes:
         engine, client = self._engine, call.client
-        signature, arrays, rows = await engine.aside(
-            call.received, client, lambda: json_tensors.decode(body, servable)
-        )
+        signature, arrays, rows = await engine.parse(body, servable, client)
         call.signature = signature.name
         outputs = await engine.run(servable, signature, arrays, memory, client)
         size = sum(value.nbytes for value in outputs.values())

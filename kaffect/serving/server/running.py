@@ -139,7 +139,7 @@ class RunningServer:
         await self._http.cleanup()
         for task in self._tasks:
             task.cancel()
-        self.engine.close()
+        await self.engine.close()
         if self.access_log is not None:
             self.access_log.close()
 

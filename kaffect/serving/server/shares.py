@@ -96,8 +96,16 @@ class Memory:
 @dataclass(eq=False)
 class _Upload:
     client: str
+    start: float
     deadline: asyncio.Timeout
     displaced: bool = False
+
+
+# An upload has so many seconds before others displace it; otherwise those who are displaced
+# and come again at once would keep the server busy.
+_PATIENCE = 1.0
+# For that time there may be more uploads, so many times the limit at the most.
+_CROWD = 4
 
 
 class Uploads:
@@ -122,9 +130,10 @@ class Uploads:
         Raises:
             RequestError: it came too slowly, or another upload took the place.
         """
+        now = asyncio.get_running_loop().time()
         if len(self._inside) >= self._limits.uploads:
-            self._displace()
-        upload = _Upload(client, asyncio.timeout(self._limits.body_seconds))
+            self._displace(now)
+        upload = _Upload(client, now, asyncio.timeout(self._limits.body_seconds))
         self._inside.append(upload)
         try:
             async with upload.deadline:
@@ -139,10 +148,13 @@ class Uploads:
             if upload in self._inside:
                 self._inside.remove(upload)
 
-    def _displace(self) -> None:
+    def _displace(self, now: float) -> None:
         counts = Counter(upload.client for upload in self._inside)
         most = max(counts.values())
         oldest = next(upload for upload in self._inside if counts[upload.client] == most)
+        crowded = len(self._inside) >= _CROWD * self._limits.uploads
+        if not crowded and now - oldest.start < _PATIENCE:
+            return
         if not oldest.deadline.expired():
             oldest.displaced = True
             oldest.deadline.reschedule(0)

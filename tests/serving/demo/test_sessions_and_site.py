@@ -140,6 +140,24 @@ def test_silence_ends_a_session_and_places_are_few(demo: Any) -> None:
     talk(demo[0], again)
 
 
+def test_one_address_leaves_places_to_others(tiny_models: Any) -> None:
+    limits = SessionLimits(sessions=4, client_share=0.5)
+
+    async def steps(session: Any, address: str) -> None:
+        async with session.ws_connect(address) as one, session.ws_connect(address) as two:
+            await one.receive_json(), await two.receive_json()
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect(address)
+            assert refused.value.status == 429
+            other = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+            async with aiohttp.ClientSession(connector=other) as elsewhere:
+                async with elsewhere.ws_connect(address) as three:
+                    assert (await three.receive_json())["type"] == "hello"
+
+    with served_demo.running(tiny_models, limits) as (server, _):
+        talk(server, steps)
+
+
 def test_other_sites_are_refused(demo: Any) -> None:
     async def steps(session: Any, address: str) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:

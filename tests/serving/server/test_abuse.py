@@ -21,7 +21,7 @@ from tests.serving.server import hostile, served
 from tests.serving.server.test_grpc import predict
 
 LIMITS = replace(
-    served.LIMITS, concurrent=4, uploads=6, connections=40, client_share=0.5, body_seconds=2.0
+    served.LIMITS, concurrent=4, uploads=2, connections=40, client_share=0.5, body_seconds=2.0
 )
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 SLOW = "/v1/models/slow:predict"
@@ -99,7 +99,7 @@ def test_silent_grpc_calls_lock_nobody_out(tiny_models: Any) -> None:
         channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) for _ in range(2)]
         silent = [channels[i % 2].stream_unary(PREDICT)() for i in range(40)]
         await asyncio.sleep(0.5)
-        assert sum(not call.done() for call in silent) == LIMITS.uploads, "as many as fit wait"
+        assert sum(not call.done() for call in silent) == 4 * LIMITS.uploads, "as many as fit"
         for _ in range(3):
             assert await grpc_answer(port)
         codes = [(await asyncio.wait_for(call.code(), 20)).name for call in silent]
@@ -149,7 +149,7 @@ def test_bodies_that_do_not_come_hold_no_place(tiny_models: Any) -> None:
         for connection in held:
             connection.sendall(silent)
         uploads = server.engine.shares.uploads
-        assert until(lambda: uploads.count == LIMITS.uploads)
+        assert until(lambda: uploads.count == 4 * LIMITS.uploads)
         assert ask(server.rest_port, good)[0] == 200
         statuses = [int(connection.recv(65536).split()[1]) for connection in held]
         assert set(statuses) == {408, 429} and uploads.count == 0
@@ -227,10 +227,10 @@ def test_admitted_bytes_are_bounded_over_both_protocols() -> None:
     with served.running(model.models, limits) as server, ThreadPoolExecutor(16) as clients:
         try:
             answers = [clients.submit(ask, server.rest_port, request) for _ in range(12)]
-            # Bodies of 0.5 MB become tensors of 160 KB: there is room for six at the most.
+            # Bodies of 0.5 MB become tensors of 160 KB; beside one of them is no room for 960 KB.
             assert until(lambda: sum(answer.done() for answer in answers) >= 6)
             assert server.engine.shares.bytes.total <= limits.held_bytes
-            proto = predict(x=np.zeros(200_000, np.float32))
+            proto = predict(x=np.zeros(240_000, np.float32))
             proto.model_spec.name = "slow"
             with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
                 with pytest.raises(grpc.RpcError) as refused:
@@ -239,7 +239,7 @@ def test_admitted_bytes_are_bounded_over_both_protocols() -> None:
         finally:
             model.go.set()
         statuses = sorted(str(answer.result(30)[0]) for answer in answers)
-        assert set(statuses) == {"200", "429"} and statuses.count("200") >= 2
+        assert set(statuses) == {"200", "429"} and statuses.count("200") >= 1
         assert until(lambda: server.engine.shares.bytes.total == 0)
 
 

@@ -121,3 +121,56 @@ def test_nobody_waits_for_ever_when_the_pool_is_closed() -> None:
 
     with pytest.raises(RequestError, match="Shutting down"):
         asyncio.run(asked())
+
+
+class Crowd:
+    """Calls that wait until they are told; they say how many run at once."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.go = threading.Event()
+        self.calls: list[list[float]] = []
+        spec = TensorSpec("x", np.dtype("float32"), (None, None))
+        signature = Signature("wait", {"x": spec}, {"y": spec}, self.call)
+        self.pool = ThreadPoolExecutor(limits.threads)
+        self.batcher = Batcher(signature, self.pool, limits)
+
+    def call(self, arrays: Arrays) -> Arrays:
+        self.calls.append(arrays["x"][:, 0].tolist())
+        assert self.go.wait(20)
+        return {"y": arrays["x"]}
+
+    async def ask(self, client: str, value: float, rows: int = 1) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(self.batcher.run(row(value, rows), 12 * rows, client))
+        await asyncio.sleep(0.05)
+        return task
+
+
+def answered(limits: Limits, asked: list[tuple[Any, ...]]) -> tuple[list[Any], list[Any]]:
+    """Calls before and after the first of them may end."""
+
+    async def run() -> tuple[list[Any], list[Any]]:
+        crowd = Crowd(limits)
+        tasks = [await crowd.ask(*each) for each in asked]
+        before = list(crowd.calls)
+        crowd.go.set()
+        for task, (_, value, *_) in zip(tasks, asked, strict=True):
+            assert (await task)["y"][0, 0] == value
+        crowd.pool.shutdown()
+        return before, crowd.calls[len(before) :]
+
+    return asyncio.run(run())
+
+
+def test_a_client_never_has_all_threads() -> None:
+    before, after = answered(LIMITS, [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5)])
+    assert before == [[1], [4]] and sorted(map(sorted, after)) in ([[2, 3, 5]], [[2, 3], [5]])
+    alone, _ = answered(replace(LIMITS, client_share=1.0), [("a", 1), ("a", 2), ("a", 3)])
+    assert alone == [[1], [2]]
+
+
+def test_nobody_waits_for_the_large_request_of_another() -> None:
+    limits = replace(LIMITS, batch=64)
+    asked = [("a", 1), ("b", 2), ("a", 3, 40), ("b", 4), ("c", 5)]
+    _, after = answered(limits, asked)
+    assert [3] * 40 in after, "it is computed apart"
+    assert all(set(call) in ({3}, {4}, {5}, {4, 5}) for call in after)

@@ -69,10 +69,13 @@ def test_it_is_healthy_after_all_of_them(server: Any) -> None:
         + b"5\r\nab",
     ],
 )
-def test_a_request_that_is_broken_off_is_answered(server: Any, request_: bytes) -> None:
+def test_a_request_that_is_broken_off_is_answered(
+    server: Any, request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     status, head, body = hostile.exchange(server.rest_port, request_, ended=True)
     assert status == 400
     assert_well_said(status, head, body)
+    assert not caplog.records, "a client's fault does not fill the log"
 
 
 def test_a_good_request_of_a_client_that_ends_sending_is_answered(server: Any) -> None:
