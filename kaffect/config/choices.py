@@ -11,6 +11,8 @@ Task = Literal["va", "expression", "au"]
 VaLoss = Literal["ccc", "mse"]
 # Of Action Units: probability 0.5, or those of the best F1 on validation.
 Thresholds = Literal["half", "validation"]
+# Of frames: all, or those that Section II-D of the paper keeps.
+Selected = Literal["all", "paper"]
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 
 PRECISIONS: tuple[str, ...] = get_args(Precision)

@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kaffect.config.base import STRICT, Count, NotNegative, Positive, PositiveCount, Rate, Settings
-from kaffect.config.choices import Precision, Thresholds, VaLoss
+from kaffect.config.choices import Precision, Selected, Thresholds, VaLoss
 from kaffect.errors import ConfigError, expected_received
 
 # One letter for each update of a round: D the discriminator, G the generator.
@@ -103,6 +103,10 @@ class GanData(Settings):
         batch: faces in a batch.
         unlabelled: share of a batch that comes from unlabelled videos.
         flip: half of the training pictures are mirrored (not in the paper).
+        select: 'all' trains on every face with a label; 'paper' on those that Section II-D.1
+            keeps.
+        scored: 'all' scores every annotated frame; 'paper' those that Section II-D.1 keeps.
+        seed: of the choice that 'paper' makes among frames without an active Action Unit.
     """
 
     PART: ClassVar[str] = "data"
@@ -110,6 +114,9 @@ class GanData(Settings):
     batch: PositiveCount = 64
     unlabelled: Rate = 0.25
     flip: bool = True
+    select: Selected = "all"
+    scored: Selected = "all"
+    seed: Count = 0
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kaffect.config.base import STRICT, Count, Positive, PositiveCount, Rate, Settings, Share
-from kaffect.config.choices import Precision, VaLoss
+from kaffect.config.choices import Precision, Selected, VaLoss
 from kaffect.errors import ConfigError
 
 Implementation = Literal["fused", "cell"]
@@ -89,7 +89,10 @@ class RecognitionData(Settings):
         partition: whose split is used: the videos 'expression' or 'au' annotate.
         sequences: sequences in a batch; sequence_length: frames in each (10 x 80 = 800).
         borders: 'video' pads and masks the tail; 'legacy' is the authors' chunking.
-        select: 'all' keeps unlabelled frames, masked; 'paper' drops them (Section II-D).
+        select: 'all' keeps unlabelled frames, masked; 'paper' keeps the faces with the label
+            of the partition's own task (Section II-D).
+        scored: 'all' scores every annotated frame; 'paper' those that Section II-D keeps.
+        seed: of the choice that 'paper' makes among frames without an active Action Unit.
     """
 
     PART: ClassVar[str] = "data"
@@ -98,7 +101,9 @@ class RecognitionData(Settings):
     sequences: PositiveCount = 10
     sequence_length: PositiveCount = 80
     borders: Literal["video", "legacy"] = "video"
-    select: Literal["all", "paper"] = "all"
+    select: Selected = "all"
+    scored: Selected = "all"
+    seed: Count = 0
     image_size: PositiveCount = 96
 
 

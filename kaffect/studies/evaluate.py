@@ -82,6 +82,9 @@ def evaluate_run(run: Run, prepared: PreparedData, split: str) -> Evaluation:
     _require_same_faces(described, prepared)
     partition = usable_partition(prepared, _partition(described), split)
     index = prepared.split(split).for_partition(partition)
+    data = described.config.data
+    if getattr(data, "scored", "all") == "paper":
+        index = index.scored_as_in_paper(data.seed)
     if not len(index.scoring()):
         raise DatasetError(f"{prepared.root}: no annotated frame in the {split} set")
     common = common_space(described.label_space, prepared.label_space)

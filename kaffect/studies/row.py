@@ -116,7 +116,7 @@ class Adapter:
         """Prepare (once) and open the data of the plan."""
         first: Any = plan.first
         size = getattr(first.model, "image_size", None) or first.data.image_size
-        return open_planned(plan, plan.study.partition, size)
+        return open_planned(plan, plan.study.partition, size).scored_as(first.data)
 
     def prepare(self, training: Training, folder: Path) -> RowTraining:
         """The row's network and trainer, at step 0.

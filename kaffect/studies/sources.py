@@ -7,7 +7,7 @@ releases -> prepared TFRecords -> sequences.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class Source:
         scored_split: 'test', or 'validation' where the tree has no test set, or one
             without labels of what is trained.
         notes: printed above the table.
+        scored_seed: None: every annotated frame is scored; else those that Section II-D keeps
+            (`FrameIndex.scored_as_in_paper`).
     """
 
     name: str
@@ -50,6 +52,7 @@ class Source:
     partition: str
     scored_split: str
     notes: tuple[str, ...]
+    scored_seed: int | None = None
 
     @property
     def predicted_only(self) -> bool:
@@ -58,7 +61,31 @@ class Source:
 
     def split(self, name: str) -> FrameIndex:
         """The frames of one split that belong to the table's partition (Section II-D)."""
-        return self.prepared.split(name).for_partition(self.partition)
+        index = self.prepared.split(name).for_partition(self.partition)
+        return index if self.scored_seed is None else index.scored_as_in_paper(self.scored_seed)
+
+    def scored_as(self, data: Any) -> Source:
+        """The same data, scored as the settings `data` of a run say (`data.scored`).
+
+        Raises:
+            DatasetError: nothing is left to score.
+        """
+        if getattr(data, "scored", "all") == "all":
+            return self
+        found = replace(self, scored_seed=data.seed)
+        counts = {
+            name: (len(found.split(name).scoring()), len(self.split(name).scoring()))
+            for name in dict.fromkeys(("validation", self.scored_split))
+        }
+        for name, (kept, annotated) in counts.items():
+            if not kept:
+                raise DatasetError(
+                    f"{self.name}: data.scored=paper: none of the {annotated} annotated frames of "
+                    f"the {name} set has a face and a label of its part ({self.partition})"
+                )
+        words = " and ".join(f"{k:,} of {n:,} ({name})" for name, (k, n) in counts.items())
+        note = f"scored on the frames that Section II-D keeps of part {self.partition!r}: {words}"
+        return replace(found, notes=(note, *self.notes))
 
     def identity(self, config: Settings) -> dict[str, Any]:
         """What a run with `config` on these data is; a run that goes on must be the same."""

@@ -38,6 +38,8 @@ class GanBatches:
         partition: whose videos give the labelled frames ('au' in the paper).
         batch: frames in a batch.
         unlabelled: share of them without labels; 0 where there are no such frames.
+        select: labelled frames are 'all' faces with any label, or those that Section II-D
+            keeps of the partition ('paper'), chosen by `selection_seed`.
         seed: of the order.
         augment: change of the pictures, or None.
     """
@@ -49,11 +51,14 @@ class GanBatches:
         partition: str = "au",
         batch: int = 64,
         unlabelled: float = 0.25,
+        select: str = "all",
+        selection_seed: int = 0,
         seed: int = 0,
         augment: Augmentation | None = MIRROR,
     ) -> None:
         self.index = train
-        self.labelled = labelled_rows(train.for_partition(partition))
+        part = train.for_partition(partition)
+        self.labelled = labelled_rows(part) if select == "all" else part.kept_rows(selection_seed)
         self.hidden = unlabelled_rows(train, partition) if unlabelled else np.zeros(0, np.int64)
         # At least one frame with labels, whatever is rounded.
         self.without = min(round(batch * unlabelled), batch - 1) if len(self.hidden) else 0

@@ -17,7 +17,11 @@ PADDING = -1
 
 
 def make_windows(
-    index: FrameIndex, length: int = 80, borders: str = "video", select: str = "all"
+    index: FrameIndex,
+    length: int = 80,
+    borders: str = "video",
+    select: str = "all",
+    seed: int = 0,
 ) -> np.ndarray:
     """Cut the rows that count in `index` into windows that do not overlap.
 
@@ -28,9 +32,10 @@ def make_windows(
             'legacy': windows in the order of the list, across tracks if it comes so, and
             the remainder of less than `length` rows is dropped (see `dropped_rows`), as
             the authors' released code does.
-        select: 'all' keeps frames without label, to be masked; 'paper' drops frames
-            without any label or without face (Section II-D keeps labelled faces only),
-            and "consecutive" then means consecutive among the kept.
+        select: 'all' keeps frames without label, to be masked; 'paper' keeps the faces
+            that Section II-D does (`FrameIndex.kept_rows`: those with the label of the
+            part's own task), and "consecutive" then means consecutive among the kept.
+        seed: of the choice that 'paper' makes among frames without an active Action Unit.
 
     Returns:
         [windows, length] int64 row numbers, -1 where padded.
@@ -43,7 +48,7 @@ def make_windows(
         raise ConfigError(expected_received("borders", BORDERS, borders))
     if length < 1:
         raise ConfigError(expected_received("length", "1 or more", length))
-    rows = usable_rows(index, select)
+    rows = usable_rows(index, select, seed)
     if borders == "legacy":
         windows = rows[: len(rows) // length * length].reshape(-1, length)
     else:
@@ -56,23 +61,23 @@ def make_windows(
     return windows
 
 
-def usable_rows(index: FrameIndex, select: str) -> np.ndarray:
+def usable_rows(index: FrameIndex, select: str, seed: int = 0) -> np.ndarray:
     """[k] int64: the rows that windows are made of; see `make_windows`."""
     if select not in SELECTIONS:
         raise ConfigError(expected_received("select", SELECTIONS, select))
-    rows = index.rows
-    if select == "all":
-        return rows
-    return rows[index.labelled(rows) & index.has_face[rows]]
+    return index.rows if select == "all" else index.kept_rows(seed)
 
 
-def dropped_rows(index: FrameIndex, windows: np.ndarray, select: str = "all") -> int:
+def dropped_rows(
+    index: FrameIndex, windows: np.ndarray, select: str = "all", seed: int = 0
+) -> int:
     """How many usable rows are in no window (0 except for 'legacy').
 
     Args:
         windows: [windows, length] int64 of `make_windows`, -1 where padded.
+        select, seed: with which they were made.
     """
-    return len(usable_rows(index, select)) - int((windows != PADDING).sum())
+    return len(usable_rows(index, select, seed)) - int((windows != PADDING).sum())
 
 
 def _starts(index: FrameIndex, rows: np.ndarray, gaps: bool) -> np.ndarray:

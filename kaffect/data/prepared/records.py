@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kaffect.data.annotations.columns import LabelColumns
+from kaffect.data.prepared.selection import kept_frames
 from kaffect.data.prepared.shards import (
     AGAIN,
     HEADER_BYTES,
@@ -63,6 +64,9 @@ class FrameIndex(LabelColumns):
         track, frame, source_frame: [n] int32; time: [n] float32, seconds.
         has_face: [n] bool; a frame without face has a grey picture.
         shard, length: [n] int32, offset: [n] int64: where its record lies.
+        part: the task whose tracks count here (`for_partition`), or 'all'.
+        scored_seed: None: every annotated frame is scored; else those that Section II-D keeps,
+            chosen by this seed.
     """
 
     data: PreparedData
@@ -77,6 +81,8 @@ class FrameIndex(LabelColumns):
     shard: np.ndarray
     offset: np.ndarray
     length: np.ndarray
+    part: str = "all"
+    scored_seed: int | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -96,7 +102,19 @@ class FrameIndex(LabelColumns):
         if partition not in PARTITIONS:
             raise DatasetError(expected_received("Unknown partition", PARTITIONS, partition))
         wanted = np.isin(self.track, self.partition[partition])
-        return replace(self, rows=self.rows[wanted[self.rows]])
+        return replace(self, rows=self.rows[wanted[self.rows]], part=partition)
+
+    def kept_rows(self, seed: int = 0) -> np.ndarray:
+        """The rows that count here and that Section II-D keeps, sorted (`kept_frames`)."""
+        here = np.zeros(len(self.track), bool)
+        here[self.rows] = True
+        usable = here & self.has_face
+        kept = kept_frames(self, usable, self.track, self.frame, self.part, seed)
+        return np.flatnonzero(kept).astype(np.int64)
+
+    def scored_as_in_paper(self, seed: int = 0) -> FrameIndex:
+        """The same rows, of which `scoring` gives only the frames that Section II-D keeps."""
+        return replace(self, scored_seed=seed)
 
     def with_rows(self, rows: np.ndarray) -> FrameIndex:
         """Only some rows.
@@ -113,7 +131,7 @@ class FrameIndex(LabelColumns):
         return replace(self, rows=rows)
 
     def scoring(self) -> Scoring:
-        """The annotated source frames whose row counts here."""
+        """The annotated source frames whose row counts here; `scored_seed` may leave some out."""
         count = self.data.manifest["splits"][self.name]["scored_frames"]
         columns = {
             name: self.data.load_column("scoring", self.name, name, count)
@@ -122,7 +140,12 @@ class FrameIndex(LabelColumns):
         if len(self.rows) != len(self.track):
             keep = np.isin(columns["row"], self.rows)
             columns = {name: values[keep] for name, values in columns.items()}
-        return Scoring(**columns)
+        scoring = Scoring(**columns)
+        if self.scored_seed is None:
+            return scoring
+        usable, where = self.has_face[scoring.row], (scoring.track, scoring.source_frame)
+        kept = kept_frames(scoring, usable, *where, self.part, self.scored_seed)
+        return Scoring(**{name: values[kept] for name, values in columns.items()})
 
     @property
     def reader(self) -> RecordReader:

@@ -84,6 +84,8 @@ class TrainingFaces:
             partition=source.partition,
             batch=config.data.batch,
             unlabelled=config.data.unlabelled,
+            select=config.data.select,
+            selection_seed=config.data.seed,
         )
         hidden = batches.hidden if batches.without else batches.hidden[:0]
         self.labelled, self.rows = batches.labelled, np.union1d(batches.labelled, hidden)

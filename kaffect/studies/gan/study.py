@@ -51,7 +51,8 @@ class Gan(Adapter):
 
     @staticmethod
     def open_source(plan: Plan) -> Source:
-        return open_planned(plan, plan.study.partition, PREPARED_SIZE)
+        source = open_planned(plan, plan.study.partition, PREPARED_SIZE)
+        return source.scored_as(next(plan.trainings()).config.data)
 
     def prepare(self, training: Training, folder: Path) -> RowTraining:
         return GanTraining(training.config, self.source, folder, self._quality)
@@ -107,6 +108,8 @@ class GanTraining(RowTraining):
             partition=source.partition,
             batch=config.data.batch,
             unlabelled=config.data.unlabelled,
+            select=config.data.select,
+            selection_seed=config.data.seed,
             seed=derived_seed(config.train.seed, "frame order"),
             augment=MIRROR if config.data.flip else None,
         )

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kaffect.config.recognition import RecognitionConfig
+from kaffect.config.recognition import RecognitionConfig, RecognitionData
 from kaffect.data.batches.pipeline import evaluation_sequences, training_sequences
 from kaffect.data.batches.sequences import make_windows
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.files import stable_hash
 from kaffect.studies.pictures import picture_attention, picture_faces
 from kaffect.studies.plan import Plan, Training
@@ -96,7 +97,7 @@ class SequenceTraining(RowTraining):
         index, data = self.source.split("train"), self.config.data
         return training_sequences(
             index,
-            make_windows(index, data.sequence_length, borders=data.borders, select=data.select),
+            training_windows(index, data),
             batch=data.sequences,
             seed=derived_seed(self.config.train.seed, "sequence order"),
             first_step=first,
@@ -137,11 +138,16 @@ class SequenceTraining(RowTraining):
             picture_attention(summaries, step, self.bench.attention, batches)
 
 
+def training_windows(index: FrameIndex, data: RecognitionData) -> np.ndarray:
+    """The sequences that `data` cuts from a split: [windows, length] row numbers."""
+    return make_windows(index, data.sequence_length, data.borders, data.select, data.seed)
+
+
 def schedule_of(config: RecognitionConfig, source: Any) -> Schedule:
     """Updates in all and between validation passes, now that the size of the data is known."""
     train = config.train
     if train.steps:
         return Schedule(train.steps, max(1, train.steps // train.epochs), train.patience)
-    windows = len(make_windows(source.split("train"), config.data.sequence_length))
+    windows = len(training_windows(source.split("train"), config.data))
     every = min(max(-(-windows // config.data.sequences), FEWEST), MOST)
     return Schedule(train.epochs * every, every, train.patience)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,32 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaffect.data.annotations.columns import LabelColumns
 from kaffect.data.batches.sequences import dropped_rows, make_windows
+from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import ConfigError, DatasetError
+from tests.data.frame_index import index_of
 
 
-@dataclass
-class Frames:
-    """As much of a `FrameIndex` as windows need."""
-
-    rows: np.ndarray
-    track: np.ndarray
-    frame: np.ndarray
-    va_valid: np.ndarray
-    expression_valid: np.ndarray
-    au_valid: np.ndarray
-    has_face: np.ndarray
-    name = "train"
-    data = SimpleNamespace(root=Path("data"))
-    valid, labelled = LabelColumns.valid, LabelColumns.labelled
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-def frames_of(tracks: list[list[int]], keep: list[bool] | None = None, seed: int = 0) -> Frames:
-    """Tracks given by the frame numbers that they have."""
+def frames_of(
+    tracks: list[list[int]], keep: list[bool] | None = None, seed: int = 0
+) -> FrameIndex:
+    """Tracks given by the frame numbers that they have; a random 70 % have a label or a face."""
     track = np.array([t for t, numbers in enumerate(tracks) for _ in numbers], int)
     frame = np.array([n for numbers in tracks for n in numbers], int)
     count = len(track)
@@ -45,7 +26,7 @@ def frames_of(tracks: list[list[int]], keep: list[bool] | None = None, seed: int
     rows = np.arange(count)
     if keep is not None:
         rows = rows[np.resize(keep, count)] if count else rows
-    return Frames(rows, track, frame, *flags)
+    return index_of(track, frame, *flags, rows=rows)
 
 
 track_lists = st.lists(st.sets(st.integers(0, 40), max_size=30).map(sorted), min_size=1, max_size=5)
