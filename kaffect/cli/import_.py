@@ -24,7 +24,7 @@ def register(commands: Any) -> None:
 def run_import(options: argparse.Namespace) -> None:
     """`kaffect import affwildnet`."""
     from kaffect.cli.export import configure_tf_serving, tf_serving_extras
-    from kaffect.models.affwildnet_import import RESEARCH_USE_ONLY
+    from kaffect.models.affwildnet_variables import RESEARCH_USE_ONLY
     from kaffect.serving.import_affwildnet import import_affwildnet
 
     path = import_affwildnet(options.checkpoint, options.out, tf_serving_extras())

@@ -8,10 +8,8 @@ setting cannot pass silently.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
@@ -20,7 +18,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from kaffect.errors import ConfigError, expected_received
-from kaffect.files import sha256, stable_hash
+from kaffect.files import stable_hash
+from kaffect.weight_files import content_of
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -108,20 +107,6 @@ class Settings:
             ConfigError: an unknown setting, or a value that is not accepted.
         """
         return from_dict(cls, values, where)
-
-
-def content_of(path: str) -> str:
-    """The SHA-256 of a file as "sha256:...", or `path` itself where there is no such file."""
-    file = Path(path)
-    if not file.is_file():
-        return path
-    state = file.stat()
-    return f"sha256:{_digest(file.resolve(), state.st_mtime_ns, state.st_size)}"
-
-
-@functools.lru_cache(maxsize=16)
-def _digest(path: Path, changed: int, size: int) -> str:
-    return sha256(path)
 
 
 def from_dict(kind: type[Kind], values: Any, where: str) -> Kind:

@@ -32,8 +32,11 @@ class RecognitionModel(Settings):
         dropout: rate behind the fully connected layer.
         implementation: of the recurrence: 'fused', or 'cell' step by step.
         jit_compile: let XLA compile the training loops of 'fused'.
-        preprocessing: colour order and mean of the input, as the weights expect it.
-        weights: path of a keras-vggface `notop` file, or None for He initialisation.
+        preprocessing: colour order and mean of the input; `--weights` brings that of its file.
+        weights: path of a keras-vggface `notop` file or of an AffWildNet checkpoint, or None for
+            He initialisation.
+        start: which layers an AffWildNet checkpoint fills: those of the 'cnn', or 'all', the
+            recurrent ones too.
     """
 
     PART: ClassVar[str] = "model"
@@ -48,6 +51,7 @@ class RecognitionModel(Settings):
     jit_compile: bool = False
     preprocessing: Literal["paper", "vggface"] = "paper"
     weights: str | None = None
+    start: Literal["cnn", "all"] = "cnn"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -112,9 +116,13 @@ class Pretraining(Settings):
     """Training of the CNN on single frames before it is fixed (not in the paper; see DECISIONS).
 
     Attributes:
-        steps: updates; 0 leaves the CNN as it is initialised or loaded.
+        layers: 'missing': those that the weights file does not fill, which without a file are
+            all; 'all': the filled ones too.
+        epochs: passes over the training frames; a validation pass follows each (but not before
+            10 and not after 1000 steps). 0 leaves the CNN as it is initialised or loaded.
+        steps: where above 0, so many updates instead.
         dropout: rate behind the fully connected layer in this training.
-        evaluate_every: steps between two validation passes.
+        evaluate_every: of `steps`, between two validation passes.
         patience: stop after so many validation passes without a better score; 0 never does.
         warmup: steps in which the learning rate rises to its value, before it falls along
             half a cosine to 0 at the last step.
@@ -123,6 +131,8 @@ class Pretraining(Settings):
 
     PART: ClassVar[str] = "pretrain"
 
+    layers: Literal["missing", "all"] = "missing"
+    epochs: Count = 0
     steps: Count = 0
     batch: PositiveCount = 64
     learning_rate: Positive = 1e-4
@@ -131,6 +141,11 @@ class Pretraining(Settings):
     patience: Count = 0
     warmup: Count = 50
     partition: Literal["expression", "au", "va", "all"] = "all"
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is any such training."""
+        return self.steps > 0 or self.epochs > 0
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -15,6 +15,7 @@ from kaffect.models.dcgan96 import dcgan_discriminator, dcgan_generator
 from kaffect.models.dtypes import layers_compute_in
 from kaffect.models.face_features import face_features, small_cnn
 from kaffect.models.framewise import affect_network, affect_resnet18
+from kaffect.models.initial_weights import fill_encoder, fill_sequence_head
 from kaffect.models.layer_table import LayerRow, layer_table
 from kaffect.models.normalization import FusedBatchNormalization
 from kaffect.models.preprocessing import ImagePreprocessing
@@ -36,6 +37,8 @@ __all__ = [
     "dcgan_generator",
     "download_vggface_weights",
     "face_features",
+    "fill_encoder",
+    "fill_sequence_head",
     "frame_classifier",
     "frame_encoder",
     "join",

@@ -18,6 +18,7 @@ from kaffect.models.backbones import backbone_builder
 from kaffect.models.biased import Dense
 from kaffect.models.dropout import Dropout
 from kaffect.models.dtypes import full_precision
+from kaffect.models.initial_weights import fill_encoder
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.preprocessing import MODES, ImagePreprocessing
 from kaffect.models.time_axis import FoldTime, UnfoldTime
@@ -39,7 +40,10 @@ def frame_encoder(
     """Images to features: VGG-Face, flatten (4608 values for 96 pixels), FC 4096 with ReLU.
 
     Args:
-        image_size, width, weights: of the backbone, as in `vggface_features`.
+        image_size, width: of the backbone, as in `vggface_features`.
+        weights: of VGG-Face a keras-vggface `notop` file or a checkpoint of AffWildNet (see
+            `fill_encoder`), else what the backbone takes. Layers that it does not fill have He
+            initialisation.
         fc_units: units of the fully connected layer (paper's network: 4096).
         preprocessing: `None`: the images come as floats in [-1, 1], RGB. "paper" or "vggface": they
             come as uint8 RGB and are normalised in the network (`ImagePreprocessing`).
@@ -60,12 +64,20 @@ def frame_encoder(
     x = inputs
     if preprocessing is not None:
         x = ImagePreprocessing(preprocessing, name="preprocessing")(x)
-    seed_of_cnn = derived_seed(seed, _CNN)
-    x = convolutions(image_size=image_size, width=width, weights=weights, seed=seed_of_cnn)(x)
+    published = weights if backbone == "vggface" else None
+    x = convolutions(
+        image_size=image_size,
+        width=width,
+        weights=weights if published is None else None,
+        seed=derived_seed(seed, _CNN),
+    )(x)
     x = keras.layers.Flatten(name="flatten")(x)
     start = keras.initializers.HeNormal(seed=derived_seed(seed, _FC6))
     x = Dense(fc_units, activation="relu", kernel_initializer=start, name="fc6")(x)
-    return keras.Model(inputs, x, name=name)
+    model = keras.Model(inputs, x, name=name)
+    if published is not None:
+        fill_encoder(model, published)
+    return model
 
 
 def _images(shape: tuple[int | None, ...], preprocessing: str | None) -> Any:
@@ -203,8 +215,8 @@ def vggface_gru_attention(
         `expression_logits` [batch, time, expressions].
 
     Raises:
-        ConfigError: a setting that is not accepted.
-        ArtifactError: `weights` is not a file of VGG-Face weights.
+        ConfigError: a setting that is not accepted, or `weights` that are no such file.
+        ArtifactError: `weights` do not fit, or are damaged.
     """
     encoder = frame_encoder(
         image_size, width, fc_units, preprocessing, weights, seed, backbone=backbone

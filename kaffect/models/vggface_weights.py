@@ -123,7 +123,7 @@ def _values(
     if received != expected:
         raise ArtifactError(
             f"{path}: layer {name!r} does not fit {layer.name}. Expected shapes {expected}. "
-            f"Received: {received}"
+            f"Received: {received}{width_hint(layer, received[0])}"
         )
     values = []
     for data in datasets:
@@ -134,6 +134,14 @@ def _values(
             raise ArtifactError(f"{path}: {data.name} holds values that are not finite")
         values.append(value)
     return values
+
+
+def width_hint(layer: keras.layers.Conv2D, received: tuple[int, ...] | None) -> str:
+    """For an error text: the width at which a first convolution with the kernel `received` fits."""
+    expected = tuple(layer.kernel.shape)
+    if layer.name != "conv1_1" or received is None or received[:3] != expected[:3]:
+        return ""
+    return f" (the file is of a network with --set model.width={received[-1] / 64:g})"
 
 
 def download_vggface_weights(

@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kaffect.models.affwildnet_import import RESEARCH_USE_ONLY, load_affwildnet
+from kaffect.models.affwildnet_import import load_affwildnet
+from kaffect.models.affwildnet_variables import RESEARCH_USE_ONLY
 from kaffect.serving.export import Extra, export_model
 from kaffect.serving.facts import Facts
 

@@ -6,7 +6,7 @@ everything that runs it is elsewhere. Importing this loads no TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
@@ -156,7 +156,9 @@ class TrainedStudy(Study):
         profiles: by name.
         adapter: "module:class" of what differs in training and scoring its rows.
         settings_of_flags: flag -> the setting that it stands for.
-        with_weights: settings that `--weights` brings with it.
+        with_weights: file of `--weights` -> the settings that it brings with it.
+        head_notes: configuration of a row -> what the table's head says of it; raises
+            `ConfigError` where its settings contradict each other.
         variants: name -> settings; tables of this study are made once for each.
         partition: whose split its tables use ('expression', 'au', 'all').
         publication: its name in column heads; paper_data: the data of its figures.
@@ -171,7 +173,8 @@ class TrainedStudy(Study):
     adapter: str
     partition: str
     settings_of_flags: Mapping[str, str] = field(default_factory=dict)
-    with_weights: Changes = field(default_factory=dict)
+    with_weights: Callable[[str], Changes] = lambda path: {}
+    head_notes: Callable[[Any], tuple[str, ...]] = lambda config: ()
     variants: Mapping[str, Changes] = field(default_factory=lambda: {"": {}})
     publication: str = "paper"
     paper_data: str = "Aff-Wild"

@@ -69,7 +69,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "default": "fixed",
         "help": "train behind a fixed CNN, or end to end (Section IV-C.2)",
     },
-    "weights": {"metavar": "FILE", "help": "weights of the CNN: keras-vggface 'notop', ResNet-18"},
+    "weights": {"metavar": "FILE", "help": "of the CNN: keras-vggface, AffWildNet; ResNet-18"},
     "criteria": {
         "choices": tuple(CRITERIA),
         "default": "official",

@@ -17,6 +17,7 @@ from kaffect.studies.experiment import Changes, Profile, Row, Table, TrainedStud
 from kaffect.studies.options import is_given
 from kaffect.studies.problems import RowError
 from kaffect.studies.registry import TRAINED
+from kaffect.weight_files import find_weights
 
 STILLS_SUFFIX = ".csv"
 WEIGHTS = "model.weights"
@@ -129,9 +130,10 @@ class Plan:
         return self.study.config().changed(changes)
 
     def _start(self, row: Row) -> Changes:
-        if row.start == "none" or self.weights is None:
+        weights = self.overrides.get(WEIGHTS, self.weights)
+        if row.start == "none" or weights is None:
             return {}
-        return {WEIGHTS: self.weights, **self.study.with_weights}
+        return {WEIGHTS: weights, **self.study.with_weights(weights)}
 
     def trainings(self) -> Iterator[Training]:
         """Every training: by variant, then seed, then row."""
@@ -172,7 +174,9 @@ class Plan:
 
     def notes(self, variant: str) -> tuple[str, ...]:
         """What differs from the publication in every row, in sentences."""
-        notes = self.profile.deviations
+        configs = [training.config for training in self.trainings() if training.variant == variant]
+        warnings = dict.fromkeys(note for c in configs for note in self.study.head_notes(c))
+        notes = (*warnings, *self.profile.deviations)
         changed = {
             name: value
             for name, value in self.profile.variant_changes.get(variant, {}).items()
@@ -260,7 +264,7 @@ def check(plan: Plan) -> None:
     for variant in plan.variants:
         for number, row in plan.rows:
             try:
-                plan.configure(row, 0, variant)
+                plan.study.head_notes(plan.configure(row, 0, variant))
             except ConfigError as error:
                 which = f"{variant}, row {number}" if variant else f"row {number}"
                 message = f"table {plan.table.name}, {which}: {error}"
@@ -361,10 +365,10 @@ def require_weights(weights: str | None) -> str | None:
     """`--weights`, checked.
 
     Raises:
-        ConfigError: a path that is no file.
+        ConfigError: there is no such file, or a checkpoint is not complete.
     """
-    if weights is not None and not Path(weights).is_file():
-        raise ConfigError(f"--weights {weights}: no such file")
+    if weights is not None:
+        find_weights(weights)
     return weights
 
 

@@ -9,6 +9,7 @@ import keras
 from kaffect.config.recognition import RecognitionConfig
 from kaffect.labels import LabelSpace
 from kaffect.models import (
+    fill_sequence_head,
     frame_encoder,
     layers_compute_in,
     sequence_head,
@@ -64,16 +65,20 @@ def build_network(
     }
     with layers_compute_in(policy or precision_here(config.train.precision)):
         if config.train.cnn == "fixed":
-            return sequence_head(length, features=model.fc_units, **shared)
-        network = vggface_gru_attention(
-            length,
-            image_size=data.image_size,
-            width=model.width,
-            fc_units=model.fc_units,
-            preprocessing=model.preprocessing,
-            weights=model.weights,
-            **shared,
-        )
-    if encoder is not None:
+            network = head = sequence_head(length, features=model.fc_units, **shared)
+        else:
+            network = vggface_gru_attention(
+                length,
+                image_size=data.image_size,
+                width=model.width,
+                fc_units=model.fc_units,
+                preprocessing=model.preprocessing,
+                weights=model.weights,
+                **shared,
+            )
+            head = network.get_layer("sequence_head")
+    if model.start == "all" and model.weights is not None:
+        fill_sequence_head(head, model.weights)
+    if encoder is not None and config.train.cnn != "fixed":
         network.get_layer("frame_encoder").set_weights(encoder.get_weights())
     return network

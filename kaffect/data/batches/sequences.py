@@ -68,9 +68,7 @@ def usable_rows(index: FrameIndex, select: str, seed: int = 0) -> np.ndarray:
     return index.rows if select == "all" else index.kept_rows(seed)
 
 
-def dropped_rows(
-    index: FrameIndex, windows: np.ndarray, select: str = "all", seed: int = 0
-) -> int:
+def dropped_rows(index: FrameIndex, windows: np.ndarray, select: str = "all", seed: int = 0) -> int:
     """How many usable rows are in no window (0 except for 'legacy').
 
     Args:

@@ -246,7 +246,9 @@ class PreparedData:
             raise DatasetError(expected_received(f"{self.root}: no such split", self.splits, name))
         described = self.manifest["splits"][name]
         count = described["frames"]
-        columns = {c: self.load_column("index", name, c, count) for c in INDEX_COLUMNS}
+        columns: dict[str, Any] = {
+            c: self.load_column("index", name, c, count) for c in INDEX_COLUMNS
+        }
         return FrameIndex(
             data=self,
             name=name,

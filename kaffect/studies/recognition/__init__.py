@@ -8,6 +8,7 @@ from __future__ import annotations
 from kaffect.config.recognition import RecognitionConfig
 from kaffect.studies.experiment import RUN_TABLE, Profile, TrainedStudy
 from kaffect.studies.options import RUN
+from kaffect.studies.recognition.start import head_notes, with_weights
 
 # Compiling takes about 3 s for each loss and saves a third of every later step.
 _NARROW = {"model.width": 0.25, "model.fc_units": 1024, "model.jit_compile": True}
@@ -64,5 +65,6 @@ STUDY = TrainedStudy(
         "implementation": "model.implementation",
         "cnn": "train.cnn",
     },
-    with_weights={"pretrain.steps": 0},
+    with_weights=with_weights,
+    head_notes=head_notes,
 )

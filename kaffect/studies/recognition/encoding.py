@@ -7,8 +7,9 @@ once per frame, kept on disk under a key of weights and data, and shared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -16,10 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from kaffect.config import RecognitionConfig
-from kaffect.data.batches.pipeline import evaluation_frames, training_frames
+from kaffect.data.batches.pipeline import evaluation_frames, labelled_rows, training_frames
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.files import home, stable_hash, writer_lock
-from kaffect.models import frame_classifier, layers_compute_in
+from kaffect.models import fill_encoder, frame_classifier, layers_compute_in
+from kaffect.models.affwildnet_variables import CONVOLUTIONS
+from kaffect.studies.recognition.start import PREPROCESSING, PUBLISHED
 from kaffect.studies.scoring import score
 from kaffect.studies.sources import Source
 from kaffect.training.checkpoints import CheckpointFolder, network_hash
@@ -29,8 +32,12 @@ from kaffect.training.multitask import MultiTaskTrainer
 from kaffect.training.networks import build_encoder
 from kaffect.training.precision import precision_here
 from kaffect.training.prediction import Predictions, frame_features, predict_rows, predictor
-from kaffect.training.pretraining import frame_trainer
+from kaffect.training.pretraining import frame_schedule, frame_trainer
 from kaffect.training.progress import training_progress
+from kaffect.weight_files import find_weights
+
+# All that have weights in a CNN from `frame_encoder`.
+LAYERS = (*CONVOLUTIONS, "fc6")
 
 # Part of the key of a trained CNN; raised when the same settings begin to give other weights
 # (2: the warm-up's first update has a rate above 0).
@@ -58,19 +65,55 @@ def fixed_encoder(
 
     Args:
         strategy: of `choose_strategy`; None: one device.
+
+    Raises:
+        ConfigError, ArtifactError: `model.weights` are not of this network.
     """
     strategy = strategy or tf.distribute.get_strategy()
+    model = config.model
     with strategy.scope():
-        network = build_encoder(config)
-    origin = (
-        "VGG-Face weights" if config.model.weights else "He initialisation, no VGG-Face weights"
-    )
-    if config.pretrain.steps == 0:
-        return Encoder(network, origin)
-    progress = train_encoder(network, config, source, strategy)
-    return Encoder(
-        network, f"{origin}; trained on single frames, step {progress.best_step}", progress
-    )
+        network = build_encoder(replace(config, model=replace(model, weights=None)))
+    filled = fill_encoder(network, model.weights) if model.weights else ()
+    frozen = filled if config.pretrain.layers == "missing" else ()
+    progress = None
+    if config.pretrain.trains and set(frozen) < set(LAYERS):
+        progress = train_encoder(network, config, source, strategy, frozen)
+    return Encoder(network, origin_of(config, network, filled, frozen, progress), progress)
+
+
+def origin_of(
+    config: RecognitionConfig,
+    network: keras.Model,
+    filled: Sequence[str],
+    frozen: Sequence[str],
+    progress: Progress | None,
+) -> str:
+    """What was loaded, what was trained, and what is random, for the report."""
+    units = network.get_layer("fc6").kernel.shape
+    fc = f"FC {units[0]}->{units[1]}"
+
+    def named(layers: Iterable[str]) -> str:
+        kinds = dict.fromkeys(fc if name == "fc6" else "13 convolutions" for name in layers)
+        return " and ".join(kinds)
+
+    rest = [name for name in LAYERS if name not in filled]
+    found = []
+    if config.model.weights:
+        published = find_weights(config.model.weights)
+        found.append(f"{named(filled)} of {PUBLISHED[published.format]} ({published.title})")
+        own = PREPROCESSING[published.format]
+        other = f", not {own} as the file was trained with" * (config.model.preprocessing != own)
+        found.append(f"preprocessing {config.model.preprocessing}{other}")
+    if rest:
+        # The heads of `train.cnn=end_to_end` train every layer further.
+        start = "He initialisation"
+        found.append(f"{named(rest)} from {start}" if filled else f"{start}, no weights file")
+    if progress is not None:
+        trained = [name for name in LAYERS if name not in frozen]
+        found.append(f"{named(trained)} trained on single frames, step {progress.best_step}")
+    elif rest and config.train.cnn == "fixed":
+        found.append(f"{named(rest)} random, as initialised")
+    return "; ".join(found)
 
 
 def train_encoder(
@@ -78,6 +121,7 @@ def train_encoder(
     config: RecognitionConfig,
     source: Source,
     strategy: tf.distribute.Strategy | None = None,
+    frozen: Sequence[str] = (),
 ) -> Progress:
     """Train `network` on single frames by way of heads that are thrown away afterwards.
 
@@ -87,10 +131,12 @@ def train_encoder(
         network: uint8 frames to features; gets the weights that are best on validation.
         config: its `pretrain` and `train`.
         strategy: in whose scope `network` was made; None: one device.
+        frozen: names of layers that stay as they are.
     """
     space = source.prepared.label_space
     strategy = strategy or tf.distribute.get_strategy()
     policy = precision_here(config.train.precision)
+    folder = home() / "encoders" / _key(network, config, source)
     with strategy.scope(), layers_compute_in(policy):
         frames = frame_classifier(
             network,
@@ -99,12 +145,36 @@ def train_encoder(
             dropout=config.pretrain.dropout,
             seed=derived_seed(config.train.seed, "frame heads"),
         )
-    folder = home() / "encoders" / _key(network, config, source)
-    with writer_lock(folder, "the CNN", wait=True):
-        steps = config.pretrain.steps
-        print(f"training the CNN on single frames ({steps} steps) in {folder}", flush=True)
-        trainer = frame_trainer(frames, config.pretrain, config.train, policy, strategy)
-        return _train_frames(trainer, config, source, CheckpointFolder(folder))
+    training = source.prepared.split("train").for_partition(config.pretrain.partition)
+    schedule = frame_schedule(config.pretrain, len(labelled_rows(training)))
+    with writer_lock(folder, "the CNN", wait=True), _frozen(network, frozen):
+        print(f"training the CNN on single frames ({schedule.steps} steps) in {folder}", flush=True)
+        trainer = frame_trainer(
+            frames, config.pretrain, config.train, policy, strategy, schedule.steps
+        )
+        return _train_frames(trainer, config, source, schedule, CheckpointFolder(folder))
+
+
+@contextlib.contextmanager
+def _frozen(network: keras.Model, names: Sequence[str]) -> Iterator[None]:
+    """Leave layers out of a training, without a trace afterwards: they are part of hashes."""
+    layers = [layer for layer in _layers(network) if layer.name in names]
+    for layer in layers:
+        layer.trainable = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.trainable = True
+
+
+def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """All layers, those of nested models too."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
 
 
 def encoder_settings(config: RecognitionConfig) -> dict[str, Any]:
@@ -130,6 +200,7 @@ def _train_frames(
     trainer: MultiTaskTrainer,
     config: RecognitionConfig,
     source: Source,
+    schedule: Schedule,
     checkpoints: CheckpointFolder,
 ) -> Progress:
     settings = config.pretrain
@@ -148,13 +219,13 @@ def _train_frames(
         return score(answers, validation.rows, validation.scoring(), ("va", "expression"))
 
     done = checkpoints.last() or 0
-    with training_progress(settings.steps, "CNN on single frames", initial=done) as shown:
+    with training_progress(schedule.steps, "CNN on single frames", initial=done) as shown:
         # Interrupted training of the CNN always goes on: its key names all that it depends on.
         return train(
             trainer,
             batches,
             validate,
-            Schedule(settings.steps, settings.evaluate_every, settings.patience),
+            schedule,
             checkpoints,
             resume=True,
             callbacks=[shown],

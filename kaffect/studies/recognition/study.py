@@ -14,6 +14,8 @@ from kaffect.data.batches.pipeline import evaluation_sequences, training_sequenc
 from kaffect.data.batches.sequences import make_windows
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.files import stable_hash
+from kaffect.labels import AFF_WILD
+from kaffect.models.affwildnet_variables import RESEARCH_USE_ONLY
 from kaffect.studies.pictures import picture_attention, picture_faces
 from kaffect.studies.plan import Plan, Training
 from kaffect.studies.recognition.encoding import (
@@ -28,9 +30,11 @@ from kaffect.studies.scoring import score
 from kaffect.studies.sources import Source
 from kaffect.training.determinism import derived_seed
 from kaffect.training.loop import Progress, Schedule
+from kaffect.training.networks import build_encoder, build_network
 from kaffect.training.prediction import Predictions, predict_rows
 from kaffect.training.runs import save_encoder
 from kaffect.training.summaries import RunSummaries
+from kaffect.weight_files import find_weights
 
 Features = Mapping[str, np.ndarray] | None
 # Steps between two validation passes, whatever the size of the data.
@@ -50,6 +54,21 @@ class Recognition(Adapter):
         space = source.prepared.label_space
         self._benches = {name: Workbench(space, name, strategy) for name in precisions}
         self._encoder: tuple[str, Encoder, Features, Path | None] | None = None
+
+    @staticmethod
+    def open_source(plan: Plan) -> Source:
+        """As of `Adapter`; weights that do not fit are rejected before data are prepared."""
+        configs = {training.config.hash(): training.config for training in plan.trainings()}
+        for config in {c.model: c for c in configs.values() if c.model.weights}.values():
+            build_encoder(config)
+            if config.model.start == "all":
+                build_network(config, AFF_WILD)
+        return Adapter.open_source(plan)
+
+    def notes(self, variant: str) -> tuple[str, ...]:
+        files = {t.config.model.weights for t in self.plan.trainings() if t.config.model.weights}
+        formats = {find_weights(file).format for file in files}
+        return (RESEARCH_USE_ONLY,) if "tensorflow" in formats else ()
 
     def prepare(self, training: Training, folder: Path) -> RowTraining:
         config: RecognitionConfig = training.config

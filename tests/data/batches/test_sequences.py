@@ -15,9 +15,7 @@ from kaffect.errors import ConfigError, DatasetError
 from tests.data.frame_index import index_of
 
 
-def frames_of(
-    tracks: list[list[int]], keep: list[bool] | None = None, seed: int = 0
-) -> FrameIndex:
+def frames_of(tracks: list[list[int]], keep: list[bool] | None = None, seed: int = 0) -> FrameIndex:
     """Tracks given by the frame numbers that they have; a random 70 % have a label or a face."""
     track = np.array([t for t, numbers in enumerate(tracks) for _ in numbers], int)
     frame = np.array([n for numbers in tracks for n in numbers], int)
