@@ -83,7 +83,7 @@ def evaluate_run(run: Run, prepared: PreparedData, split: str) -> Evaluation:
     partition = usable_partition(prepared, _partition(described), split)
     index = prepared.split(split).for_partition(partition)
     data = described.config.data
-    if getattr(data, "scored", "all") == "paper":
+    if data.scored == "paper":
         index = index.scored_as_in_paper(data.seed)
     if not len(index.scoring()):
         raise DatasetError(f"{prepared.root}: no annotated frame in the {split} set")

@@ -22,8 +22,8 @@ from kaffect.weight_files import find_weights
 STILLS_SUFFIX = ".csv"
 WEIGHTS = "model.weights"
 SEED, PRECISION = "train.seed", "train.precision"
-# What all rows of a table share: which frames are scored.
-_OF_THE_DATA = ("data.scored", "data.seed")
+# Which frames are scored: with 'paper', those that Section II-D keeps.
+_SCORED = ("data.scored", "data.seed")
 # Sizes of a run, which every report states anyway; all else that a variant changes deviates.
 _SIZES = ("train.steps", "train.evaluate_every")
 
@@ -270,17 +270,16 @@ def check(plan: Plan) -> None:
                 message = f"table {plan.table.name}, {which}: {error}"
                 spoken = [name for name in row.changes if name in str(error)]
                 raise RowError(message, row.label, spoken) from error
-    _require_one_data_set(plan)
+    _require_same_frames(plan)
 
 
-def _require_one_data_set(plan: Plan) -> None:
-    """Rows that are scored on different frames cannot stand in one table."""
+def _require_same_frames(plan: Plan) -> None:
+    """Rows that are scored on different frames of the paper's data cannot stand in one table."""
     settings = [training.config.flat() for training in plan.trainings()]
-    for name in _OF_THE_DATA:
-        found = sorted({str(values[name]) for values in settings if name in values})
-        if len(found) > 1:
-            what = f"table {plan.table.name}: {name} of its rows"
-            raise ConfigError(expected_received(what, "one value for all", ", ".join(found)))
+    found = {tuple(values.get(name) for name in _SCORED) for values in settings}
+    if len(found) > 1 and any(scored == "paper" for scored, _ in found):
+        what = f"table {plan.table.name}: {' and '.join(_SCORED)} of its rows"
+        raise ConfigError(expected_received(what, "the same for all", sorted(found, key=str)))
 
 
 def _variants(

@@ -70,7 +70,7 @@ class Source:
         Raises:
             DatasetError: nothing is left to score.
         """
-        if getattr(data, "scored", "all") == "all":
+        if data.scored != "paper":
             return self
         found = replace(self, scored_seed=data.seed)
         counts = {
