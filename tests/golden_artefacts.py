@@ -74,11 +74,11 @@ def recognition_run(root: Path, config: RecognitionConfig = RECOGNITION) -> Arra
     """A run with a fixed CNN: checkpoint, description and encoder, in a results folder."""
     encoder, network = draw(build_encoder(config)), draw(build_network(config, AFF_WILD2))
     folder = root / "checkpoints" / "row-01-seed-0"
-    save_encoder(root, 0, encoder, "drawn")
+    kept = save_encoder(root, encoder, "drawn")
     CheckpointFolder(folder).save(3, {"network": network}, {"best_step": 3}, best=True)
     RunDescription(
         "recognition", config, AFF_WILD2, CropRule(image_size=32), 30, DRAWN,
-        metrics={"validation": {"score": 0.5}}, notes=("drawn",), encoder="../../encoders/seed-0",
+        metrics={"validation": {"score": 0.5}}, notes=("drawn",), encoder=f"../../encoders/{kept.name}",
     ).write(folder)  # fmt: skip
     outputs = network(encoder(golden_pictures((4,), 32)).numpy()[np.newaxis])
     return {name: np.asarray(value) for name, value in outputs.items()}

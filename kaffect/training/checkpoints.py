@@ -245,6 +245,15 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def weights_hash(model: Any) -> str:
+    """A hash of a model's weights alone, the same in whatever precision it computes."""
+    digest = hashlib.sha256()
+    for variable in model.variables:
+        digest.update(f"{tuple(variable.shape)} {variable.dtype};".encode())
+        digest.update(variable.value.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 def network_hash(model: Any) -> str:
     """A hash of everything that decides a Keras model's answers: what its features are cached by.
 

@@ -21,7 +21,7 @@ from kaffect.faces.crops import CropRule
 from kaffect.files import read_json, safe_join, stable_hash, write_json
 from kaffect.labels import LabelSpace
 from kaffect.models import join
-from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.checkpoints import CheckpointFolder, weights_hash
 from kaffect.training.framewise import build_framewise
 from kaffect.training.gan import GanTrainer
 from kaffect.training.networks import build_encoder, build_network
@@ -184,10 +184,15 @@ def content_hash(folder: Path, which: str = "best") -> str:
     return stable_hash(parts)
 
 
-def save_encoder(results: Path, seed: int, network: keras.Model, origin: str) -> Path:
-    """Keep the fixed CNN of one seed below a results folder; give its folder."""
-    folder = results / _ENCODERS / f"seed-{seed}"
-    CheckpointFolder(folder).save(0, {"encoder": network}, {"origin": origin})
+def save_encoder(results: Path, network: keras.Model, origin: str) -> Path:
+    """Keep a fixed CNN below a results folder, under a hash of its weights; give its folder.
+
+    A CNN that is there already is left alone: other weights have another folder.
+    """
+    folder = results / _ENCODERS / weights_hash(network)
+    checkpoints = CheckpointFolder(folder)
+    if checkpoints.last() is None:
+        checkpoints.save(0, {"encoder": network}, {"origin": origin})
     return folder
 
 
@@ -316,3 +321,8 @@ def _restore_encoder(folder: Path, description: RunDescription, encoder: keras.M
     if not where.is_dir():
         raise ArtifactError(f"{where}: missing. It holds the CNN of {folder}, which needs it")
     CheckpointFolder(where).restore(0, {"encoder": encoder})
+    expected = Path(description.encoder).name
+    # Earlier versions named these folders by the seed, which says nothing of the weights.
+    if not expected.startswith("seed-") and weights_hash(encoder) != expected:
+        what = f"{where}: not the CNN that {folder} was trained behind. Hash of its weights"
+        raise ArtifactError(expected_received(what, expected, weights_hash(encoder)))

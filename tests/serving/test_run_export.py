@@ -49,7 +49,7 @@ def results(tmp_path_factory) -> Path:
 
 
 def write_results(root: Path, base: RecognitionConfig) -> Path:
-    save_encoder(root, 0, build_encoder(base), "by hand")
+    kept = save_encoder(root, build_encoder(base), "by hand")
     for number, score, weight in ((1, 0.2, 0.5), (2, 0.7, 1.0)):
         config = base.changed({"loss.va_weight": weight, "loss.expression_weight": 1 - weight})
         folder = root / "checkpoints" / f"row-{number:02d}-seed-0"
@@ -64,7 +64,7 @@ def write_results(root: Path, base: RecognitionConfig) -> Path:
             {"name": "drawn", "kind": "synthetic"},
             metrics={"validation": {"score": score}, "test": {"ccc_valence": score / 2}},
             notes=("a note",),
-            encoder="../../encoders/seed-0",
+            encoder=f"../../encoders/{kept.name}",
         ).write(folder)
     return root
 

@@ -16,7 +16,7 @@ from kaffect.faces.crops import CropRule
 from kaffect.files import read_json, write_manifest
 from kaffect.labels import AFF_WILD, AFF_WILD2
 from kaffect.serving.golden import golden_pictures
-from kaffect.training.checkpoints import CheckpointFolder
+from kaffect.training.checkpoints import CheckpointFolder, weights_hash
 from kaffect.training.networks import build_encoder, build_network
 from kaffect.training.runs import (
     RunDescription,
@@ -27,6 +27,7 @@ from kaffect.training.runs import (
     save_encoder,
 )
 from tests import golden_artefacts
+from tests.data.drawing import contents
 from tests.golden_artefacts import FRAMEWISE, draw, framewise_run, gan_run, recognition_run
 
 pytestmark = pytest.mark.precision
@@ -82,7 +83,7 @@ def test_a_run_on_single_frames_comes_back(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(recognition: Path) -> None:
     results = recognition.parents[1]
     (results / "encoders").rename(results.parent / "away")
-    with pytest.raises(ArtifactError, match="encoders/seed-0: missing"):
+    with pytest.raises(ArtifactError, match="encoders/[0-9a-f]{16}: missing"):
         load_run(recognition)
     path = recognition / "run.json"
     values = read_json(path)
@@ -127,6 +128,44 @@ def test_a_folder_of_an_earlier_version_says_what_to_do(
     assert not out.exists() and not (tmp_path / "m").exists()
 
 
+# --- the fixed CNN beside the rows ---------------------------------------------------------------
+
+
+def test_a_swapped_cnn_is_refused(recognition: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _another_encoder(recognition)  # complete, with a manifest of its own
+    expected = r"not the CNN that .*row-01-seed-0 was trained behind. .*Expected [0-9a-f]{16}\."
+    with pytest.raises(ArtifactError, match=expected):
+        load_run(recognition)
+    out = recognition.parents[1] / "m" / "1"
+    assert main(["export", "--run", str(recognition), "--out", str(out)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "not the CNN" in line and not out.exists()
+
+
+def test_another_cnn_of_the_same_seed_leaves_the_first_alone(recognition: Path) -> None:
+    results = recognition.parents[1]
+    (kept,) = (results / "encoders").iterdir()
+    before, files = content_hash(recognition), contents(kept)
+    images = golden_pictures((4,), 32)
+    expected = load_run(recognition).networks.encoder(images)
+    other = save_encoder(results, build_encoder(RECOGNITION), "another")
+    assert other != kept and len(list((results / "encoders").iterdir())) == 2
+    assert content_hash(recognition) == before and contents(kept) == files
+    run = load_run(recognition)
+    np.testing.assert_array_equal(run.networks.encoder(images), expected)
+    again = save_encoder(results, run.networks.encoder, "said otherwise")
+    assert again == kept and contents(kept) == files
+
+
+def test_the_name_of_a_cnn_is_of_its_weights_alone(recognition: Path) -> None:
+    for policy in ("float32", "mixed_bfloat16", "mixed_float16"):
+        encoder = load_run(recognition, policy=policy).networks.encoder
+        assert weights_hash(encoder) == next((recognition.parents[1] / "encoders").iterdir()).name
+        kernel = encoder.get_layer("fc6").kernel
+        kernel.assign(kernel + np.eye(*kernel.shape))
+        assert not (recognition.parents[1] / "encoders" / weights_hash(encoder)).exists()
+
+
 # --- the hash of what an export is made from -----------------------------------------------------
 
 
@@ -142,7 +181,8 @@ def _other_weights(folder: Path) -> None:
 
 
 def _another_encoder(folder: Path) -> None:
-    save_encoder(folder.parents[1], 0, build_encoder(RECOGNITION), "drawn")
+    (kept,) = (folder.parents[1] / "encoders").iterdir()
+    CheckpointFolder(kept).save(0, {"encoder": build_encoder(RECOGNITION)}, {"origin": "drawn"})
 
 
 def _one_byte(folder: Path) -> None:

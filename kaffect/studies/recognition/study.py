@@ -86,8 +86,7 @@ class Recognition(Adapter):
                 splits = dict.fromkeys(("train", "validation", self.source.scored_split))
                 features = features_of(encoder, self.source, tuple(splits))
                 # Beside the rows, so that the results folder is all that a row's network needs.
-                seed = config.train.seed
-                place = save_encoder(self.folder, seed, encoder.network, encoder.origin)
+                place = save_encoder(self.folder, encoder.network, encoder.origin)
             self._encoder = key, encoder, features, place
         return self._encoder
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from experiments import run
 from kaffect.config import RecognitionConfig
 from kaffect.labels import AFF_WILD
 from kaffect.studies.finding import find_trained
@@ -13,6 +17,7 @@ from kaffect.studies.recognition import STUDY
 from kaffect.studies.recognition.workbench import Workbench
 from kaffect.training.multitask import MultiTaskTrainer, adam, compiled, sequence_losses
 from kaffect.training.networks import build_network
+from tests.data.drawing import contents
 
 
 def test_the_best_row_of_xi_is_row_5_of_x_but_for_nothing() -> None:
@@ -75,3 +80,23 @@ def test_seeds_change_the_beginning_and_nothing_else_does() -> None:
 
     np.testing.assert_array_equal(first(1, 3), first(9, 3))
     assert not np.array_equal(first(1, 3), first(1, 4))
+
+
+@pytest.mark.parametrize(
+    "change", ["model.fc_units=8", "model.preprocessing=vggface", "pretrain.steps=5"]
+)
+def test_resuming_with_other_settings_changes_nothing(
+    finished: tuple[Path, Path],
+    change: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tree, out = finished
+    monkeypatch.setenv("KAFFECT_HOME", str(tree.parent / "home"))
+    before = {name: digest for name, digest in contents(out).items() if name != "run.lock"}
+    assert any(name.startswith("encoders/") for name in before)
+    arguments = ["--table", "XI", "--row", "2", "--data", str(tree), "--profile", "smoke"]
+    again = [*arguments, "--out", str(out), "--resume", "--set", change]
+    assert run.main(again) == 2
+    assert "was started otherwise and cannot go on like this" in capsys.readouterr().err
+    assert {n: d for n, d in contents(out).items() if n != "run.lock"} == before

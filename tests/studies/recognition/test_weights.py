@@ -260,4 +260,7 @@ def test_rows_of_a_table_are_scored_on_the_same_frames(tmp_path: Path, capsys) -
         "TABLE = Table('own', 'x', 'recognition', rows=tuple(rows))\n"
     )
     assert run.main(["--table", str(file), "--dry-run"]) == 2
-    assert "data.scored and data.seed of its rows. Expected the same for all" in capsys.readouterr().err
+    assert (
+        "data.scored and data.seed of its rows. Expected the same for all"
+        in capsys.readouterr().err
+    )
