@@ -78,7 +78,8 @@ def recognition_run(root: Path, config: RecognitionConfig = RECOGNITION) -> Arra
     CheckpointFolder(folder).save(3, {"network": network}, {"best_step": 3}, best=True)
     RunDescription(
         "recognition", config, AFF_WILD2, CropRule(image_size=32), 30, DRAWN,
-        metrics={"validation": {"score": 0.5}}, notes=("drawn",), encoder=f"../../encoders/{kept.name}",
+        metrics={"validation": {"score": 0.5}}, notes=("drawn",),
+        encoder=f"../../encoders/{kept.name}",
     ).write(folder)  # fmt: skip
     outputs = network(encoder(golden_pictures((4,), 32)).numpy()[np.newaxis])
     return {name: np.asarray(value) for name, value in outputs.items()}

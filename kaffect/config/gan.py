@@ -127,7 +127,8 @@ class GanTraining(Settings):
         rounds: "paper", "literal", or the updates of a round in letters, such as "DGG".
         generator_rate, discriminator_rate: of Adam, 1e-4 and 1e-5.
         adam_epsilon: 1e-8 as in TensorFlow 1 (not in the paper).
-        clip: global norm of each network's gradient.
+        clip: limit of each network's gradient; clip_by: of its global 'norm', or of each
+            'value'.
         statistics: what the discriminator's moving statistics, with which it is evaluated, follow:
             "real" images, or "all" (then mostly generated ones, as there are more of them).
         ema: decay of the average of the generator's weights (not in the paper).
@@ -147,6 +148,7 @@ class GanTraining(Settings):
     beta_2: Rate = 0.999
     adam_epsilon: Positive = 1e-8
     clip: Positive = 20.0
+    clip_by: Literal["norm", "value"] = "norm"
     statistics: Literal["real", "all"] = "real"
     ema: Rate = 0.999
     discriminator_ema: Rate = 0.0

@@ -118,12 +118,13 @@ class GanTrainer(keras.Model):
 
     def _adam(self, rate: float, network: keras.Model) -> keras.optimizers.Optimizer:
         config = self.config.train
+        limit = {"norm": "global_clipnorm", "value": "clipvalue"}[config.clip_by]
         adam = keras.optimizers.Adam(
             rate,
             beta_1=config.beta_1,
             beta_2=config.beta_2,
             epsilon=config.adam_epsilon,
-            global_clipnorm=config.clip,
+            **{limit: config.clip},
         )
         optimizer = scaled(adam, self.policy_name, FIRST_SCALE)
         optimizer.build(network.trainable_variables)

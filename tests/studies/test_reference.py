@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,12 +13,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaffect.config import CONFIGURATIONS
+from kaffect.config import CONFIGURATIONS, RecognitionConfig
+from kaffect.curation.merging import MergeSettings
+from kaffect.data.prepared.settings import DEFAULT_DETECTOR
+from kaffect.faces.tracker import TrackerConfig
 from kaffect.labels import ACTION_UNITS_8
 from kaffect.losses import Heads, ccc_loss, class_target
+from kaffect.losses.va import EPSILON
 from kaffect.metrics import ccc
-from kaffect.studies import reference
+from kaffect.studies import recognition, reference
 from kaffect.studies.finding import find_trained
+from kaffect.studies.gan.watch import COLLAPSE_SHARE, REAL_SHARE
+from kaffect.studies.recognition.start import with_weights
+from kaffect.studies.recognition.study import FEWEST, MOST
+from kaffect.training.gan import FIRST_SCALE
+from kaffect.training.loss_scaling import MOST_SKIPPED
+from kaffect.training.pretraining import frame_schedule
+from tests.published_weights import write_vggface
 
 FACTS = {name: fact.value for name, fact in reference.facts().items()}
 FOLDER = reference.FOLDER
@@ -292,16 +304,99 @@ def test_n4_subjects_and_videos() -> None:
 # --- DECISIONS.md ------------------------------------------------------------------------------
 
 
-def test_decisions_name_real_settings_and_their_defaults() -> None:
-    """Of the study that the name begins with ("gan: train.ema"), else of recognition."""
+# What the paper says itself, or what is no choice of an experiment: not in DECISIONS.md.
+STATED = {
+    "recognition": {
+        "data.image_size",
+        "data.partition",
+        "data.sequence_length",
+        "data.sequences",
+        "loss.expression",
+        "loss.expression_weight",
+        "loss.va",
+        "loss.va_weight",
+        "model.attention_length",
+        "model.implementation",
+        "model.jit_compile",
+        "pretrain.batch",
+        "pretrain.evaluate_every",
+        "train.learning_rate",
+        "train.seed",
+    },
+    "gan": {
+        "data.batch",
+        "loss.tasks",
+        "loss.va",
+        "model.configuration",
+        "model.kernel",
+        "model.width",
+        "quality.faces",
+        "quality.feature_steps",
+        "train.beta_1",
+        "train.beta_2",
+        "train.discriminator_rate",
+        "train.generator_rate",
+        "train.seed",
+    },
+}
+
+
+def decisions() -> list[list[str]]:
+    """The rows of DECISIONS.md: point, setting, default, option, source."""
     text = (FOLDER / "DECISIONS.md").read_text(encoding="utf-8")
     lines = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
     assert len(lines) > 30 and all(len(line) == 5 for line in lines)
-    checked = 0
-    for _, setting, default, _, _ in lines:
+    return lines
+
+
+def test_decisions_name_real_settings_and_their_defaults() -> None:
+    """Of the study that the name begins with ("gan: train.ema"), else of recognition."""
+    named: dict[str, set[str]] = {"recognition": set(), "gan": set()}
+    for _, setting, default, _, _ in decisions():
         names = re.findall(r"`(?:(gan): )?(\w+\.\w+)`", setting)
-        for (study, name), value in zip(names, default.split(", "), strict=len(names) > 1):
-            settings = CONFIGURATIONS[study or "recognition"]().flat()
-            assert str(settings[name]) == value, f"{study} {name}"
-            checked += 1
-    assert checked >= 20
+        values = re.split(r", (?![^(]*\))", default)  # not within a pair of brackets
+        for (study, name), value in zip(names, values, strict=len(names) > 1):
+            study = study or "recognition"
+            assert str(CONFIGURATIONS[study]().flat()[name]) == value, f"{study} {name}"
+            named[study].add(name)
+    for study, stated in STATED.items():
+        assert named[study] | stated == set(CONFIGURATIONS[study]().flat()), study
+        assert not named[study] & stated
+
+
+def test_decisions_print_the_defaults_that_are_no_settings() -> None:
+    printed = {point.removeprefix("| "): default for point, _, default, _, _ in decisions()}
+    shown = {
+        "Concordance loss: smallest denominator": f"{EPSILON:.0e}".replace("e-0", "e-"),
+        "Delay of an annotator of valence and arousal": (
+            f"corrected, up to {MergeSettings().max_lag} frames"
+        ),
+        "Correlation below which a pair says nothing about delays": str(
+            MergeSettings().min_correlation
+        ),
+        "First loss scale of the GANs": f"{FIRST_SCALE:.0f}",
+        "Frames between two looks of the detector": str(TrackerConfig().detect_every),
+        "Face detector of Section III-E": DEFAULT_DETECTOR,
+        "Number of runs": str(recognition.STUDY.profiles["paper"].seeds),
+    }
+    assert {point: printed[point] for point in shown} == shown
+    assert f"after {MOST_SKIPPED} in a row" in printed["Updates that overflow in mixed_float16"]
+    alarm = printed["Alarm of a collapsed generator"]
+    assert f"below {COLLAPSE_SHARE} of" in alarm and f"below {REAL_SHARE} of" in alarm
+
+
+def test_decisions_tell_what_the_profiles_really_do(tmp_path: Path) -> None:
+    by_point = {cells[0].removeprefix("| "): " | ".join(cells) for cells in decisions()}
+    demo, smoke = (recognition.STUDY.profiles[name].changes for name in ("demo", "smoke"))
+    length = by_point["Length of training"]
+    assert f"demo ({demo['train.steps']}) and smoke ({smoke['train.steps']})" in length
+    assert demo["train.patience"] == smoke["train.patience"] == 0 and "no early stopping" in length
+    assert f"not before {FEWEST} and not after {MOST} updates" in length
+    before = by_point["Training of the CNN on single frames first: how long"]
+    brought = with_weights(str(write_vggface(tmp_path / "w.h5", 1 / 64)))
+    del brought["model.preprocessing"]
+    assert f"`--weights` brings {brought['pretrain.epochs']} epochs of at most 1000" in before
+    assert f"patience {brought['pretrain.patience']}; the demo profile has " in before
+    assert f"{demo['pretrain.steps']} steps, the smoke profile {smoke['pretrain.steps']}" in before
+    config = RecognitionConfig().changed(brought)
+    assert frame_schedule(config.pretrain, 10**8).steps == 20 * 1000

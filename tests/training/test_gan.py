@@ -157,6 +157,18 @@ def test_gradients_are_clipped_to_a_global_norm_of_20(policy: str) -> None:
         assert np.sqrt(sum((m**2).sum() for m in momenta)) == pytest.approx(0.5 * 20, rel=1e-3)
 
 
+def test_each_value_of_a_gradient_is_clipped_where_that_is_asked_for() -> None:
+    trainer = tiny_gan.make_trainer(TINY.changed({"train.clip_by": "value", "train.clip": 0.5}))
+    optimizer, variables = trainer.generator_optimizer, trainer.generator.trainable_variables
+    optimizer.apply(
+        [tf.fill(v.shape, 0.25 - 2.0 * (len(v.shape) > 1)) for v in variables], variables
+    )
+    for variable, momentum in zip(variables, optimizer._momentums):
+        # (1 - beta_1) times the gradient: -1.75 is cut at -0.5, 0.25 is left as it is.
+        expected = 0.5 * (-0.5 if len(variable.shape) > 1 else 0.25)
+        np.testing.assert_allclose(momentum, np.full(momentum.shape, expected))
+
+
 def _after_one_round(data: dict[str, tf.Tensor], name: str, value: object) -> GanTrainer:
     trainer = tiny_gan.make_trainer(TINY.changed({name: value}))
     trainer.train_step(data)

@@ -77,6 +77,20 @@ DEMO = Profile(
 )
 PAPER = Profile(name="paper", variants=(ONE, TWO), synthetic={"profile": "paper"})
 
+
+def head_notes(config: GanConfig) -> tuple[str, ...]:
+    """What the head of Table IX says of the training pictures: not in the paper, in any profile."""
+    data, notes = config.data, []
+    if data.unlabelled:
+        notes.append(
+            f"{100 * data.unlabelled:g} % of each batch are faces without labels, from training "
+            "videos of the expression set where there are any (--set data.unlabelled=0: none)"
+        )
+    if data.flip:
+        notes.append("half of the training pictures are mirrored (--set data.flip=false: none)")
+    return tuple(notes)
+
+
 STUDY = TrainedStudy(
     name="gan",
     run=RUN_TABLE,
@@ -87,4 +101,5 @@ STUDY = TrainedStudy(
     partition="au",
     settings_of_flags={"precision": "train.precision"},
     variants=VARIANTS,
+    head_notes=head_notes,
 )
