@@ -274,12 +274,13 @@ def check(plan: Plan) -> None:
 
 
 def _require_same_frames(plan: Plan) -> None:
-    """Rows that are scored on different frames of the paper's data cannot stand in one table."""
+    """Rows of other videos, or scored on other frames of them, cannot stand in one table."""
     settings = [training.config.flat() for training in plan.trainings()]
-    found = {tuple(values.get(name) for name in _SCORED) for values in settings}
-    if len(found) > 1 and any(scored == "paper" for scored, _ in found):
-        what = f"table {plan.table.name}: {' and '.join(_SCORED)} of its rows"
-        raise ConfigError(expected_received(what, "the same for all", sorted(found, key=str)))
+    for names, apart in ((("data.partition",), None), (_SCORED, "paper")):
+        found = {tuple(values.get(name) for name in names) for values in settings}
+        if len(found) > 1 and (apart is None or any(apart in values for values in found)):
+            what = f"table {plan.table.name}: {' and '.join(names)} of its rows"
+            raise ConfigError(expected_received(what, "the same for all", sorted(found, key=str)))
 
 
 def _variants(

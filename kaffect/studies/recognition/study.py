@@ -27,7 +27,7 @@ from kaffect.studies.recognition.encoding import (
 from kaffect.studies.recognition.workbench import Workbench
 from kaffect.studies.row import Adapter, Record, RowTraining, Scored
 from kaffect.studies.scoring import score
-from kaffect.studies.sources import Source
+from kaffect.studies.sources import Source, open_planned
 from kaffect.training.determinism import derived_seed
 from kaffect.training.loop import Progress, Schedule
 from kaffect.training.networks import build_encoder, build_network
@@ -57,13 +57,14 @@ class Recognition(Adapter):
 
     @staticmethod
     def open_source(plan: Plan) -> Source:
-        """As of `Adapter`; weights that do not fit are rejected before data are prepared."""
+        """Of the settings' partition; weights that do not fit are rejected before that."""
         configs = {training.config.hash(): training.config for training in plan.trainings()}
         for config in {c.model: c for c in configs.values() if c.model.weights}.values():
             build_encoder(config)
             if config.model.start == "all":
                 build_network(config, AFF_WILD)
-        return Adapter.open_source(plan)
+        data = next(iter(configs.values())).data
+        return open_planned(plan, data.partition, data.image_size).scored_as(data)
 
     def notes(self, variant: str) -> tuple[str, ...]:
         files = {t.config.model.weights for t in self.plan.trainings() if t.config.model.weights}

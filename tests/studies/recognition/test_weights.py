@@ -233,11 +233,18 @@ def test_affwildnet_needs_no_training_before(
     assert "29 of 33 (test)" in page and "set on the command line: " in page
 
 
-@pytest.mark.parametrize("table, part, kept", [("XI", "expression", 29), ("IX", "au", 33)])
+@pytest.mark.parametrize(
+    "table, more, part, kept",
+    [
+        ("XI", (), "expression", 29),
+        ("XI", ("--set", "data.partition=au"), "au", 33),
+        ("IX", (), "au", 33),
+    ],
+)
 def test_the_head_says_which_frames_are_scored(
-    tree: Path, table: str, part: str, kept: int
+    tree: Path, table: str, more: tuple[str, ...], part: str, kept: int
 ) -> None:
-    words = ["--table", table, "--profile", "smoke", "--data", str(tree)]
+    words = ["--table", table, "--profile", "smoke", "--data", str(tree), *more]
     wanted = ["--set", "data.scored=paper", "--set", "data.seed=3"]
     plan = make_plan(tables()[table], run.parser().parse_args([*words, *wanted]))
     source = loaded(plan.study.adapter).open_source(plan)
@@ -252,15 +259,21 @@ def test_the_head_says_which_frames_are_scored(
     assert not any("Section II-D" in note for note in plain.notes)
 
 
-def test_rows_of_a_table_are_scored_on_the_same_frames(tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize(
+    "setting, values, said",
+    [
+        ("data.scored", ("all", "paper"), "data.scored and data.seed of its rows"),
+        ("data.partition", ("au", "expression"), "data.partition of its rows"),
+    ],
+)
+def test_rows_of_a_table_are_scored_on_the_same_frames(
+    setting: str, values: tuple[str, str], said: str, tmp_path: Path, capsys
+) -> None:
     file = tmp_path / "own.py"
     file.write_text(
         "from kaffect.studies.experiment import Row, Table\n"
-        "rows = [Row(w, w, {'data.scored': w}) for w in ('all', 'paper')]\n"
+        f"rows = [Row(w, w, {{'{setting}': w}}) for w in {values}]\n"
         "TABLE = Table('own', 'x', 'recognition', rows=tuple(rows))\n"
     )
     assert run.main(["--table", str(file), "--dry-run"]) == 2
-    assert (
-        "data.scored and data.seed of its rows. Expected the same for all"
-        in capsys.readouterr().err
-    )
+    assert f"{said}. Expected the same for all" in capsys.readouterr().err
