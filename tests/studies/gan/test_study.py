@@ -242,7 +242,10 @@ def test_the_paper_profile_changes_nothing_of_the_paper() -> None:
     plan = _plan(profile="paper", row=5)
     assert plan.variants == ("configuration-1", "configuration-2")
     for configuration, training in zip((1, 2), plan.trainings(), strict=True):
-        assert plan.notes(training.variant) == ()
+        # What the paper does not say is told in its profile too.
+        unlabelled, mirrored = plan.notes(training.variant)
+        assert unlabelled.startswith("25 % of each batch are faces without labels")
+        assert mirrored.startswith("half of the training pictures are mirrored")
         row = {"loss.tasks": ["va", "au"], "loss.va": "mse"}
         assert training.config == GanConfig().changed({"model.configuration": configuration, **row})
 
@@ -255,7 +258,8 @@ def test_every_changed_setting_is_stated() -> None:
         deviations=("a note",),
         variant_changes={"configuration-1": first, "configuration-2": second},
     )
-    plan = replace(_plan(), profile=profile)
+    plain = {"data.unlabelled": 0.0, "data.flip": False}
+    plan = replace(_plan(), profile=profile, flags=plain)
     words = "short profile: model.width 0.5 instead of 1, train.rounds 'DG' instead of 'paper'"
     assert plan.notes("configuration-1") == ("a note", words)
     words = "short profile: train.generator_rate 0.001 instead of 0.0001"
