@@ -16,8 +16,16 @@ os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 # What "auto" means in tests, so that they do not depend on the processor.
 os.environ.setdefault("KAFFECT_PRECISION", "float32")
 
-# Changed by pytest with each phase of a test, and by scikit-learn when it is imported.
-_NOT_OURS = ("PYTEST_CURRENT_TEST", "KMP_")
+# Changed by pytest with each phase of a test, and by scikit-learn, TensorFlow and h5py when they
+# are imported: in the first test of a process that needs them.
+_NOT_OURS = (
+    "PYTEST_CURRENT_TEST",
+    "KMP_",
+    "ENABLE_RUNTIME_UPTIME_TELEMETRY",
+    "HDF5_PLUGIN_PATH",
+    "TF2_BEHAVIOR",
+    "TPU_ML_PLATFORM",
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -24,10 +24,12 @@ if TYPE_CHECKING:  # these load TensorFlow, which --dry-run does not wait for
 EMBEDDED = "synthetic Aff-Wild"
 
 
-def paper_values() -> PaperValues:
-    """Tables I, III and IV of the paper."""
+def paper_values() -> PaperValues | None:
+    """Tables I, III and IV of the paper; None where kaffect is not run from a checkout."""
     from kaffect.curation.report import PaperValues
 
+    if not reference.FOLDER.is_dir():
+        return None
     kept = reference.facts()["au_frames_kept"].value
     first, fourth = reference.attributes("I"), reference.attributes("IV")
     return PaperValues(first, reference.action_unit_frames(), fourth, kept)

@@ -197,3 +197,13 @@ def test_a_figure_without_labels(
     assert "no labels for figure 3; it shows the expressions" in capsys.readouterr().err
     assert run.main(["--table", "IV", "--data", str(tree), "--out", str(tmp_path)]) == 0
     assert "| No of frames | 288,000 | none |" in (tmp_path / "table_iv.md").read_text()
+
+
+def test_an_installed_kaffect_without_a_checkout_counts_too(
+    tree: DataTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("kaffect.studies.reference.FOLDER", tmp_path / "none")
+    arguments = ["data", "statistics", str(tree.root), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert "paper" not in capsys.readouterr().out.splitlines()[0]
+    assert (tmp_path / "out" / "data_card.html").is_file()
