@@ -58,7 +58,8 @@ def end_to_end(predictor: Predictor, clip: Path, rounds: int, detector: str) -> 
 
     def whole() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            predict(source, predictor, PredictOptions(Path(folder), summary=False))
+            options = PredictOptions(Path(folder), summary=False, detector=detector)
+            predict(source, predictor, options)
 
     def alone() -> None:
         for _ in PeopleReader(predictor).read(frames):

@@ -29,7 +29,11 @@ def register(commands: Any) -> None:
     predict.add_argument("--overlay", action="store_true", help="write an MP4 with the answers")
     predict.add_argument("--no-summary", action="store_true", help="no PNG and HTML page")
     predict.add_argument("--live", action="store_true", help="show answers while they come")
-    predict.add_argument("--detector", choices=("haar", "mtcnn", "mediapipe"), default="haar")
+    predict.add_argument(
+        "--detector",
+        choices=("haar", "mtcnn", "mediapipe"),
+        help="default: the one that the network was trained with, or haar where that is not known",
+    )
     predict.add_argument("--detector-model", type=Path, metavar="FILE", help="for mediapipe")
     predict.add_argument(
         "--batch", type=int, default=16, metavar="N", help="faces read together (default 16)"
@@ -59,12 +63,17 @@ def run_predict(options: argparse.Namespace) -> None:
     """`kaffect predict`."""
     if options.batch < 1 or not options.max_gap > 0:
         raise ConfigError("--batch and --max-gap: expected positive numbers")
+    from kaffect.faces import other_detector
+    from kaffect.serving.own_detector import detector_of
     from kaffect.serving.predict.run import PredictOptions, predict
     from kaffect.serving.predict.sources import find_sources
     from kaffect.serving.predictor import Predictor
 
     sources = find_sources(options.source)
     predictor = Predictor.from_saved_model(_export_of(options.model))
+    detector = detector_of(predictor.facts, options.detector, options.detector_model)
+    if note := other_detector(predictor.facts.detector, detector.describe()):
+        print(f"note: {note}")
     settings = PredictOptions(
         out=options.out,
         json=options.json,

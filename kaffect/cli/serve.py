@@ -65,8 +65,10 @@ def register(commands: Any) -> None:
         "reads faces)",
     )  # fmt: skip
     serve.add_argument(
-        "--detector", default="haar", help="face detector of the page; default: %(default)s"
-    )
+        "--detector",
+        help="face detector of the page; default: the model's own, or haar where it states none",
+    )  # fmt: skip
+    serve.add_argument("--detector-model", type=Path, metavar="FILE", help="for mediapipe")
     serve.set_defaults(run=serve_models)
 
 
@@ -141,9 +143,11 @@ def _report(line: str) -> None:
 
 
 def _add_demo(server: Any, models: Any, options: argparse.Namespace) -> None:
+    from kaffect.faces import other_detector
     from kaffect.serving.demo.sessions import Sessions
     from kaffect.serving.demo.site import DemoSite
     from kaffect.serving.demo.tracked import demo_model
+    from kaffect.serving.own_detector import detector_of
     from kaffect.serving.server.rest import RestApi
 
     reading = [n for n in models.names if models.get(n).keep.kind in ("sequences", "frames")]
@@ -151,7 +155,13 @@ def _add_demo(server: Any, models: Any, options: argparse.Namespace) -> None:
     if name not in reading:
         raise ConfigError(expected_received("--demo: a model that reads faces", reading, name))
     servable = models.get(name)
-    model = demo_model(servable.keep, name, servable.version, options.detector)
+    model = demo_model(
+        servable.keep, name, servable.version, options.detector, options.detector_model
+    )
+    facts = servable.keep.facts
+    finder = detector_of(facts, options.detector, options.detector_model)
+    if note := other_detector(facts.detector, finder.describe()):
+        print(f"note: {note}", flush=True)
     sessions = Sessions(model, metrics=server.engine.metrics)
     server.handler = DemoSite(RestApi(server.engine), sessions, model)
     server.before_close = sessions.close

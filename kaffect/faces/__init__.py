@@ -5,6 +5,7 @@ from kaffect.faces.detector import (
     Detection,
     FaceDetector,
     create_detector,
+    other_detector,
     overlap,
 )
 from kaffect.faces.people import TrackedFace
@@ -18,6 +19,7 @@ __all__ = [
     "TrackedFace",
     "TrackerConfig",
     "create_detector",
+    "other_detector",
     "overlap",
     "track_faces",
 ]

@@ -8,7 +8,7 @@ detector that it was trained on.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from kaffect.config import preparation as config
 from kaffect.errors import ConfigError, expected_received
 
-DETECTORS = ("haar", "mtcnn", "mediapipe")
+DETECTORS = tuple(name for name in config.DETECTORS if name != config.NO_DETECTOR)
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,29 @@ def create_detector(name: str = "mtcnn", model: str | Path | None = None) -> Fac
     from kaffect.faces.haar import HaarDetector
 
     return HaarDetector()
+
+
+def in_words(described: Mapping[str, Any]) -> str:
+    """A detector as `FaceDetector.describe` has it: "mtcnn (mtcnn 1.0.0)"."""
+    return f"{described['name']} ({described['version']})"
+
+
+def other_detector(trained: Mapping[str, Any] | None, used: Mapping[str, Any] | None) -> str:
+    """What to say where a network reads the faces of another detector, in one line; else "".
+
+    Args:
+        trained: the detector of the faces that the network was trained on, as
+            `FaceDetector.describe` has it; used: of those that it reads. None: not known.
+    """
+    if trained is None or used is None:
+        return ""
+    if all(used.get(key) == trained.get(key) for key in ("name", "model_sha256")):
+        return ""
+    which = used["name"] + (" with another model file" if used["name"] == trained["name"] else "")
+    return (
+        f"faces are found by {which}, but this network was trained on faces found by "
+        f"{in_words(trained)}: it may read these less well"
+    )
 
 
 def check_frame(frame: np.ndarray) -> np.ndarray:

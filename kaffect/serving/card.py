@@ -14,6 +14,11 @@ _LIMITS = (
     "Valence and arousal are linear outputs and may leave [-1, 1] a little.",
     "Probabilities are not calibrated.",
 )
+_CROPS = {
+    "paper": "The face box as the detector gives it, without alignment or margin, stretched to a "
+    "square",
+    "5-point": "The face turned, scaled and shifted so that eyes, nose and mouth have fixed places",
+}
 
 
 def model_card(facts: Facts, manifest: Mapping[str, Any]) -> str:
@@ -84,9 +89,15 @@ def _inputs(facts: Facts, manifest: Mapping[str, Any]) -> list[str]:
     rule, size = facts.crop_rule, manifest["picture_shape"][0]
     lines = [
         f"Face pictures of {size}x{size} pixels, {rule.colour}, uint8; normalised in the graph.",
-        "The face box as the detector gives it, without alignment or margin, stretched to a "
-        f"square (rule '{rule.mode}'); where there is no face a picture of grey {rule.no_face}.",
+        f"{_CROPS[rule.mode]} (rule '{rule.mode}'); where there is no face a picture of grey "
+        f"{rule.no_face}.",
     ]
+    if facts.detector is not None:
+        name, version = facts.detector["name"], facts.detector["version"]
+        lines.append(
+            f"The faces that it was trained on were found by {name} ({version}), which "
+            "`kaffect predict` takes too unless another one is asked for."
+        )
     if manifest["kind"] == "sequences":
         lines.append(
             f"Frames of one person at {facts.fps} a second. `serving_default` and `serve_jpeg` "

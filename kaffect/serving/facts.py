@@ -26,6 +26,8 @@ class Facts:
         title: one line.
         label_space: order of the classes and units.
         crop_rule: the picture of a face that the network was trained on.
+        detector: of the faces that it was trained on: name, version, settings; None where it is
+            not known, or none was needed (the data had boxes).
         fps: frames a second at which sequences were built.
         data: name, kind ('synthetic', 'real' or 'unknown') and hash of the training data.
         metrics: split -> metric -> value; splits may be missing, values are never guessed.
@@ -41,6 +43,7 @@ class Facts:
     title: str
     label_space: LabelSpace = AFF_WILD
     crop_rule: CropRule = CropRule()
+    detector: Mapping[str, Any] | None = None
     fps: int = FPS
     data: Mapping[str, Any] = field(default_factory=lambda: {"name": "unknown", "kind": "unknown"})
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -64,6 +67,7 @@ class Facts:
             ArtifactError: something is missing or of another kind.
         """
         try:
+            _require_detector(values.get("detector"))
             return cls(
                 **{
                     **values,
@@ -74,3 +78,10 @@ class Facts:
             )
         except (KeyError, TypeError, KaffectError) as error:
             raise ArtifactError(f"{where}: not the description of a model: {error}") from error
+
+
+def _require_detector(detector: Any) -> None:
+    if detector is not None and not all(
+        isinstance(detector[key], str) for key in ("name", "version")
+    ):
+        raise TypeError("'detector' needs a name and a version, in words")

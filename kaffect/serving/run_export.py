@@ -169,6 +169,7 @@ def facts_of(run: Run, part: str = "") -> Facts:
         title=_title(described, part),
         label_space=described.label_space,
         crop_rule=described.crop_rule,
+        detector=described.detector,
         fps=described.fps or FPS,
         data=described.data,
         metrics={

@@ -1,7 +1,7 @@
 """A training as one folder that says what it is: what export, evaluation and prediction start from.
 
 Beside the checkpoints of `CheckpointFolder` it holds `run.json`, in every study the same:
-configuration, labels, crop rule, data and, once it is scored, metrics and thresholds.
+configuration, labels, detector and crop rule, data and, once it is scored, metrics and thresholds.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class RunDescription:
         encoder: folder of the fixed CNN's weights, relative to the run's; None: there is none.
         profile: how much work it was, where known.
         commit: of this software.
+        detector: of the faces that it was trained on, as `PreparedData.detector`; None too in
+            runs of versions that did not record it.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class RunDescription:
     encoder: str | None = None
     profile: str = ""
     commit: str = ""
+    detector: Mapping[str, Any] | None = None
 
     @property
     def score(self) -> float:
@@ -130,6 +133,7 @@ def describe(
         label_space=prepared.label_space,
         crop_rule=prepared.crop_rule,
         fps=prepared.fps,
+        detector=prepared.detector,
         data={**data, "hash": prepared.hash},
         **more,
     )

@@ -196,7 +196,7 @@ def test_an_averaged_discriminator_is_exported_as_it_was_scored(tmp_path: Path) 
 @pytest.fixture
 def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Eight frames with one person; trainings are exported below `tmp_path`."""
-    monkeypatch.setattr(run, "create_detector", lambda *_: SquareDetector())
+    monkeypatch.setattr(run, "detector_of", lambda *_: SquareDetector())
     monkeypatch.setenv("KAFFECT_HOME", str(tmp_path / "home"))
     return write_video(tmp_path / "clip.mp4", [scene((20 + k, 30)) for k in range(8)], 25)
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import cv2
 
+from kaffect.config.preparation import DEFAULT_DETECTOR
 from kaffect.data.annotations.files import Annotation
-from kaffect.data.prepared.settings import DEFAULT_DETECTOR, PrepareSettings
+from kaffect.data.prepared.settings import PrepareSettings
 from kaffect.data.prepared.shards import describe, read_description, write_prepared
 from kaffect.data.prepared.video_job import TrackJob, VideoJob, video_jobs
 from kaffect.data.tree import DataTree, Track

@@ -233,6 +233,16 @@ class PreparedData:
         return tuple(dict.fromkeys(found))
 
     @property
+    def detector(self) -> dict[str, Any] | None:
+        """What found the faces, as `FaceDetector.describe` says it, and how they were followed.
+
+        None where nothing had to be found: every track has a box file, or is face pictures, or
+        the centre of the frame was taken.
+        """
+        found: dict[str, Any] | None = self.manifest["settings"].get("detector")
+        return found
+
+    @property
     def synthetic(self) -> bool:
         return bool(self.manifest["synthetic"])
 

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from kaffect.config.preparation import DETECTORS, NO_DETECTOR, require_landmarks
 from kaffect.data.prepared.examples import ENCODINGS
 from kaffect.data.tree import DataTree
 from kaffect.errors import ConfigError, expected_received
-from kaffect.faces import DETECTORS, TrackerConfig, create_detector
+from kaffect.faces import TrackerConfig, create_detector
 from kaffect.faces.crops import CropRule
 
 # Raised with every change of what prepared folders look like.
 SCHEMA_VERSION = 1
-DEFAULT_DETECTOR = "mtcnn"
-NO_DETECTOR = "none"
 # Raised with every change of the rules in `track_people`.
 PEOPLE_RULE = 2
 
@@ -56,13 +55,8 @@ class PrepareSettings:
         if self.detector == NO_DETECTOR:
             object.__setattr__(self, "detector", None)
         if self.detector is not None and self.detector not in DETECTORS:
-            accepted = (*DETECTORS, NO_DETECTOR)
-            raise ConfigError(expected_received("Unknown face detector", accepted, self.detector))
-        if self.rule.mode == "5-point" and self.detector != "mtcnn":
-            raise ConfigError(
-                "5-point alignment needs the landmarks of a face. Expected the detector 'mtcnn'. "
-                f"Received: {self.detector or NO_DETECTOR!r}"
-            )
+            raise ConfigError(expected_received("Unknown face detector", DETECTORS, self.detector))
+        require_landmarks(self.rule.mode, self.detector)
 
     def for_tree(self, tree: DataTree) -> PrepareSettings:
         """The same settings, without a detector where every track has boxes or face pictures."""

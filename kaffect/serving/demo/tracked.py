@@ -6,14 +6,16 @@ Serves the person at the page; the parts are those of `kaffect predict`.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from kaffect.errors import ConfigError, VideoError
-from kaffect.faces import FaceDetector, FaceTracker, TrackedFace, create_detector
+from kaffect.faces import FaceDetector, FaceTracker, TrackedFace
 from kaffect.serving.demo.reading import DemoModel, FaceReading
 from kaffect.serving.facts import SYNTHETIC
 from kaffect.serving.loading import Export
+from kaffect.serving.own_detector import detector_of
 from kaffect.serving.predictor import Predictor, Stream
 
 # Beyond so many people in one frame the largest faces are read.
@@ -52,7 +54,7 @@ class TrackedReader:
 
     def _read(self, face: TrackedFace, frame: np.ndarray, seconds: float) -> FaceReading | None:
         try:
-            crop = self._rule.apply(frame, np.asarray(face.box))
+            crop = self._rule.apply(frame, np.asarray(face.box), face.landmarks)
         except VideoError:  # the followed box has left the frame
             return None
         stream = self._streams.get(face.person, (None, 0.0))[0] or self._predictor.stream()
@@ -81,8 +83,17 @@ def _area(face: TrackedFace) -> float:
     return (right - left) * (bottom - top)
 
 
-def demo_model(export: Export, name: str, version: int, detector: str = "haar") -> DemoModel:
+def demo_model(
+    export: Export,
+    name: str,
+    version: int,
+    detector: str | None = None,
+    detector_model: Path | None = None,
+) -> DemoModel:
     """An export as the demo shows it.
+
+    Args:
+        detector, detector_model: as of `detector_of`; None: the network's own.
 
     Raises:
         ConfigError: it reads no faces, or the detector is not to be had.
@@ -90,7 +101,8 @@ def demo_model(export: Export, name: str, version: int, detector: str = "haar") 
     predictor = Predictor(export)
     if not {"valence_arousal", "expression_probabilities"} & set(predictor.outputs):
         raise ConfigError(f"--demo: {name!r} says neither valence and arousal nor expressions")
-    create_detector(detector)  # a mistake is told now, not in the first session
+    # A mistake is told now, not in the first session.
+    detector_of(export.facts, detector, detector_model)
     labels = export.manifest["columns"]["expression_probabilities"]
     synthetic = export.facts.data.get("kind") == "synthetic"
     return DemoModel(
@@ -98,5 +110,5 @@ def demo_model(export: Export, name: str, version: int, detector: str = "haar") 
         version,
         tuple(labels) if "expression_probabilities" in predictor.outputs else (),
         f"This model was {SYNTHETIC}." if synthetic else "",
-        lambda: TrackedReader(predictor, create_detector(detector)),
+        lambda: TrackedReader(predictor, detector_of(export.facts, detector, detector_model)),
     )

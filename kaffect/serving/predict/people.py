@@ -92,7 +92,7 @@ def _cropped(frame: SourceFrame, faces: list[TrackedFace], rule: CropRule) -> Cr
     kept, crops = [], []
     for face in faces:
         try:
-            crops.append(rule.apply(frame.image, np.asarray(face.box)))
+            crops.append(rule.apply(frame.image, np.asarray(face.box), face.landmarks))
         except VideoError:
             continue  # the box has left the picture
         kept.append(face)

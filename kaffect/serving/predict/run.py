@@ -6,6 +6,7 @@ import contextlib
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any, TypeVar
 
 from kaffect.data.video.media import MOST_WAITING_BYTES
 from kaffect.errors import VideoError
-from kaffect.faces import FaceDetector, TrackerConfig, create_detector
+from kaffect.faces import FaceDetector, TrackerConfig, other_detector
 from kaffect.files import atomic_write, write_text
 from kaffect.progress import ProgressDisplay
+from kaffect.serving.own_detector import detector_of
 from kaffect.serving.predict.drawing import Overlay
 from kaffect.serving.predict.film import Film
 from kaffect.serving.predict.live import Stopped, live_view
@@ -39,7 +41,7 @@ class PredictOptions:
         out: folder of all files.
         json, overlay, summary: which to write beside the CSV.
         live: show answers while they come.
-        detector, detector_model: of faces, see `create_detector`.
+        detector, detector_model: of faces, see `detector_of`; None: the network's own.
         batch: faces that go through the CNN together.
         max_gap: seconds after which a person who returns starts anew.
     """
@@ -49,7 +51,7 @@ class PredictOptions:
     overlay: bool = False
     summary: bool = True
     live: bool = False
-    detector: str = "haar"
+    detector: str | None = None
     detector_model: Path | None = None
     batch: int = 16
     max_gap: float = MAX_GAP
@@ -85,7 +87,7 @@ def predict(source: Source, predictor: Predictor, options: PredictOptions) -> Pr
     """
     started = time.monotonic()
     # One for each source: the tracker knows the people of one video.
-    detector = create_detector(options.detector, options.detector_model)
+    detector = detector_of(predictor.facts, options.detector, options.detector_model)
     summary = Summary(predictor, source.name)
     with contextlib.ExitStack() as files:
         outputs = _Outputs(source, predictor, options, files)
@@ -113,13 +115,14 @@ def predict(source: Source, predictor: Predictor, options: PredictOptions) -> Pr
 
 
 def read_faces(
-    source: str | Path, predictor: Predictor, detector: str = "haar"
+    source: str | Path, predictor: Predictor, detector: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """What a network says of every face of a video, picture, camera or stream, row by row.
 
     Args:
         source: as `kaffect predict` takes it.
-        detector: of faces, see `create_detector`.
+        detector: of faces, see `create_detector`; None: the network's own. Another one is a
+            `UserWarning`: the network was not trained on its boxes.
 
     Yields:
         For each frame of the source and person `frame` (from 1), `time` (seconds), `person`, the
@@ -131,8 +134,12 @@ def read_faces(
         ConfigError: an unknown detector, or one that is not installed.
     """
     options = PredictOptions(out=Path(), detector=detector)
+    used = detector_of(predictor.facts, detector).describe()
+    if note := other_detector(predictor.facts.detector, used):
+        warnings.warn(note, stacklevel=2)
     for found in find_sources(str(source)):
-        for answer in answers(found, predictor, create_detector(detector), options):
+        finder = detector_of(predictor.facts, detector)
+        for answer in answers(found, predictor, finder, options):
             yield from rows(answer, predictor)
 
 

@@ -35,7 +35,7 @@ def predictor(sequence_export: Export) -> Predictor:
 
 @pytest.fixture(autouse=True)
 def squares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "create_detector", lambda *_: SquareDetector())
+    monkeypatch.setattr(run, "detector_of", lambda *_: SquareDetector())
 
 
 @pytest.fixture(scope="module")
