@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.cli import data_annotators, data_check, data_split, data_statistics
+from kaffect.config.preparation import ALIGNMENTS, DEFAULT_DETECTOR, DETECTORS
 from kaffect.data.tree_flags import add_tree_flags
 from kaffect.errors import ConfigError
 from kaffect.labels import LABEL_SPACES, TASKS
@@ -32,15 +33,15 @@ def register(commands: Any) -> None:
     prepare.add_argument("--encoding", choices=("jpeg", "png", "raw"), default="jpeg")
     prepare.add_argument(
         "--detector",
-        choices=("mtcnn", "haar", "mediapipe", "none"),
-        default="mtcnn",
+        choices=DETECTORS,
+        default=DEFAULT_DETECTOR,
         help="finds the faces of tracks without a file in boxes/; none: centre of the frame",
     )
     prepare.add_argument("--detector-model", type=Path, help="model file of mediapipe")
     prepare.add_argument(
         "--align",
-        choices=("none", "5-point"),
-        default="none",
+        choices=ALIGNMENTS,
+        default=ALIGNMENTS[0],
         help="none: the box as it is (the paper); 5-point: by eyes, nose and mouth",
     )
     prepare.add_argument("--reencode", action="store_true", help="also store MP4 files at 30 fps")

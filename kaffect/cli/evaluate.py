@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.labels import SPLITS
+from kaffect.studies.options import TREE, add_flags, preparation_of
 
 
 def register(commands: Any) -> None:
@@ -26,17 +27,21 @@ def register(commands: Any) -> None:
     evaluate.add_argument(
         "--predictions", type=Path, metavar="FILE.csv", help="write what it says of each frame"
     )
+    add_flags(evaluate, TREE)
     evaluate.set_defaults(run=run_evaluate)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """`kaffect evaluate`."""
+    from kaffect.faces import other_detector
     from kaffect.studies.evaluate import evaluate_run, open_data, write_predictions
     from kaffect.studies.stored_sums import counted
     from kaffect.training.runs import find_run, load_run
 
     run = load_run(find_run(options.folder), options.which)
-    prepared = open_data(options.data, run.description)
+    prepare = preparation_of(options, run.description.config.prepare)
+    prepared = open_data(options.data, run.description, prepare, options.keep_going)
+    note = other_detector(run.description.detector, prepared.detector)
     found = evaluate_run(run, prepared, options.split)
     if options.predictions is not None:
         write_predictions(options.predictions, found)
@@ -49,6 +54,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         "data_kind": "synthetic" if prepared.synthetic else "real",
         "precision": run.precision,
         "not_scored": found.not_scored,
+        **({"note": note} if note else {}),
     }
     if options.json:
         intervals = {name: list(ends) for name, ends in found.intervals.items()}
@@ -59,6 +65,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
         f"{run.folder}, step {run.step}, {about['data_kind']} data, {options.split} set, "
         f"{run.precision}:"
     )
+    if note:
+        print(f"note: {note}")
     for name, value in found.metrics.items():
         ends = found.intervals.get(name)
         shown = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"

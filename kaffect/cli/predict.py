@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from kaffect.config.preparation import DETECTORS, NO_DETECTOR
 from kaffect.errors import ConfigError
 
 
@@ -31,7 +32,7 @@ def register(commands: Any) -> None:
     predict.add_argument("--live", action="store_true", help="show answers while they come")
     predict.add_argument(
         "--detector",
-        choices=("haar", "mtcnn", "mediapipe"),
+        choices=[name for name in DETECTORS if name != NO_DETECTOR],
         help="default: the one that the network was trained with, or haar where that is not known",
     )
     predict.add_argument("--detector-model", type=Path, metavar="FILE", help="for mediapipe")

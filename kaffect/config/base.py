@@ -33,6 +33,8 @@ Count = Annotated[int, Ge(0)]
 
 Kind = TypeVar("Kind")
 _NONE = ("none", "null")
+# The settings that are paths of files, by part and name.
+_FILES = (("model", "weights"), ("prepare", "detector_model"))
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
@@ -73,11 +75,11 @@ class Settings:
         return dict(_flat(self.to_dict()))
 
     def identity(self) -> dict[str, Any]:
-        """As `to_dict`, but a file of weights is named by its contents and not by its path."""
+        """As `to_dict`, but files of weights are named by their contents and not by their path."""
         values = self.to_dict()
-        weights = values.get("model", {}).get("weights")
-        if weights is not None:
-            values["model"]["weights"] = content_of(weights)
+        for part, key in _FILES:
+            if values.get(part, {}).get(key) is not None:
+                values[part][key] = content_of(values[part][key])
         return values
 
     def hash(self) -> str:

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from kaffect.config.base import STRICT, Count, NotNegative, Positive, PositiveCount, Settings, Share
 from kaffect.config.choices import Precision, Task, Thresholds, VaLoss
+from kaffect.config.preparation import Preparation
 from kaffect.errors import ConfigError, expected_received
 
 Balance = Literal["none", "balanced"]
@@ -160,5 +161,6 @@ class FramewiseConfig(Settings):
 
     model: FramewiseModel = field(default_factory=FramewiseModel)
     loss: FramewiseLoss = field(default_factory=FramewiseLoss)
+    prepare: Preparation = field(default_factory=Preparation)
     data: FramewiseData = field(default_factory=FramewiseData)
     train: FramewiseTraining = field(default_factory=FramewiseTraining)

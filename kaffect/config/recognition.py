@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from kaffect.config.base import STRICT, Count, Positive, PositiveCount, Rate, Settings, Share
 from kaffect.config.choices import Precision, Selected, VaLoss
+from kaffect.config.preparation import Preparation
 from kaffect.errors import ConfigError
 
 Implementation = Literal["fused", "cell"]
@@ -179,6 +180,7 @@ class RecognitionTraining(Settings):
 class RecognitionConfig(Settings):
     """One row of Table X or XI with one seed: everything that decides its numbers."""
 
+    prepare: Preparation = field(default_factory=Preparation)
     data: RecognitionData = field(default_factory=RecognitionData)
     model: RecognitionModel = field(default_factory=RecognitionModel)
     loss: RecognitionLoss = field(default_factory=RecognitionLoss)

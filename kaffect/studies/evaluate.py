@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from kaffect.config.preparation import Preparation
 from kaffect.data.batches.pipeline import evaluation_frames, evaluation_sequences
 from kaffect.data.batches.sequences import make_windows
 from kaffect.data.prepared.prepare import prepare_tree
 from kaffect.data.prepared.prepare_stills import prepare_stills
 from kaffect.data.prepared.records import FrameIndex, PreparedData, Scoring
 from kaffect.errors import ConfigError, DatasetError, KaffectError, expected_received
-from kaffect.files import MANIFEST, atomic_write, home
+from kaffect.files import atomic_write, home
 from kaffect.labels import VALENCE_AROUSAL, LabelSpace
 from kaffect.metrics.sums import ClusterSums
 from kaffect.studies.clusters import sums_of_answers
 from kaffect.studies.framewise.scores import score_frames
 from kaffect.studies.gan.discriminator import Judge, judge_frames, score_answers
+from kaffect.studies.prepared_folder import is_prepared
 from kaffect.studies.scoring import HALF, score, units_present
 from kaffect.studies.stored_sums import intervals_of, parse_sums
 from kaffect.training.prediction import Predictions, frame_features, predict_rows, predictor
@@ -221,11 +223,18 @@ def _partition(described: RunDescription) -> str:
     return {"gan": "au", "framewise": "all"}[described.kind]
 
 
-def open_data(data: Path | None, described: RunDescription) -> PreparedData:
+def open_data(
+    data: Path | None,
+    described: RunDescription,
+    prepare: Preparation | None = None,
+    keep_going: bool = False,
+) -> PreparedData:
     """What `kaffect evaluate --data` names: a tree, a prepared folder or a list of stills (.csv).
 
     Args:
         data: None: what the run was trained on, from the cache below `$KAFFECT_HOME`.
+        prepare: how a tree is prepared; None: as the run's own data were.
+        keep_going: leave out videos that cannot be prepared.
 
     Raises:
         DatasetError, AnnotationError, VideoError: it is not there, or cannot be used.
@@ -235,9 +244,11 @@ def open_data(data: Path | None, described: RunDescription) -> PreparedData:
         return find_prepared(described)
     if data.suffix.lower() == ".csv":
         return PreparedData.open(prepare_stills(data, image_size=size))
-    if (data / MANIFEST).is_file():
+    if is_prepared(data):
         return PreparedData.open(data)
-    return PreparedData.open(prepare_tree(data, image_size=size))
+    settings = prepare or described.config.prepare
+    path = prepare_tree(data, image_size=size, keep_going=keep_going, **settings.to_dict())
+    return PreparedData.open(path)
 
 
 def find_prepared(description: RunDescription) -> PreparedData:

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from kaffect.config.base import from_dict
 from kaffect.config.choices import PRECISIONS
+from kaffect.config.preparation import ALIGNMENTS, DEFAULT_DETECTOR, DETECTORS, Preparation
 from kaffect.config.recognition import CNN_REGIMES, IMPLEMENTATIONS
 from kaffect.data.video.lengths import FEWEST_TOLERATED, SHARE_TOLERATED
 from kaffect.studies.experiment import PROFILE_NAMES
@@ -23,7 +25,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     "data": {
         "type": Path,
         "metavar": "DIR",
-        "help": "annotated data tree; tables A1-A5 also take a .csv of stills",
+        "help": "annotated data tree, or a folder of 'kaffect data prepare'; tables A1-A5 also "
+        "take a .csv of stills",
     },
     "set": {
         "action": "append",
@@ -58,6 +61,17 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "by which a video and its annotation may differ (default: the larger of "
         f"{FEWEST_TOLERATED} and {100 * SHARE_TOLERATED:g} %%)",
     },
+    "detector": {
+        "choices": DETECTORS,
+        "help": "finds the faces of tracks without a file in boxes/; none: centre of the frame "
+        f"(default: {DEFAULT_DETECTOR})",
+    },
+    "detector_model": {"metavar": "FILE", "help": "model file of mediapipe"},
+    "align": {
+        "choices": ALIGNMENTS,
+        "help": "none: the face box as it is (the paper, and the default); 5-point: by eyes, "
+        "nose and mouth",
+    },
     "precision": {"choices": PRECISIONS, "default": "auto"},
     "implementation": {
         "choices": IMPLEMENTATIONS,
@@ -85,7 +99,12 @@ FLAGS: dict[str, dict[str, Any]] = {
     "model": {"type": Path, "metavar": "DIR", "help": "figure 7: of this trained GAN"},
 }
 
-TREE = ("keep_going", "length_tolerance")
+# The flags of settings that say how a tree is prepared.
+PREPARATION = {
+    name: f"{Preparation.PART}.{name}"
+    for name in ("length_tolerance", "detector", "detector_model", "align")
+}
+TREE = ("keep_going", *PREPARATION)
 RUN = (
     "row",
     "data",
@@ -118,3 +137,14 @@ def is_given(options: argparse.Namespace, name: str) -> bool:
     """Whether the command line has this flag, with another value than without it."""
     default = False if FLAGS[name].get("action") == "store_true" else FLAGS[name].get("default")
     return bool(getattr(options, name) != default)
+
+
+def preparation_of(options: argparse.Namespace, default: Preparation | None = None) -> Preparation:
+    """How the flags of a command say that its tree is prepared; else as `default` has it.
+
+    Raises:
+        ConfigError: values that are not accepted together.
+    """
+    values = (default or Preparation()).to_dict()
+    values |= {name: getattr(options, name) for name in PREPARATION if is_given(options, name)}
+    return from_dict(Preparation, values, "flags")

@@ -11,10 +11,11 @@ from typing import Any
 
 from kaffect.config import Settings, parse_setting
 from kaffect.config.base import names_of
+from kaffect.config.preparation import Preparation
 from kaffect.errors import ConfigError, expected_received
 from kaffect.labels import TASKS
 from kaffect.studies.experiment import Changes, Profile, Row, Table, TrainedStudy
-from kaffect.studies.options import is_given
+from kaffect.studies.options import PREPARATION, is_given
 from kaffect.studies.problems import RowError
 from kaffect.studies.registry import TRAINED
 from kaffect.weight_files import find_weights
@@ -26,25 +27,6 @@ SEED, PRECISION = "train.seed", "train.precision"
 _SCORED = ("data.scored", "data.seed")
 # Sizes of a run, which every report states anyway; all else that a variant changes deviates.
 _SIZES = ("train.steps", "train.evaluate_every")
-
-
-@dataclass(frozen=True)
-class TreeOptions:
-    """How forgiving a run is of the data tree that it prepares.
-
-    Attributes:
-        keep_going: leave out videos that cannot be prepared; the report names them.
-        length_tolerance: frames by which a video and its annotation may differ; None: the
-            larger of 3 and 0.5 %.
-    """
-
-    keep_going: bool = False
-    length_tolerance: int | None = None
-
-    @classmethod
-    def of(cls, options: argparse.Namespace) -> TreeOptions:
-        """Those of a command line."""
-        return cls(options.keep_going, options.length_tolerance)
 
 
 @dataclass(frozen=True)
@@ -80,13 +62,15 @@ class Plan:
     """Everything that a run of the command will do, before it does it.
 
     Attributes:
-        data: a data tree, a list of stills (.csv), or None for the embedded data.
+        data: a data tree, a prepared folder, a list of stills (.csv), or None for the embedded
+            data.
         flags: settings that flags of the command line stand for.
         overrides: settings of `--set`, over every row.
         weights: a file for the rows that start from one.
         precision: what "auto" means; None: not decided yet.
         shard: (I, N): only every Nth training, from the Ith on; None: all of them.
         criteria: whose formulas the table shows (framewise study).
+        keep_going: leave out videos that cannot be prepared; the report names them.
     """
 
     table: Table
@@ -101,7 +85,7 @@ class Plan:
     precision: str | None = None
     shard: tuple[int, int] | None = None
     criteria: str = "official"
-    tree: TreeOptions = TreeOptions()
+    keep_going: bool = False
 
     @property
     def study(self) -> TrainedStudy:
@@ -154,6 +138,27 @@ class Plan:
         """Whether `row` is not run because it needs a weights file and there is none."""
         return row.start == "needed" and self.weights is None
 
+    def preparation(self) -> Preparation:
+        """How the data are prepared, for all rows alike.
+
+        Raises:
+            ConfigError: the rows ask for different preparations.
+        """
+        rows: list[tuple[int, Preparation]] = [
+            (number, getattr(self.configure(row, 0, variant), Preparation.PART))
+            for variant in self.variants
+            for number, row in self.rows
+        ]
+        (first, found), *others = rows
+        for number, other in others:
+            if other != found:
+                raise ConfigError(
+                    f"table {self.table.name}: all rows share the data, so that their settings "
+                    f"'{Preparation.PART}' are the same. Expected those of row {first}: "
+                    f"{found.to_dict()}. Received of row {number}: {other.to_dict()}"
+                )
+        return found
+
     @property
     def first(self) -> Settings:
         """The configuration of the first row, whether it is run or lacks its weights."""
@@ -188,8 +193,10 @@ class Plan:
             notes += (f"{self.profile.name} profile: {in_words(changed, paper)}",)
         if self.study.states_weights:
             notes += (self._weights_note(),)
-        if self.overrides:
-            notes += (f"set on the command line: {in_words(self.overrides, paper)}",)
+        prepared = {k: v for k, v in self.flags.items() if k in PREPARATION.values()}
+        given = {**prepared, **self.overrides}
+        if given:
+            notes += (f"set on the command line: {in_words(given, paper)}",)
         return notes
 
     def _weights_note(self) -> str:
@@ -239,7 +246,7 @@ def make_plan(table: Table, options: argparse.Namespace) -> Plan:
         weights=require_weights(options.weights),
         shard=shard_of(options.shard),
         criteria=options.criteria,
-        tree=TreeOptions.of(options),
+        keep_going=options.keep_going,
     )
     check(plan)
     return plan
@@ -270,6 +277,7 @@ def check(plan: Plan) -> None:
                 message = f"table {plan.table.name}, {which}: {error}"
                 spoken = [name for name in row.changes if name in str(error)]
                 raise RowError(message, row.label, spoken) from error
+    plan.preparation()
     _require_same_frames(plan)
 
 

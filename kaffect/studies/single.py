@@ -17,13 +17,13 @@ from kaffect.files import read_json
 from kaffect.studies.command import run_plan
 from kaffect.studies.experiment import Row, Table
 from kaffect.studies.finding import find_trained, located
-from kaffect.studies.options import FLAGS, is_given, spelt
+from kaffect.studies.options import FLAGS, TREE, is_given, spelt
 from kaffect.studies.plan import SEED, Plan, make_plan
 from kaffect.studies.registry import TRAINED
 
 NAME = "run"
-# Of `kaffect train --config`: what is no setting.
-_WITH_A_FILE = ("data", "profile", "out", "resume", "dry_run", "keep_going", "length_tolerance")
+# Of `kaffect train --config`: what is no setting, or goes with the data.
+_WITH_A_FILE = ("data", "profile", "out", "resume", "dry_run", *TREE)
 
 
 def train_one(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.config import Settings
+from kaffect.config.preparation import Preparation
 from kaffect.data.prepared.prepare import prepare_tree
 from kaffect.data.prepared.prepare_stills import prepare_stills
 from kaffect.data.prepared.records import FrameIndex, PreparedData
@@ -21,7 +22,8 @@ from kaffect.files import home, stable_hash, writer_lock
 from kaffect.labels import SPLIT_FOLDERS, TASKS
 from kaffect.studies.evaluate import usable_partition
 from kaffect.studies.experiment import Profile
-from kaffect.studies.plan import Plan, TreeOptions
+from kaffect.studies.plan import Plan
+from kaffect.studies.prepared_folder import is_prepared, open_prepared
 from kaffect.synthetic import SyntheticConfig, write_tree
 
 # Raised whenever the renderer's pictures change, so that an older cache is not taken for them.
@@ -117,37 +119,39 @@ def open_source(
     profile: Profile,
     partition: str,
     image_size: int = 96,
-    options: TreeOptions = TreeOptions(),
+    prepare: Preparation = Preparation(),
+    keep_going: bool = False,
     tasks: Sequence[str] = TASKS,
     synthetic_name: str = "synthetic Aff-Wild",
 ) -> Source:
     """Prepare (once) and open the data of a run.
 
     Args:
-        data: the user's tree, or None for the embedded data.
+        data: the user's tree or prepared folder, or None for the embedded data.
         partition: whose split the table uses: 'expression', 'au', or 'all' videos.
         image_size: side of the face crops in pixels.
-        options: how forgiving the preparation is.
+        prepare: how a tree is prepared, or a prepared folder was.
+        keep_going: leave out videos that cannot be prepared.
         tasks: that the table trains; of a tree whose tasks have different splits only
             these are used.
         synthetic_name: of the embedded data in reports.
 
     Raises:
-        DatasetError, AnnotationError, VideoError: the tree cannot be used; says why.
+        DatasetError, AnnotationError, VideoError: the data cannot be used; says why.
+        ConfigError: a folder that was prepared in another way.
     """
-    tree, notes = _open_tree(embedded_tree(profile) if data is None else data, tasks)
-    print(f"preparing {tree.root}", flush=True)
-    path = prepare_tree(
-        tree,
-        image_size=image_size,
-        keep_going=options.keep_going,
-        length_tolerance=options.length_tolerance,
-    )
-    prepared = PreparedData.open(path)
+    notes: tuple[str, ...] = ()
+    root = embedded_tree(profile) if data is None else data
+    if data is not None and is_prepared(data):
+        prepared = open_prepared(data, prepare, image_size)
+        _require_videos(prepared)
+    else:
+        tree, notes = _open_tree(root, tasks)
+        prepared = prepared_as(tree, prepare, image_size, keep_going)
     name = synthetic_name if data is None else Path(data).resolve().name
-    kind = "synthetic" if tree.synthetic else "real"
+    kind = "synthetic" if prepared.synthetic else "real"
     wanted, partition = partition, usable_partition(prepared, partition)
-    split = _scored_split(prepared, partition, tree.root, tasks)
+    split = _scored_split(prepared, partition, root, tasks)
     if partition != wanted:
         notes += (f"no {wanted} annotations in the training set: all annotated videos are used",)
     if split != "test":
@@ -161,14 +165,27 @@ def open_source(
     notes += tuple(text for text in prepared.missing if text != missing_set("test"))
     notes += _first(prepared.notes)
     notes += tuple(
-        f"left out: {bad['video']}: {bad['reason']}" for bad in prepared.manifest["skipped"]
+        f"left out: {bad['video']}: {bad['reason']}" for bad in prepared.manifest.get("skipped", ())
     )
     return Source(name, kind, prepared, partition, split, notes)
 
 
+def prepared_as(
+    tree: DataTree | Path, prepare: Preparation, image_size: int, keep_going: bool = False
+) -> PreparedData:
+    """A tree, prepared (once) with the settings of a run.
+
+    Raises:
+        DatasetError, AnnotationError, VideoError: the tree cannot be used; says why.
+    """
+    print(f"preparing {tree.root if isinstance(tree, DataTree) else tree}", flush=True)
+    path = prepare_tree(tree, image_size=image_size, keep_going=keep_going, **prepare.to_dict())
+    return PreparedData.open(path)
+
+
 def open_planned(plan: Plan, partition: str, image_size: int) -> Source:
-    """The data of `plan`: a tree, the embedded data, or a list of stills; errors as of
-    `open_source`."""
+    """The data of `plan`: a tree, a prepared folder, the embedded data, or a list of stills;
+    errors as of `open_source`."""
     if plan.stills:
         return open_stills(plan.data, image_size)  # type: ignore[arg-type]
     return open_source(
@@ -176,7 +193,8 @@ def open_planned(plan: Plan, partition: str, image_size: int) -> Source:
         plan.profile,
         partition,
         image_size,
-        plan.tree,
+        plan.preparation(),
+        plan.keep_going,
         plan.tasks,
         plan.study.synthetic_name,
     )
@@ -209,6 +227,13 @@ def _open_tree(root: Path, tasks: Sequence[str]) -> tuple[DataTree, tuple[str, .
     return tree, (
         f"the tasks of this tree have different sets: those of {which} are used and no others",
     )
+
+
+def _require_videos(prepared: PreparedData) -> None:
+    if prepared.fps is None:
+        raise DatasetError(
+            f"{prepared.root}: prepared stills, which have no videos; give the list itself (.csv)"
+        )
 
 
 def _first(notes: tuple[str, ...], most: int = 3) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ import pytest
 from experiments.run import main as run_main
 from experiments.run import parser
 from kaffect.cli import main
+from kaffect.config.preparation import Preparation
 from kaffect.curation.split_tree import split_tree, write_split
 from kaffect.data.annotations.submissions import read_submission
 from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError, VideoError
 from kaffect.studies.finding import find_trained
-from kaffect.studies.plan import TreeOptions, make_plan
+from kaffect.studies.plan import make_plan
 from kaffect.studies.recognition import SMOKE
 from kaffect.studies.sources import open_source
 from tests.data.drawing import draw, write_boxes, write_labels, write_video
@@ -38,13 +39,11 @@ def test_a_bad_video_can_be_left_out_and_is_named(tmp_path: Path) -> None:
     write_boxes(root, "c", range(12))
     with pytest.raises(VideoError, match=r"c\.mp4: does not fit .* 12 .* 30.*--keep-going"):
         open_source(root, SMOKE, "all")
-    options = TreeOptions.of(parser().parse_args(["--table", "XI", "--keep-going"]))
-    source = open_source(root, SMOKE, "all", options=options)
+    source = open_source(root, SMOKE, "all", keep_going=True)
     assert len(source.split("train")) == 12
     (note,) = [text for text in source.notes if text.startswith("left out: c.mp4: ")]
     assert "12 frames were decoded" in note and str(root) not in note
-    words = ["--table", "XI", "--length-tolerance", "18"]
-    source = open_source(root, SMOKE, "all", options=TreeOptions.of(parser().parse_args(words)))
+    source = open_source(root, SMOKE, "all", prepare=Preparation(length_tolerance=18))
     assert source.split("train").tracks == ("a", "c")
     assert not [text for text in source.notes if text.startswith("left out")]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kaffect.config.framewise import FramewiseConfig
 from kaffect.studies.experiment import RUN_TABLE, Profile, TrainedStudy
-from kaffect.studies.options import RUN
+from kaffect.studies.options import PREPARATION, RUN
 
 # Most videos of Aff-Wild2 have all three annotations; of its multi-task release 37 % of the frames.
 _SYNTHETIC = {"label_space": "aff-wild2", "joint_share": 0.4}
@@ -49,7 +49,7 @@ STUDY = TrainedStudy(
     profiles={profile.name: profile for profile in (SMOKE, DEMO, PAPER)},
     adapter="kaffect.studies.framewise.study:Framewise",
     partition="all",
-    settings_of_flags={"precision": "train.precision"},
+    settings_of_flags={**PREPARATION, "precision": "train.precision"},
     publication="study",
     paper_data="Aff-Wild2",
     runs="The study reports single runs on Aff-Wild2's validation set, of an epoch not named.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kaffect.config.gan import GanConfig
 from kaffect.studies.experiment import RUN_TABLE, Profile, TrainedStudy
-from kaffect.studies.options import RUN
+from kaffect.studies.options import PREPARATION, RUN
 
 # The paper does not say which configuration Table IX is of: a variant for each.
 ONE, TWO, SEVEN = "configuration-1", "configuration-2", "configuration-2-kernel-7"
@@ -99,7 +99,7 @@ STUDY = TrainedStudy(
     profiles={profile.name: profile for profile in (SMOKE, DEMO, PAPER)},
     adapter="kaffect.studies.gan.study:Gan",
     partition="au",
-    settings_of_flags={"precision": "train.precision"},
+    settings_of_flags={**PREPARATION, "precision": "train.precision"},
     variants=VARIANTS,
     head_notes=head_notes,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kaffect.config.gan import GanConfig
+from kaffect.config.preparation import Preparation
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.errors import ConfigError, DatasetError
 from kaffect.files import read_json
@@ -18,11 +19,10 @@ from kaffect.studies.experiment import Figure
 from kaffect.studies.finding import find_trained
 from kaffect.studies.gan.portraits import portraits
 from kaffect.studies.image_grids import image_grid, write_image
-from kaffect.studies.options import is_given
+from kaffect.studies.options import is_given, preparation_of
 from kaffect.studies.pictures import read_images
 from kaffect.studies.plan import (
     Plan,
-    TreeOptions,
     make_plan,
     profile_name,
     require_data,
@@ -42,7 +42,7 @@ def figure_6(figure: Figure, options: argparse.Namespace) -> None:
     if options.dry_run:
         print(f"would draw all training subjects of the Action Unit set into {path}")
         return
-    source = _faces_of(options.data, profile_name(options), options)
+    source = _faces_of(options.data, profile_name(options), options, preparation_of(options))
     rows = subject_rows(source.split("train"))
     if not len(rows):
         raise DatasetError(f"{source.name}: no frame of the training set shows a face")
@@ -66,10 +66,18 @@ def subject_rows(index: FrameIndex) -> np.ndarray:
     return np.sort(np.array(chosen, np.int64))
 
 
-def _faces_of(data: Path | None, profile: str, options: argparse.Namespace) -> Source:
+def _faces_of(
+    data: Path | None, profile: str, options: argparse.Namespace, prepare: Preparation
+) -> Source:
     """The videos with Action Units, and those with expressions beside them."""
-    tree = TreeOptions.of(options)
-    return open_source(data, study.STUDY.profiles[profile], "au", options=tree, tasks=("va", "au"))
+    return open_source(
+        data,
+        study.STUDY.profiles[profile],
+        "au",
+        prepare=prepare,
+        keep_going=options.keep_going,
+        tasks=("va", "au"),
+    )
 
 
 def figure_7(figure: Figure, options: argparse.Namespace) -> None:
@@ -87,7 +95,7 @@ def figure_7(figure: Figure, options: argparse.Namespace) -> None:
     if options.dry_run:
         print(f"would draw faces of {config.model.title} into {out}, and train it first")
         return
-    source = _faces_of(plan.data, plan.profile.name, options)
+    source = _faces_of(plan.data, plan.profile.name, options, plan.preparation())
     plan = with_precision(plan, precision_here("auto"))
     gan = finished_gan(plan, source.prepared.hash, out / "gan")
     if gan is None:
@@ -147,7 +155,8 @@ def _draw_given(options: argparse.Namespace) -> None:
             f"--model {gan}: expected --data DIR, the data it was trained on, {name!r}. "
             "Received: none"
         )
-    source = _faces_of(data, options.profile or run.profile or "demo", options)
+    prepare = preparation_of(options, run.config.prepare)
+    source = _faces_of(data, options.profile or run.profile or "demo", options, prepare)
     if wanted != source.prepared.hash:
         accepted = f"the data it was trained on, {name!r} ({wanted})"
         received = f"{source.name!r} ({source.prepared.hash}); name its tree by --data"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kaffect.config.recognition import RecognitionConfig
 from kaffect.studies.experiment import RUN_TABLE, Profile, TrainedStudy
-from kaffect.studies.options import RUN
+from kaffect.studies.options import PREPARATION, RUN
 from kaffect.studies.recognition.start import head_notes, with_weights
 
 # Compiling takes about 3 s for each loss and saves a third of every later step.
@@ -61,6 +61,7 @@ STUDY = TrainedStudy(
     adapter="kaffect.studies.recognition.study:Recognition",
     partition="expression",
     settings_of_flags={
+        **PREPARATION,
         "precision": "train.precision",
         "implementation": "model.implementation",
         "cnn": "train.cnn",
