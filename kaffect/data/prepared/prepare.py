@@ -84,7 +84,8 @@ def prepare_tree(
     Args:
         tree: the tree or its folder.
         out_dir: where to; by default a folder of `$KAFFECT_HOME/prepared` that is named
-            by a hash of the tree's files and the settings.
+            by a hash of the tree's files and the settings. While another process prepares it
+            this one waits; one that is named here is refused then.
         align: 'none': the face box as it is, as in the paper; '5-point': turned and scaled
             by eyes, nose and mouth.
         detector: 'mtcnn', 'haar' or 'mediapipe' finds the faces of tracks without a file
@@ -106,7 +107,7 @@ def prepare_tree(
 
     Raises:
         AnnotationError, VideoError, DatasetError: bad input, in the order in which it is
-            met; annotation text is read before any video.
+            met; annotation text is read before any video. Or another process writes `out_dir`.
         ConfigError: settings that are not accepted, or a detector that is not installed.
     """
     if not isinstance(tree, DataTree):
@@ -125,7 +126,8 @@ def prepare_tree(
     out = Path(out_dir) if out_dir is not None else prepared_path(tree, settings)
     if _is_prepared(out, tree, settings, keep_going):
         return out
-    with writer_lock(out, "the prepared data set"):
+    # A folder of the cache is everybody's: the second to come waits and then finds it made.
+    with writer_lock(out, "the prepared data set", wait=out_dir is None):
         if _is_prepared(out, tree, settings, keep_going):  # another run made it in the meantime
             return out
         _remove_unfinished(out)

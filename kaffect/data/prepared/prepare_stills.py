@@ -56,7 +56,7 @@ def prepare_stills(
     Args:
         stills: the list or its path (`read_stills`).
         out_dir: where to; by default a folder of `$KAFFECT_HOME/prepared` that is named by a hash
-            of the list, its pictures and the settings.
+            of the list, its pictures and the settings. Of two processes as in `prepare_tree`.
         image_size, encoding, shard_frames: as in `prepare_tree`.
         workers: pictures that are decoded at a time.
         progress: whether to show it, with the time that is left.
@@ -77,7 +77,8 @@ def prepare_stills(
     out = Path(out_dir) if out_dir is not None else path
     if _is_prepared(out, settings, digest):
         return out
-    with writer_lock(out, "the prepared data set"):
+    # A folder of the cache is everybody's: the second to come waits and then finds it made.
+    with writer_lock(out, "the prepared data set", wait=out_dir is None):
         if not _is_prepared(out, settings, digest):
             _write(stills, settings, digest, out, workers, progress)
     return out
