@@ -34,7 +34,7 @@ from kaffect.training.devices import choose_strategy, on_devices, on_one_device
 from kaffect.training.loop import Progress, require_more, train
 from kaffect.training.precision import precision_here
 from kaffect.training.progress import training_progress
-from kaffect.training.runs import RunDescription, describe
+from kaffect.training.runs import RunDescription, describe, reject_earlier
 from kaffect.training.summaries import RunSummaries
 
 
@@ -80,9 +80,15 @@ class TableRun:
         self.problems: list[Problem] = []
 
     def require_same_runs(self) -> None:
-        """Raise `ConfigError` where a run to go on with has other settings, data or precision."""
+        """Reject what cannot be gone on with, before any row is trained.
+
+        Raises:
+            ConfigError: a run there has other settings, data or precision.
+            ArtifactError: a run there is of an earlier version.
+        """
         if self.resume:
             for training in self.plan.jobs():
+                reject_earlier(self._folder(training))
                 identity = self.source.identity(training.config)
                 free = self.adapter.free(training)
                 CheckpointFolder(self._folder(training)).require_same(identity, free=free)

@@ -88,7 +88,7 @@ class RunDescription:
             ArtifactError: `folder` is not a described run, or one of an earlier version.
         """
         path = Path(folder) / RUN
-        _reject_earlier(Path(folder))
+        reject_earlier(Path(folder))
         values = read_json(path)
         if not isinstance(values, dict) or values.get("kind") not in CONFIGURATIONS:
             raise ArtifactError(f"{path}: not the description of a run")
@@ -106,7 +106,8 @@ class RunDescription:
             raise ArtifactError(f"{path}: not the description of a run: {error}") from error
 
 
-def _reject_earlier(folder: Path) -> None:
+def reject_earlier(folder: Path) -> None:
+    """Raise `ArtifactError` where `folder` holds a run of an earlier version."""
     path = folder / RUN
     if path.is_file():
         # What lies beside it may be left over from an earlier run in the same folder.
