@@ -1,4 +1,4 @@
-"""Table A5: initialisation, augmentation and losses of the joint network (sections 1.3 to 1.5).
+"""Table A5: initialisation, augmentation, losses, architecture (sections 1.3 to 1.5).
 
 The study names these variations as its aim and prints no figures of them. Rows with
 pre-trained weights run with --weights FILE (torchvision's ResNet-18 as .npz or
@@ -20,7 +20,7 @@ def _he(label: str, short: str, changes: Changes) -> Row:
 TABLE = Table(
     study="framewise",
     name="A5",
-    title="Initialisation, augmentation and losses of the joint ResNet-18",
+    title="Initialisation, augmentation, losses and architecture of the joint network",
     section="1.3",
     rows=(
         Row("ImageNet weights", "ImageNet weights", SOUND, start="needed"),
@@ -48,6 +48,7 @@ TABLE = Table(
             "SGD, cosine",
             {"train.optimizer": "sgd", "train.learning_rate": 0.05, "train.weight_decay": 5e-4},
         ),
+        _he("MobileNetV2 instead of ResNet-18", "MobileNetV2", {"model.backbone": "mobilenet_v2"}),
     ),
     metrics=("p_va", "p_expr", "p_au", "p_mtl", "epochs"),
     expected="none printed",

@@ -7,7 +7,7 @@ states one.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Le
 from pydantic import Field
@@ -19,15 +19,27 @@ from kaffect.config.preparation import Preparation
 from kaffect.errors import ConfigError, expected_received
 
 Balance = Literal["none", "balanced"]
+_TITLES = {
+    "resnet18": "ResNet-18",
+    "mobilenet_v2": "MobileNetV2",
+    "vggface": "VGG-Face",
+    "small": "small CNN",
+}
 PartOfAll = Annotated[float, Ge(1e-9), Le(1)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class FramewiseModel(Settings):
-    """ResNet-18; attributes as of `affect_resnet18`."""
+    """The network of single frames; attributes as of `affect_network` and `affect_resnet18`.
+
+    Attributes:
+        backbone: a name of `kaffect.models.BACKBONES`; the study's is ResNet-18.
+        stem, extra_normalization: of ResNet-18 alone.
+    """
 
     PART: ClassVar[str] = "model"
 
+    backbone: Literal["resnet18", "mobilenet_v2", "vggface", "small"] = "resnet18"
     image_size: Annotated[int, Ge(8), Le(1024)] = 112
     width: Annotated[float, Ge(0.01), Le(8)] = 1.0
     stem: Literal["imagenet", "no_pool", "small"] = "imagenet"
@@ -35,6 +47,27 @@ class FramewiseModel(Settings):
     dropout: Annotated[float, Ge(0), Le(0.95)] = 0.0
     preprocessing: Literal["paper", "imagenet"] = "imagenet"
     weights: str | None = None
+
+    def check(self) -> None:
+        if self.backbone != "resnet18" and (self.stem != "imagenet" or self.extra_normalization):
+            what = f"model.stem and model.extra_normalization of {self.backbone}"
+            expected = "'imagenet' and False; ResNet-18 alone has others"
+            raise ConfigError(
+                expected_received(what, expected, (self.stem, self.extra_normalization))
+            )
+
+    @property
+    def title(self) -> str:
+        """Of the backbone, in cards and reports."""
+        return _TITLES[self.backbone]
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Arguments of `kaffect.models.affect_network`."""
+        found = self.to_dict()
+        if self.backbone != "resnet18":
+            del found["stem"], found["extra_normalization"]
+        return found
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -17,6 +17,7 @@ from kaffect.models.face_features import face_features, small_cnn
 from kaffect.models.framewise import affect_network, affect_resnet18
 from kaffect.models.initial_weights import fill_encoder, fill_sequence_head
 from kaffect.models.layer_table import LayerRow, layer_table
+from kaffect.models.mobilenet import mobilenet_v2
 from kaffect.models.normalization import FusedBatchNormalization
 from kaffect.models.preprocessing import ImagePreprocessing
 from kaffect.models.resnet18 import resnet18
@@ -47,6 +48,7 @@ __all__ = [
     "load_affwildnet",
     "load_torchvision_weights",
     "load_vggface_weights",
+    "mobilenet_v2",
     "resnet18",
     "sequence_head",
     "small_cnn",

@@ -194,8 +194,7 @@ def _title(described: RunDescription, part: str) -> str:
     config = described.config
     if described.kind == "gan":
         return f"GAN of {config.model.title}: {part}"
-    network = {
-        "recognition": "VGGFACE-GRU-attention",
-        "framewise": "ResNet-18, single pictures",
-    }[described.kind]
+    network = "VGGFACE-GRU-attention"
+    if described.kind == "framewise":
+        network = f"{config.model.title}, single pictures"
     return f"{network}: " + ", ".join(_TASKS[task] for task in config.loss.tasks)

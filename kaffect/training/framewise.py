@@ -14,7 +14,7 @@ from kaffect.data.prepared.records import FrameIndex
 from kaffect.labels import LabelSpace
 from kaffect.losses import framewise_losses, tasks_with_labels, uncertainty_weighted
 from kaffect.losses.framewise import TASK_NAMES
-from kaffect.models import affect_resnet18, layers_compute_in
+from kaffect.models import affect_network, layers_compute_in
 from kaffect.training.determinism import derived_seed
 from kaffect.training.multitask import Batch, LossFunction, MultiTaskTrainer
 from kaffect.training.precision import precision_here
@@ -23,19 +23,20 @@ from kaffect.training.precision import precision_here
 def build_framewise(
     config: FramewiseConfig, space: LabelSpace, *, policy: str | None = None
 ) -> keras.Model:
-    """ResNet-18 with a head for each task that `config` trains.
+    """The backbone of `config` with a head for each task that it trains.
 
     Args:
         policy: dtype policy to compute in; None: the configuration's precision.
     """
     tasks = config.loss.tasks
     with layers_compute_in(policy or precision_here(config.train.precision)):
-        return affect_resnet18(
+        return affect_network(
             valence_arousal="va" in tasks,
             expressions=len(space.expressions) if "expression" in tasks else 0,
             action_units=len(space.action_units) if "au" in tasks else 0,
             seed=derived_seed(config.train.seed, "resnet"),
-            **config.model.to_dict(),
+            name=f"affect_{config.model.backbone}",
+            **config.model.network,
         )
 
 

@@ -62,6 +62,14 @@ BOUNDS = {
     "backbone vggface": {BF16: (4e-3, 0.08, 0.09), F16: (6e-4, 0.013, 0.022)},
     "backbone resnet18": {BF16: (0.012, 0.1, 0.6), F16: (6e-4, 0.016, 0.16)},
     "backbone small": {BF16: (2e-3, 0.016, 0.09), F16: (2e-4, 2e-3, 0.03)},
+    # 52 normalisations in a row, few of them with a way around: before training each makes the
+    # differences a little larger, also in float32 (2.6e-6, 2e-3, 9e-3), so that only loss and last
+    # layer are held close. In half precision the first gradient as a whole is noise.
+    "backbone mobilenet_v2": {
+        "float32": (2e-5, 0.02, 0.1),
+        BF16: (0.02, 0.8, 1.5),
+        F16: (0.02, 0.4, 1.0),
+    },
 }
 # For a network that has no line yet: what no rounding should exceed.
 NEW = {BF16: (5e-3, 0.1, 0.6), F16: (1e-3, 0.02, 0.3)}

@@ -16,7 +16,7 @@ import kaffect.losses
 import kaffect.metrics
 import kaffect.models
 import kaffect.training
-from kaffect.config.framewise import FramewiseLoss
+from kaffect.config.framewise import FramewiseLoss, FramewiseModel
 from kaffect.config.gan import GanLoss
 from kaffect.config.recognition import RecognitionLoss
 from kaffect.errors import ConfigError
@@ -109,6 +109,7 @@ def choices_of(part: type, name: str) -> tuple[str, ...]:
         (choices_of(GanLoss, "va"), VA_LOSSES),
         (choices_of(FramewiseLoss, "va"), VA_LOSSES),
         (choices_of(FramewiseLoss, "au"), AU_LOSSES),
+        (choices_of(FramewiseModel, "backbone"), BACKBONES),
     ],
 )
 def test_settings_offer_what_is_registered(choices: tuple[str, ...], registry: dict) -> None:

@@ -19,7 +19,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from kaffect.files import write_text
 from kaffect.losses import Heads
 from kaffect.models import (
-    affect_resnet18,
+    affect_network,
     dcgan_discriminator,
     dcgan_generator,
     frame_classifier,
@@ -62,7 +62,7 @@ def _sequences(model: keras.Model) -> SequenceGraph:
 
 
 def _frames(**settings: Any) -> FrameGraph:
-    return FrameGraph(affect_resnet18(32, width=1 / 16, seed=1, **settings))
+    return FrameGraph(affect_network(image_size=32, width=1 / 16, seed=1, **settings))
 
 
 def _classifier() -> FrameGraph:
@@ -83,6 +83,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "resnet": _frames,
     "resnet, another stem": lambda: _frames(stem="no_pool", preprocessing=None),
     "resnet, small": lambda: _frames(stem="small", extra_normalization=True),
+    "mobilenet": lambda: _frames(backbone="mobilenet_v2"),
     "dcgan generator": lambda: GeneratorGraph(dcgan_generator(5, width=1 / 64, seed=1)),
     "dcgan discriminator": lambda: DiscriminatorGraph(
         dcgan_discriminator(7, 11, width=1 / 64, seed=1), Heads(True, 8)
