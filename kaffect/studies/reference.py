@@ -37,6 +37,34 @@ class Fact:
     source: str
 
 
+@dataclass(frozen=True)
+class StudyCount:
+    """How much of Aff-Wild2 the second study had for one task.
+
+    Attributes:
+        table: of that task alone; task: 'va', 'expression' or 'au'.
+        of: 'videos'; 'all' frames or 'about' so many; those of 'train' or 'validation'.
+    """
+
+    table: str
+    task: str
+    of: str
+    value: int
+    source: str
+
+
+@dataclass(frozen=True)
+class StudyLoss:
+    """A loss that the second study prints; `epoch` is a number, 'first' or 'last'."""
+
+    table: str
+    term: str
+    split: str
+    epoch: str
+    value: float
+    source: str
+
+
 def _read(name: str) -> list[dict[str, str]]:
     with open(FOLDER / name, encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle))
@@ -91,3 +119,25 @@ def splits() -> list[Split]:
 def facts() -> dict[str, Fact]:
     """Numbers from the text of Sections I to III."""
     return {r["name"]: Fact(int(r["value"]), r["source"]) for r in _read("facts.csv")}
+
+
+def study_counts(table: str) -> list[StudyCount]:
+    """What the second study counted for Table A1, A2 or A3; empty outside of a checkout."""
+    return [
+        StudyCount(table, r["task"], r["of"], int(r["value"]), r["source"])
+        for r in _of_table("affwild2_counts.csv", table)
+    ]
+
+
+def study_losses(table: str) -> list[StudyLoss]:
+    """The losses by epoch that the second study prints of A2, A3 or A4; empty as above."""
+    return [
+        StudyLoss(table, r["term"], r["split"], r["epoch"], float(r["value"]), r["source"])
+        for r in _of_table("affwild2_losses.csv", table)
+    ]
+
+
+def _of_table(name: str, table: str) -> list[dict[str, str]]:
+    if not (FOLDER / name).is_file():
+        return []
+    return [record for record in _read(name) if record["table"] == table]

@@ -18,6 +18,7 @@ from kaffect.models import affect_network, layers_compute_in
 from kaffect.training.determinism import derived_seed
 from kaffect.training.multitask import Batch, LossFunction, MultiTaskTrainer
 from kaffect.training.precision import precision_here
+from kaffect.training.seen import seen_sums
 
 
 def build_framewise(
@@ -92,17 +93,18 @@ class FramewiseTrainer(MultiTaskTrainer):
 
     def _weighted(self, batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         terms = self._task_losses(batch, outputs)
+        shown = seen_sums(batch, outputs, self.config.tasks)
         names = [TASK_NAMES[task][0] for task in self.config.tasks]
         if self.uncertainty is not None:
             learned = tf.convert_to_tensor(self.uncertainty.log_variances)
             labelled = tasks_with_labels(batch, self.config.tasks, self.config.masked)
             total = uncertainty_weighted([terms[name] for name in names], learned, labelled)
-            shown = {f"weight_{n}": tf.exp(-learned[i]) for i, n in enumerate(names)}
+            shown |= {f"weight_{n}": tf.exp(-learned[i]) for i, n in enumerate(names)}
             return {"loss": total, **terms, **shown}
         total = tf.add_n(
             [self.config.weight(task) * terms[TASK_NAMES[task][0]] for task in self.config.tasks]
         )
-        return {"loss": total, **terms}
+        return {"loss": total, **terms, **shown}
 
 
 def task_losses(config: FramewiseLoss, weights: Mapping[str, Any]) -> LossFunction:

@@ -17,6 +17,7 @@ from kaffect.data.batches.warp import Warp
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.data.prepared.stills import StillSet, read_stills
 from kaffect.errors import ArtifactError, DatasetError
+from kaffect.studies.framewise.comparison import count_notes, loss_notes
 from kaffect.studies.framewise.criteria import legend, shown_metrics, with_columns
 from kaffect.studies.framewise.pictures import draw_training
 from kaffect.studies.framewise.scores import labels_of, score_frames
@@ -39,6 +40,7 @@ from kaffect.training.loop import LENGTH, Progress, Schedule
 from kaffect.training.precision import precision_here
 from kaffect.training.prediction import Predictions, predict_rows, predictor
 from kaffect.training.schedules import make_optimizer, plateau_rate
+from kaffect.training.seen import seen_scores, without_sums
 from kaffect.training.summaries import RunSummaries
 
 WARP_SETTINGS = ("flip", "rotation", "zoom", "shift", "brightness", "contrast", "erase")
@@ -62,13 +64,20 @@ class Framewise(Adapter):
         return FrameTraining(training, self.source, self.strategy, self.folder, self.stills)
 
     def free(self, training: Training) -> tuple[str, ...]:
-        # With a cosine, the rate of every step depends on how many there are.
-        return () if training.config.train.schedule == "cosine" else LENGTH
+        train = training.config.train
+        if train.schedule == "constant":
+            return LENGTH
+        # A cosine's rate depends on the number of steps in all, a plateau's on where validation
+        # passes are: after each epoch, or with `steps` after each of `epochs` equal parts.
+        return ("train.epochs",) if train.schedule == "plateau" and not train.steps else ()
 
     def notes(self, variant: str) -> tuple[str, ...]:
+        found, data = [], self.source.prepared
         if self.source.predicted_only:
-            return ("predictions for the test set are in the folder submissions",)
-        return ()
+            found.append("predictions for the test set are in the folder submissions")
+        if self.plan.data is not None:
+            found += count_notes(self.plan.table.name, data, videos=not self.plan.stills)
+        return tuple(found)
 
     @staticmethod
     def report_columns(
@@ -81,7 +90,7 @@ class Framewise(Adapter):
 
     @staticmethod
     def report_notes(records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
-        return legend(metrics)
+        return [*legend(metrics), *loss_notes(records)]
 
 
 class FrameTraining(RowTraining):
@@ -138,6 +147,10 @@ class FrameTraining(RowTraining):
         if self.config.train.schedule == "plateau":
             losses = [entry["validation"]["loss"] for entry in progress.history]
             self.trainer.optimizer.learning_rate = plateau_rate(self.config.train, losses)
+
+    def after_validation(self, entry: dict[str, Any], summaries: RunSummaries) -> None:
+        means = entry["train"]
+        entry["train"] = {**without_sums(means), **seen_scores(means)}
 
     def answers(self, index: FrameIndex) -> Predictions:
         """What the network in its present state says of every row of `index` that counts."""

@@ -140,12 +140,18 @@ def test_figures_show_what_they_are_given():
     history = [
         {
             "step": step,
-            "train": {"expression": loss},
-            "validation": {"loss_expression": other, "p_expr": score},
+            "train": {"expression": loss, "accuracy": 3 * score, "ccc_arousal": -score},
+            "validation": {"loss_expression": other, "p_expr": score, "accuracy": 2 * score},
         }
         for step, loss, other, score in looks
     ]
-    left, right = curves_figure(history, 4, "row", 8).axes
+    left, right, seen = curves_figure(history, 4, "row", 8).axes
+    shown = {line.get_label(): line.get_ydata() for line in seen.lines[:-1]}
+    expected = {"accuracy, train": [0.3, 0.6], "accuracy, validation": [0.2, 0.4]}
+    expected["CCC arousal, train"] = [-0.1, -0.2]
+    assert shown.keys() == expected.keys(), "validation has no CCC: no curve"
+    for label, values in expected.items():
+        np.testing.assert_allclose(shown[label], values)
     assert [line.get_label() for line in left.lines[:2]] == [
         "expression, train",
         "expression, validation",

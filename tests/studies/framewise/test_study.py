@@ -134,6 +134,20 @@ def smoke(table: str, number: int, data: Path, out: Path, *more: str) -> list[st
     ]  # fmt: skip
 
 
+def scalars(folder: Path) -> dict[str, list[float]]:
+    """The curves that TensorBoard shows of a run."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    events = EventAccumulator(str(folder), {"tensors": 0})
+    events.Reload()
+    return {
+        tag: [float(tensor_util.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
+        for tag in events.Tags()["tensors"]
+        if "/" in tag and not tag.startswith("_")
+    }
+
+
 @pytest.fixture
 def joint(finished_framewise: tuple[Path, Path]) -> tuple[Path, Path]:
     """A tree with three tasks and no test set, and the joint network of Table A4 on it."""
@@ -154,7 +168,16 @@ def test_the_joint_network_on_a_users_tree(joint: tuple[Path, Path]) -> None:
     assert record["config"]["loss"]["weighting"] == "uncertainty"
     assert {"p_va", "p_expr", "p_au", "p_mtl", "f1_neutral", "f1_au25"} <= set(record["metrics"])
     assert record["steps"] == 4 and len(record["history"]) == 2
-    assert "weight_expression" in record["history"][0]["train"]
+    first = record["history"][0]
+    assert "weight_expression" in first["train"]
+    assert 0 <= first["train"]["accuracy"] <= 1 and -1 <= first["train"]["ccc_arousal"] <= 1
+    assert not [name for name in first["train"] if name.startswith("seen")]
+    curves = scalars(out / "tensorboard" / "row-09-seed-0")
+    for name in ("accuracy", "ccc_valence", "ccc_arousal"):
+        for part in ("train", "validation"):
+            assert curves[f"{part}/{name}"] == pytest.approx(
+                [e[part][name] for e in record["history"]]
+            )
     # Faces: track a in 47 of its 50 frames, b_left in all 50 that 40 at 24 fps become; b_right
     # has no boxes, and no detector finds a face in bars.
     assert record["frames_seen"] == 64 and record["frames"]["train"] == 47 + 50
@@ -201,6 +224,8 @@ def test_stills_go_through_the_same_command_and_are_learned(
     assert found["linear_probe"]["metrics"]["accuracy"] == 1.0
     (note,) = [note for note in record["notes"] if "set on the command line" in note]
     assert "train.steps 24 instead of 0" in note and "data.batch 8 instead of 64" in note
+    report = (tmp_path / "out" / "table_a1.md").read_text()
+    assert "Aff-Wild2: in all 60 | about 2,700,000 (Section 1.9.1)" in report.replace("\\", "")
     predicted = tmp_path / "out" / "checkpoints" / "row-03-seed-0" / "predictions.csv"
     wanted = [line.rsplit(",", 1) for line in stills.read_text().splitlines()]
     wanted = [text for text, split in wanted if split in ("split", "test")]
@@ -237,5 +262,5 @@ def test_dry_run_writes_nothing(
     monkeypatch.chdir(tmp_path)
     assert run.main(["--table", "a5", "--dry-run", "--seeds", "2"]) == 0
     out = capsys.readouterr().out
-    assert out.count("not run: no weights") == 2 and out.count(" seed ") == 2 * 10
+    assert out.count("not run: no weights") == 2 and out.count(" seed ") == 2 * 11
     assert not list(tmp_path.iterdir())
