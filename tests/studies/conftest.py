@@ -13,10 +13,19 @@ import pytest
 import kaffect.studies.runner  # noqa: F401 - what libraries put into the environment is there
 from experiments import run
 from tests.data.drawing import build_tree, write_boxes
+from tests.studies.reads import recorded_reads
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def reads() -> dict[str, set[str]]:
+    """Study -> the settings that its table below has read."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, reads: dict[str, set[str]]
+) -> tuple[Path, Path]:
     """A tree that the renderer did not make, without a test set, and the results of one row."""
     folder = tmp_path_factory.mktemp("end to end")
     tree = build_tree(folder / "tree")
@@ -27,14 +36,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     arguments = ["--table", "XI", "--row", "2", "--data", str(tree), "--profile", "smoke"]
     try:
         with open(folder / "log", "w") as log, contextlib.redirect_stderr(log):
-            assert run.main([*arguments, "--out", str(folder / "out")]) == 0
+            with recorded_reads("recognition") as reads["recognition"]:
+                assert run.main([*arguments, "--out", str(folder / "out")]) == 0
     finally:
         patch.undo()
     return tree, folder / "out"
 
 
 @pytest.fixture(scope="session")
-def finished_gan_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def finished_gan_table(
+    tmp_path_factory: pytest.TempPathFactory, reads: dict[str, set[str]]
+) -> tuple[Path, Path]:
     """A small tree, and the results of Table IX's joint row with the mean squared error."""
     folder = tmp_path_factory.mktemp("gan table")
     tree = build_tree(folder / "tree")
@@ -46,14 +58,17 @@ def finished_gan_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     arguments = ["--table", "IX", "--row", "5", "--data", str(tree), "--profile", "smoke"]
     try:
         with open(folder / "log", "w") as log, contextlib.redirect_stderr(log):
-            assert run.main([*arguments, "--out", str(folder / "out")]) == 0
+            with recorded_reads("gan") as reads["gan"]:
+                assert run.main([*arguments, "--out", str(folder / "out")]) == 0
     finally:
         patch.undo()
     return tree, folder / "out"
 
 
 @pytest.fixture(scope="session")
-def finished_framewise(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def finished_framewise(
+    tmp_path_factory: pytest.TempPathFactory, reads: dict[str, set[str]]
+) -> tuple[Path, Path]:
     """A tree with three tasks and no test set, and row 9 of Table A4, which learns all three."""
     folder = tmp_path_factory.mktemp("joint")
     tree = build_tree(folder / "tree")
@@ -63,7 +78,8 @@ def finished_framewise(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     patch.setenv("KAFFECT_HOME", str(folder / "home"))
     arguments = ["--table", "a4", "--row", "9", "--data", str(tree), "--profile", "smoke"]
     try:
-        assert run.main([*arguments, "--out", str(folder / "out")]) == 0
+        with recorded_reads("framewise") as reads["framewise"]:
+            assert run.main([*arguments, "--out", str(folder / "out")]) == 0
     finally:
         patch.undo()
     return tree, folder / "out"
