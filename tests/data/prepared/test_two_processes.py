@@ -1,4 +1,4 @@
-"""Two processes that prepare the same data at the same moment, as two tables do on a fresh cache."""
+"""Two processes that prepare the same data at one moment, as two tables do on a fresh cache."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def list_of_stills(folder: Path) -> Path:
 @pytest.fixture(params=["tree", "stills"])
 def data(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Callable[..., Path]]:
     """What is prepared, and how."""
+    settings: Any = {"image_size": 32, "progress": False}
     if request.param == "stills":
         path = list_of_stills(tmp_path)
-        return path, lambda *a: prepare_stills.prepare_stills(path, *a, image_size=32, progress=False)
+        return path, lambda *a: prepare_stills.prepare_stills(path, *a, **settings)
     tree: Path = request.getfixturevalue("shared_tree")
-    settings: Any = {"image_size": 32, "detector": "none", "progress": False}
-    return tree, lambda *a: prepare.prepare_tree(tree, *a, **settings)
+    return tree, lambda *a: prepare.prepare_tree(tree, *a, detector="none", **settings)
 
 
 @contextmanager
