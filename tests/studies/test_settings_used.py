@@ -29,6 +29,7 @@ from kaffect.studies.recognition import study as recognition
 from kaffect.studies.registry import TRAINED
 from kaffect.training.framewise import FramewiseTrainer, build_framewise
 from kaffect.training.gan import build_networks
+from kaffect.training.pretraining import frame_schedule
 from kaffect.training.schedules import make_optimizer, plateau_rate
 from tests.studies.reads import settings_of
 from tests.three_tasks import labels as labels_of
@@ -77,6 +78,10 @@ def filters(config: Any) -> str:
     return "".join(part.to_json() for part in build_networks(config, AFF_WILD))
 
 
+def updates_of_the_cnn(config: Any) -> Any:
+    return frame_schedule(config.pretrain, frames=5000)
+
+
 # study: setting: (another value, what else must be set, what it changes).
 Check = tuple[Any, dict[str, Any], Callable[[Any], Any]]
 CHECKS: dict[str, dict[str, Check]] = {
@@ -97,6 +102,7 @@ CHECKS: dict[str, dict[str, Check]] = {
         "train.plateau_factor": (0.5, {"train.schedule": "plateau"}, rate_after_five_bad_passes),
         "train.plateau_patience": (0, {"train.schedule": "plateau"}, rate_after_five_bad_passes),
     },
+    "recognition": {"pretrain.epochs": (7, {"pretrain.steps": 0}, updates_of_the_cnn)},
     "gan": {
         "model.kernel": (7, {"model.configuration": 2, "model.width": 1 / 64}, filters),
         "model.style": ("ssgan", {"model.width": 1 / 16}, filters),
