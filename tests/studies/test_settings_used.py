@@ -133,7 +133,7 @@ def test_every_setting_is_used(
     study: str, table: str, request: pytest.FixtureRequest, reads: dict[str, set[str]]
 ) -> None:
     request.getfixturevalue(table)
-    # Those of the preparation are handed on as one: tests/studies/test_sources.py.
+    # Those of the preparation are handed on as one: tests/studies/test_preparation.py.
     known = {name for name in settings_of(study) if name.startswith("prepare.")}
     forgotten = settings_of(study) - known - reads[study] - set(CHECKS.get(study, ()))
     assert not forgotten, "settings that nobody reads"
