@@ -17,7 +17,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_a_forgotten_value_fails() -> None:
-    values = {"summary": summarise([], [], table="XI"), "names": [], "columns": [], "plots": []}
+    parts = ("names", "columns", "plots", "differences", "whiskers")
+    values = {"summary": summarise([], [], table="XI"), **{name: [] for name in parts}}
     assert "Table XI" in render("report", **values)
     values["plots"] = [object()]
     with pytest.raises(jinja2.UndefinedError, match="no attribute 'name'"):

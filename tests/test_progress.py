@@ -71,7 +71,7 @@ def test_each_validation_pass_is_a_line_at_once(make: Make, clock: Clock, log: S
             steps.on_train_batch_end(0, {"loss": 0.25})
         clock.now += 50
         validation = {"mse_valence": 1.0, "ccc_valence": 0.5, "accuracy": 0.25, "score": 0.75}
-        steps.look({"step": 100, "validation": validation})
+        steps.validated({"step": 100, "validation": validation})
         line = (
             "row 2: step 100 of 200, loss 0.250, ccc_valence 0.500, accuracy 0.250, score 0.750, "
             "00:50 elapsed, 00:50 left\n"
@@ -79,7 +79,7 @@ def test_each_validation_pass_is_a_line_at_once(make: Make, clock: Clock, log: S
         assert log.flushed == line
         display.update(100)
         clock.now += 3675
-        steps.look({"step": 200, "validation": {"score": -0.125}})
+        steps.validated({"step": 200, "validation": {"score": -0.125}})
     assert log.getvalue() == line + "row 2: step 200 of 200, score -0.125, 1:02:05 elapsed\n"
 
 

@@ -90,9 +90,13 @@ def precision_here(requested: str) -> str:
 
 
 def recorded(config: Any) -> str:
-    """The precision that a stored `config` was computed in, for loading it as it was."""
+    """The precision that a stored `config` was computed in, for loading it as it was.
+
+    A configuration that says "auto" was not made by a training, which records what that meant; it
+    loads as float32.
+    """
     precision: str = config.train.precision
-    return precision_here(precision)
+    return "float32" if precision == "auto" else precision
 
 
 def scaled(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from tests.training import tiny_gan
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "gans" / "row-05"
+    folder = tmp_path_factory.mktemp("run") / "checkpoints" / "row-05"
     tiny_gan.save_untrained(folder)
     return folder
 
@@ -119,23 +118,23 @@ def test_a_checkpoint_of_another_network_says_what_was_expected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny_gan.save_untrained(tmp_path)
-    path = tmp_path / "gan.json"
-    description = read_json(path)
-    config = {**description["config"], "valence_arousal": False}
-    write_json(path, {**description, "config": config})
+    path = tmp_path / "run.json"
+    described = read_json(path)
+    loss = {**described["config"]["loss"], "tasks": ["au"]}
+    write_json(path, {**described, "config": {**described["config"], "loss": loss}}, sealed=True)
     error = _refused(tmp_path, capsys)
     # The last layer has 9 outputs for Action Units only, 11 in the checkpoint.
     assert "another configuration" in error and ", 9]" in error and ", 11]" in error
-    write_json(path, {**description, "config": {**config, "label_space": "mine"}})
-    assert "label_space" in _refused(tmp_path, capsys)
-    write_json(path, {"kind": "something"})
-    assert "expected the description of a GAN" in _refused(tmp_path, capsys)
+    write_json(path, {**described, "label_space": "mine"}, sealed=True)
+    assert "not the description of a run" in _refused(tmp_path, capsys)
+    write_json(path, {"schema": 2, "kind": "something"}, sealed=True)
+    assert "not the description of a run" in _refused(tmp_path, capsys)
 
 
 def test_a_gan_without_valence_cannot_be_asked_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    units_only = dataclasses.replace(tiny_gan.UNTRAINED, valence_arousal=False)
+    units_only = tiny_gan.UNTRAINED.changed({"loss.tasks": ["au"]})
     tiny_gan.save_untrained(tmp_path, units_only)
     command = ["generate", "--model", str(tmp_path), "--count", "1", "--candidates", "4"]
     assert main([*command, "--grid", "no.png", "--valence", "0.5"]) == 2

@@ -116,7 +116,7 @@ def test_the_table_is_made_from_what_is_there(finished: tuple[Path, Path]) -> No
     # Constant labels of arousal and of the prediction agree to nothing, by definition.
     assert records["constant"]["metrics"]["ccc_valence"] == 0.0
     assert any("no test set" in note for note in record["notes"])
-    assert any("no VGG-Face weights" in note for note in record["notes"])
+    assert any("CNN: He initialisation" in note for note in record["notes"])
 
 
 def test_the_report_says_what_the_figures_are(finished: tuple[Path, Path]) -> None:
