@@ -73,11 +73,11 @@ def test_a_precision_that_is_unknown_or_cannot_be_computed(
 
 
 def test_a_run_is_loaded_in_the_precision_of_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loader's own automatic choice counts only where the record leaves it open."""
+    """The loader's own automatic choice never counts: a training records what auto meant."""
     monkeypatch.setenv("KAFFECT_PRECISION", "mixed_bfloat16")
     given = RecognitionConfig().changed({"train.precision": "mixed_float16"})
     assert precision.recorded(given) == "mixed_float16"
-    assert precision.recorded(RecognitionConfig()) == "mixed_bfloat16"
+    assert precision.recorded(RecognitionConfig()) == "float32"
 
 
 def test_processor_flags_are_read(tmp_path: Path) -> None:
