@@ -167,8 +167,9 @@ def test_a_terminal_without_a_size_is_a_log(
         with make(1, out=terminal) as display:
             display.report("score 0.250")
         terminal.flush()
-        shown, _, _ = select.select([screen], [], [], 10.0)
-        text = screen.read(4096).decode() if shown else ""
+        waiting = select.poll()  # unlike select, whatever the number of open files
+        waiting.register(screen, select.POLLIN)
+        text = screen.read(4096).decode() if waiting.poll(10_000) else ""
     assert ("%|" in text, "elapsed" in text) == (bar, not bar)
 
 
