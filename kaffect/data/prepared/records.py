@@ -182,6 +182,8 @@ class PreparedData:
     hash: str
     missing: tuple[str, ...]
     _readers: dict[str, RecordReader] = field(default_factory=dict, repr=False)
+    # Each map holds an open file, and a long table asks for its splits again and again.
+    _columns: dict[Path, np.ndarray] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, root: str | Path, verify: bool = True) -> PreparedData:
@@ -278,12 +280,15 @@ class PreparedData:
             DatasetError: it cannot be read, or has another length.
         """
         path = safe_join(self.root, kind, split, f"{name}.npy")
+        if path in self._columns:
+            return self._columns[path]
         try:
             column = np.load(path, mmap_mode="r" if count else None, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise DatasetError(f"{path}: cannot be read: {error}. {AGAIN}") from error
         if len(column) != count:
             raise DatasetError(f"{path}: expected {count} rows, found {len(column)}. {AGAIN}")
+        self._columns[path] = column
         return column
 
 

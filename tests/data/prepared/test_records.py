@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -33,6 +34,20 @@ def test_columns_stay_on_disk(prepared: Path) -> None:
     index = PreparedData.open(prepared).split("train")
     for name in ("valence_arousal", "expression", "action_units", "track", "offset", "has_face"):
         assert isinstance(getattr(index, name), np.memmap), name
+
+
+def test_splits_asked_for_again_open_no_more_files(prepared: Path) -> None:
+    data = PreparedData.open(prepared)
+
+    def used() -> int:
+        for split in data.splits:
+            for part in ("all", "expression"):
+                held.append(data.split(split).for_partition(part).scoring())
+                held.append(data.split(split))
+        return len(os.listdir("/proc/self/fd"))
+
+    held: list[object] = []
+    assert used() == used() == used()
 
 
 def test_a_whole_copy_opens(copy: Path, prepared: Path) -> None:
