@@ -32,7 +32,10 @@ TABLE = Table(
     section="V-B",
     rows=tuple(row(*weights) for weights in WEIGHTS),
     expected="CCC 0.616 / 0.510, accuracy 0.645, F1 0.643 / 0.514 (Aff-Wild, row 5)",
-    cost="smoke: under 1 minute; demo: under 15 minutes on 2 cores; paper: with Aff-Wild and a GPU",
+    cost=(
+        "smoke: under 1 minute; demo: a seed in under 15 minutes on 2 cores; "
+        "paper: with Aff-Wild and a GPU"
+    ),
     row_minutes={"smoke": 0.2, "demo": 0.6},
     link="https://arxiv.org/abs/1811.07771",
     legend="Weights (alpha, beta) of Eq. 6, with CCC, cross entropy and learning rate 1e-3.",

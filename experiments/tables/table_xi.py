@@ -39,7 +39,10 @@ TABLE = Table(
     section="V-B",
     rows=tuple(row(*names) for names in product(VA_LOSSES, EXPRESSION_LOSSES, LEARNING_RATES)),
     expected="CCC 0.616 / 0.510, accuracy 0.645, F1 0.643 / 0.514 (Aff-Wild, row 2)",
-    cost="smoke: under 1 minute; demo: under 15 minutes on 2 cores; paper: with Aff-Wild and a GPU",
+    cost=(
+        "smoke: under 1 minute; demo: three seeds in about 25 processor minutes; "
+        "paper: with Aff-Wild and a GPU"
+    ),
     row_minutes={"smoke": 0.2, "demo": 0.6},
     link="https://arxiv.org/abs/1811.07771",
     legend=(
