@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.cli import data_annotators, data_check, data_split, data_statistics
-from kaffect.config.preparation import ALIGNMENTS, DEFAULT_DETECTOR, DETECTORS
-from kaffect.data.tree_flags import add_tree_flags
 from kaffect.errors import ConfigError
 from kaffect.labels import LABEL_SPACES, TASKS
+from kaffect.studies.options import TREE, add_flags, preparation_of
 
 
 def register(commands: Any) -> None:
@@ -31,22 +30,9 @@ def register(commands: Any) -> None:
     prepare.add_argument("--out", type=Path, help="default: the cache in $KAFFECT_HOME")
     prepare.add_argument("--image-size", type=int, default=96, help="side of a crop in pixels")
     prepare.add_argument("--encoding", choices=("jpeg", "png", "raw"), default="jpeg")
-    prepare.add_argument(
-        "--detector",
-        choices=DETECTORS,
-        default=DEFAULT_DETECTOR,
-        help="finds the faces of tracks without a file in boxes/; none: centre of the frame",
-    )
-    prepare.add_argument("--detector-model", type=Path, help="model file of mediapipe")
-    prepare.add_argument(
-        "--align",
-        choices=ALIGNMENTS,
-        default=ALIGNMENTS[0],
-        help="none: the box as it is (the paper); 5-point: by eyes, nose and mouth",
-    )
     prepare.add_argument("--reencode", action="store_true", help="also store MP4 files at 30 fps")
     prepare.add_argument("--task", choices=TASKS, help="only this one's annotation and sets")
-    add_tree_flags(prepare)
+    add_flags(prepare, TREE)
     prepare.add_argument("--workers", type=int, default=2, help="videos at a time")
     prepare.add_argument(
         "--beam",
@@ -90,15 +76,12 @@ def prepare_data(options: argparse.Namespace) -> None:
         DataTree.open(options.tree, (options.task,) if options.task else TASKS),
         options.out,
         image_size=options.image_size,
-        align=options.align,
-        detector=options.detector,
-        detector_model=options.detector_model,
         encoding=options.encoding,
         reencode=options.reencode,
         keep_going=options.keep_going,
-        length_tolerance=options.length_tolerance,
         workers=options.workers,
         runner=runner,
+        **preparation_of(options).to_dict(),
     )
     prepared = PreparedData.open(path)
     for note in (*prepared.missing, *prepared.notes):

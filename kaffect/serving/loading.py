@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from kaffect.errors import ArtifactError, ConfigError, expected_received
-from kaffect.files import MANIFEST, private_copy, read_json
+from kaffect.files import MANIFEST, private_copy
 from kaffect.files import sha256 as file_hash
 from kaffect.files import verify_manifest
 from kaffect.serving.facts import Facts
@@ -238,9 +238,3 @@ def version_folder(path: str | Path) -> Path:
             "saved_model.pb, as `kaffect export` writes it"
         )
     return max(versions, key=lambda child: int(child.name))
-
-
-def read_export_manifest(path: str | Path) -> dict[str, Any]:
-    """The manifest of an export without loading or checking it, for listings."""
-    manifest: dict[str, Any] = read_json(version_folder(path) / MANIFEST)
-    return manifest

@@ -15,7 +15,7 @@ from kaffect.config import automatic_precision
 from kaffect.errors import ConfigError
 from kaffect.files import writer_lock
 from kaffect.studies.experiment import Table, loaded
-from kaffect.studies.options import FLAGS, is_given, spelt
+from kaffect.studies.options import require_used
 from kaffect.studies.plan import Plan, make_plan
 from kaffect.studies.results import results_file, results_folder, state_data
 
@@ -43,10 +43,7 @@ def report_again(table: Table, options: argparse.Namespace) -> None:
         ConfigError: a flag of training beside `--report`, or no results of this table there.
         ArtifactError: the results cannot be read.
     """
-    for flag in FLAGS:
-        if flag not in WITH_REPORT and is_given(options, flag):
-            known = ", ".join(map(spelt, WITH_REPORT))
-            raise ConfigError(f"--report: {spelt(flag)} does not go with it. Expected: {known}")
+    require_used(options, WITH_REPORT, "--report: {} does not go with it")
     if options.out is None:
         raise ConfigError("--report: name the results folder with --out DIR")
     results = results_file(options.out, table.name)

@@ -7,10 +7,10 @@ import copy
 from collections.abc import Mapping
 from pathlib import Path
 
-from kaffect.errors import ConfigError, KaffectError
+from kaffect.errors import KaffectError
 from kaffect.studies.command import data_name
 from kaffect.studies.experiment import Experiment, Table
-from kaffect.studies.options import FLAGS, RUN, is_given, spelt
+from kaffect.studies.options import RUN, require_used
 from kaffect.studies.plan import Plan, make_plan, profile_name
 from kaffect.studies.registry import STUDIES, TRAINED
 from kaffect.studies.results import results_folder
@@ -31,10 +31,7 @@ def run_all(experiments: Mapping[str, Experiment], options: argparse.Namespace) 
         ConfigError: a flag that not every table takes.
         KaffectError: tables that failed, after the others have run.
     """
-    for flag in FLAGS:
-        if flag not in USED and is_given(options, flag):
-            known = ", ".join(map(spelt, USED))
-            raise ConfigError(f"{spelt(flag)}: not every table takes it. Expected some of {known}")
+    require_used(options, USED, "{}: not every table takes it")
     tables = sorted(experiments.values(), key=lambda table: _ORDER.index(table.study))
     plans = {t.name: make_plan(t, options) for t in tables if isinstance(t, Table)}
     _print_plans(plans)

@@ -19,7 +19,7 @@ from typing import Any
 import kaffect
 from kaffect.errors import ConfigError, expected_received
 from kaffect.studies.experiment import Experiment, Figure, Table, loaded
-from kaffect.studies.options import FLAGS, is_given, spelt
+from kaffect.studies.options import require_used
 from kaffect.studies.problems import RowError
 from kaffect.studies.registry import STUDIES, TRAINED
 
@@ -169,13 +169,7 @@ def run(experiment: Experiment, options: argparse.Namespace) -> None:
         study = STUDIES[experiment.study]
         used, command = study.flags, study.command()
     kind = "figure" if isinstance(experiment, Figure) else "table"
-    for flag in FLAGS:
-        if flag not in used and is_given(options, flag):
-            known = ", ".join(map(spelt, used))
-            value = getattr(options, flag)
-            received = ", ".join(map(str, value)) if isinstance(value, list) else value
-            what = f"{spelt(flag)}: {kind} {experiment.name} does not use it"
-            raise ConfigError(f"{what}. Expected some of {known}. Received: {received}")
+    require_used(options, used, f"{{}}: {kind} {experiment.name} does not use it")
     with located(options.table):
         command(experiment, options)
 

@@ -12,6 +12,7 @@ from kaffect.config.choices import PRECISIONS
 from kaffect.config.preparation import ALIGNMENTS, DEFAULT_DETECTOR, DETECTORS, Preparation
 from kaffect.config.recognition import CNN_REGIMES, IMPLEMENTATIONS
 from kaffect.data.video.lengths import FEWEST_TOLERATED, SHARE_TOLERATED
+from kaffect.errors import ConfigError
 from kaffect.studies.experiment import PROFILE_NAMES
 
 # --criteria -> criterion of the newer challenges -> what stands in its place; None: no column.
@@ -137,6 +138,24 @@ def is_given(options: argparse.Namespace, name: str) -> bool:
     """Whether the command line has this flag, with another value than without it."""
     default = False if FLAGS[name].get("action") == "store_true" else FLAGS[name].get("default")
     return bool(getattr(options, name) != default)
+
+
+def require_used(options: argparse.Namespace, used: Iterable[str], rule: str) -> None:
+    """Reject a flag that the command line has and the command does not use.
+
+    Args:
+        rule: what the message says of the flag, which stands for `{}`.
+
+    Raises:
+        ConfigError: names the flag, those that are used, and what was received.
+    """
+    for flag in FLAGS:
+        if flag not in used and hasattr(options, flag) and is_given(options, flag):
+            value = getattr(options, flag)
+            received = ", ".join(map(str, value)) if isinstance(value, list) else value
+            known = ", ".join(map(spelt, used))
+            said = rule.format(spelt(flag))
+            raise ConfigError(f"{said}. Expected some of {known}. Received: {received}")
 
 
 def preparation_of(options: argparse.Namespace, default: Preparation | None = None) -> Preparation:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from kaffect.config import Settings, parse_setting
-from kaffect.config.base import names_of
 from kaffect.config.preparation import Preparation
 from kaffect.errors import ConfigError, expected_received
 from kaffect.labels import TASKS
@@ -327,7 +326,6 @@ def overrides_of(texts: Sequence[str], study: TrainedStudy) -> Changes:
     found = dict(parse_setting(text, study.config) for text in texts)
     if SEED in found:
         raise ConfigError(f"--set {SEED}: expected --seeds N, which trains with seeds 0 to N-1")
-    assert set(found) <= set(names_of(study.config))
     return found
 
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 SCHEMA = 2
 
 ROOT = Path(__file__).resolve().parents[2]
-# Results, and checkpoints of a row that was interrupted before it had any.
 # Which data a results folder is of: their path; null are the embedded ones.
 _DATA = "data.json"
+# Results, and checkpoints of a row that was interrupted before it had any.
 _EARLIER = ("*.jsonl", "checkpoints/*/LAST.json")
 
 

@@ -34,7 +34,7 @@ from kaffect.training.devices import choose_strategy, on_devices, on_one_device
 from kaffect.training.loop import Progress, require_more, train
 from kaffect.training.precision import precision_here
 from kaffect.training.progress import training_progress
-from kaffect.training.runs import RunDescription, describe, reject_earlier
+from kaffect.training.runs import RUN, RunDescription, describe, reject_earlier
 from kaffect.training.summaries import RunSummaries
 
 
@@ -154,7 +154,7 @@ class TableRun:
             summaries.scalars(entry["step"], "speed", {"frames_per_second": meter.rate()})
             summaries.scalars(entry["step"], "optimizer", row.learning_rates())
             shown.validated(entry)
-            if not (folder / "run.json").exists():
+            if not (folder / RUN).exists():
                 description.write(folder)
 
         updates = row.trainer.updates_in_batch

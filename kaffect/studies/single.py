@@ -17,7 +17,7 @@ from kaffect.files import read_json
 from kaffect.studies.command import run_plan
 from kaffect.studies.experiment import Row, Table
 from kaffect.studies.finding import find_trained, located
-from kaffect.studies.options import FLAGS, TREE, is_given, spelt
+from kaffect.studies.options import TREE, require_used
 from kaffect.studies.plan import SEED, Plan, make_plan
 from kaffect.studies.registry import TRAINED
 
@@ -47,7 +47,8 @@ def _plan_of_row(options: argparse.Namespace) -> Plan:
     table = find_trained(options.table)
     if options.row is None:
         raise ConfigError(f"train --table {options.table}: name one row with --row N")
-    _require_used(options, TRAINED[table.study].flags, f"table {table.name}")
+    flags = TRAINED[table.study].flags
+    require_used(options, flags, f"{{}}: table {table.name} does not use it")
     with located(options.table):
         plan = make_plan(table, options)
     return replace(plan, seeds=(options.seed,), variants=plan.variants[:1])
@@ -56,7 +57,7 @@ def _plan_of_row(options: argparse.Namespace) -> Plan:
 def _plan_of_file(options: argparse.Namespace) -> Plan:
     """The plan of one training with the settings in `--config` (JSON, as `--dry-run` prints)."""
     path: Path = options.config
-    _require_used(options, _WITH_A_FILE, "--config")
+    require_used(options, _WITH_A_FILE, "{}: --config does not use it")
     values = _read(path)
     name = values.pop("study", "recognition")
     if name not in TRAINED:
@@ -80,16 +81,6 @@ def _variant(study: Any, config: Any) -> tuple[str, ...]:
         if all(settings[key] == value for key, value in changes.items())
     ]
     return (fitting[-1],)
-
-
-def _require_used(options: argparse.Namespace, used: tuple[str, ...], what: str) -> None:
-    for flag in FLAGS:
-        if flag not in used and hasattr(options, flag) and is_given(options, flag):
-            known = ", ".join(map(spelt, used))
-            raise ConfigError(
-                f"{spelt(flag)}: {what} does not use it. Expected some of {known}. "
-                f"Received: {getattr(options, flag)}"
-            )
 
 
 def _read(path: Path) -> dict[str, Any]:
