@@ -18,6 +18,7 @@ from kaffect.labels import AFF_WILD, AFF_WILD2
 from kaffect.serving.golden import golden_pictures
 from kaffect.training.checkpoints import CheckpointFolder, weights_hash
 from kaffect.training.networks import build_encoder, build_network
+from kaffect.training.precision import precision_here
 from kaffect.training.runs import (
     RunDescription,
     content_hash,
@@ -32,8 +33,9 @@ from tests.golden_artefacts import FRAMEWISE, draw, framewise_run, gan_run, reco
 
 pytestmark = pytest.mark.precision
 # In what the machine, or the environment, says: every precision is loaded as it was saved.
-AUTO = {"train.precision": "auto"}
-RECOGNITION = golden_artefacts.RECOGNITION.changed(AUTO)
+# A training records what "auto" meant.
+PRECISION = {"train.precision": precision_here("auto")}
+RECOGNITION = golden_artefacts.RECOGNITION.changed(PRECISION)
 PLACE = Path("checkpoints", "row-01-seed-0")
 
 
@@ -71,7 +73,7 @@ def test_a_run_trained_end_to_end_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_run_on_single_frames_comes_back(tmp_path: Path) -> None:
-    expected = framewise_run(tmp_path, FRAMEWISE.changed(AUTO))
+    expected = framewise_run(tmp_path, FRAMEWISE.changed(PRECISION))
     run = load_run(tmp_path)
     for name, value in run.networks(golden_pictures((4,), 32), training=False).items():
         np.testing.assert_allclose(value, expected[name], atol=1e-5)
