@@ -20,6 +20,7 @@ from kaffect.serving.card import CARD, model_card
 from kaffect.serving.facts import Facts
 from kaffect.serving.gan_graph import DiscriminatorGraph, GeneratorGraph
 from kaffect.serving.golden import golden_pictures, write_golden
+from kaffect.serving.half_weights import read_in_half
 from kaffect.serving.loading import ARTIFACT, SCHEMA, check_export
 from kaffect.serving.mobile import check_tflite, write_tflite
 from kaffect.serving.outputs import columns, served_outputs
@@ -161,8 +162,25 @@ def _write(
     tflite: bool = False,
 ) -> Path:
     _require_version(out)
-    traced = traced_signatures(graph)
-    manifest = {
+    with atomic_directory(out, replace=False) as folder:
+        traced, parameters = save_graph(graph, folder)
+        manifest = _manifest(graph, traced, out, facts, more)
+        if tflite:
+            path = write_tflite(graph, parameters, folder)
+            check_tflite(path, manifest, *golden)
+        write_golden(folder, *golden)
+        write_text(folder / CARD, model_card(facts, manifest))
+        for extra in extras:
+            extra(folder, manifest)
+        write_manifest(folder, manifest)
+        check_export(folder)
+    return out
+
+
+def _manifest(
+    graph: Any, traced: Mapping[str, Any], out: Path, facts: Facts, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
         "schema": SCHEMA,
         "artifact": ARTIFACT,
         "name": out.parent.name,
@@ -180,36 +198,26 @@ def _write(
             "python": platform.python_version(),
         },
     }
-    with atomic_directory(out, replace=False) as folder:
-        parameters = save_graph(traced, folder)
-        if tflite:
-            path = write_tflite(graph, parameters, folder)
-            check_tflite(path, manifest, *golden)
-        write_golden(folder, *golden)
-        write_text(folder / CARD, model_card(facts, manifest))
-        for extra in extras:
-            extra(folder, manifest)
-        write_manifest(folder, manifest)
-        check_export(folder)
-    return out
 
 
-def traced_signatures(graph: Any) -> dict[str, Any]:
-    """Signature name -> concrete function of a graph from `recognition_graph` or `gan_graph`."""
-    return {
-        # Loops and conditions are written out: AutoGraph would only cost time.
-        name: tf.function(function, autograph=False).get_concrete_function(**specs)
-        for name, (function, specs) in graph.endpoints().items()
-    }
+def save_graph(graph: Any, folder: Path) -> tuple[dict[str, Any], list[tf.Variable]]:
+    """Write a graph of `recognition_graph` or `gan_graph` as a SavedModel, and nothing else.
 
-
-def save_graph(traced: Mapping[str, Any], folder: Path) -> list[tf.Variable]:
-    """Write signatures as a SavedModel, without the rest of an export; give its variables."""
+    Returns:
+        Signature name -> concrete function, and all variables that they read.
+    """
+    with read_in_half(graph.networks()) as copies:
+        traced = {
+            # Loops and conditions are written out: AutoGraph would only cost time.
+            name: tf.function(function, autograph=False).get_concrete_function(**specs)
+            for name, (function, specs) in graph.endpoints().items()
+        }
     servable = tf.Module()
     # Only the variables: no part of Keras is needed where it is served.
     servable.parameters = _variables(traced.values())
     tf.saved_model.save(servable, str(folder), signatures=traced)
-    return list(servable.parameters)
+    del copies  # until here nothing else holds them
+    return traced, list(servable.parameters)
 
 
 def _require_version(out: Path) -> None:

@@ -45,6 +45,10 @@ class GeneratorGraph(tf.Module):
         # The suffix tells TensorFlow Serving to answer in base64.
         return {"images_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=spec)}
 
+    def networks(self) -> tuple[keras.Model, ...]:
+        """Whose weights the endpoints read."""
+        return (self.generator,)
+
     def endpoints(self) -> Endpoints:
         """Signature name -> function and the tensors that it takes."""
         latents = {"latents": tf.TensorSpec([None, LATENT], tf.float32, "latents")}
@@ -100,6 +104,10 @@ class DiscriminatorGraph(tf.Module):
         return in_blocks(
             features, images, {"features": (tf.float32, self.features.output_shape[1:])}
         )
+
+    def networks(self) -> tuple[keras.Model, ...]:
+        """Whose weights the endpoints read."""
+        return (self.discriminator,)
 
     def endpoints(self) -> Endpoints:
         """Signature name -> function and the tensors that it takes."""

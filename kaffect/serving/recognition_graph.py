@@ -84,6 +84,10 @@ class FrameGraph(tf.Module):
         width = network.output.shape[-1]
         return in_blocks(features, images, {"features": (tf.float32, (width,))})
 
+    def networks(self) -> tuple[keras.Model, ...]:
+        """Whose weights the endpoints read."""
+        return (self.model,)
+
     def endpoints(self) -> Endpoints:
         """Signature name -> function and the tensors that it takes."""
         pictures = tf.TensorSpec([None, *self.picture_shape], tf.uint8, "images")
@@ -177,6 +181,10 @@ class SequenceGraph(tf.Module):
     def _continue(self, features: Any, state: Tensors) -> tuple[dict[str, Any], dict[str, Any]]:
         logits, after = self.head.run(features, state)
         return served_outputs({name: logits[name] for name in self.wanted}), after
+
+    def networks(self) -> tuple[keras.Model, ...]:
+        """Whose weights the endpoints read."""
+        return self.encoder, self.head.head
 
     def endpoints(self) -> Endpoints:
         """Signature name -> function and the tensors that it takes."""

@@ -30,7 +30,7 @@ from kaffect.models import (
     ssgan_generator,
     vggface_gru_attention,
 )
-from kaffect.serving.export import save_graph, traced_signatures
+from kaffect.serving.export import save_graph
 from kaffect.serving.gan_graph import DiscriminatorGraph, GeneratorGraph
 from kaffect.serving.recognition_graph import FrameGraph, SequenceGraph
 from kaffect.serving.scan_operations import attribute_items, table
@@ -98,8 +98,7 @@ KINDS: dict[str, Callable[[], Any]] = {
 def save_kind(kind: str, folder: Path, policy: str = "float32") -> None:
     """Write the SavedModel of one kind, without the rest of an export."""
     with layers_compute_in(policy):
-        graph = KINDS[kind]()
-        save_graph(traced_signatures(graph), folder)
+        save_graph(KINDS[kind](), folder)
 
 
 def read_graph(folder: Path) -> Any:
