@@ -15,7 +15,7 @@ from kaffect.errors import KaffectError
 class ReviewSite:
     """Answers the review page; it writes nothing but selections, into the project's folder."""
 
-    page = "review.html"
+    page = "annotate_review"
 
     def __init__(self, review: Review) -> None:
         self.review = review

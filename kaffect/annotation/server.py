@@ -19,6 +19,7 @@ from kaffect.annotation.events import MAX_EVENTS, EventError
 from kaffect.annotation.session import Session
 from kaffect.errors import ConfigError, KaffectError
 from kaffect.loopback import HostCheck
+from kaffect.pages import render, style_sheet
 
 LOG = logging.getLogger(__name__)
 HOST = "127.0.0.1"
@@ -26,7 +27,6 @@ MAX_BODY = 1 << 20
 MAX_CONNECTIONS = 64
 _HOST_CHECK = HostCheck(HOST)
 _CONNECTIONS: web.AppKey[Callable[[], int]] = web.AppKey("connections")
-_KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -64,19 +64,20 @@ def build(site: Site) -> web.Application:
     """The application of a site: its own addresses, the assets and `/healthz`."""
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_guard])
     folder = resources.files("kaffect.annotation") / "assets"
-    assets = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
-
-    def asset(name: str) -> web.Response:
-        if name not in assets:
-            return refuse(404, "Not found")
-        kind = _KINDS.get(name.rpartition(".")[2], "application/octet-stream")
-        return web.Response(body=assets[name], content_type=kind, charset="utf-8")
+    scripts = {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+    assets = {name: (text, "text/javascript") for name, text in scripts.items()}
+    assets["style.css"] = style_sheet(), "text/css"
+    html = render(site.page)
 
     async def page(request: web.Request) -> web.StreamResponse:
-        return asset(site.page)
+        return web.Response(text=html, content_type="text/html", charset="utf-8")
 
     async def named(request: web.Request) -> web.StreamResponse:
-        return asset(request.match_info["name"])
+        name = request.match_info["name"]
+        if name not in assets:
+            return refuse(404, "Not found")
+        body, kind = assets[name]
+        return web.Response(body=body, content_type=kind, charset="utf-8")
 
     async def health(request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
@@ -138,7 +139,7 @@ async def read_json_body(request: web.Request) -> Any:
 class AnnotationSite:
     """The page of one annotator."""
 
-    page = "index.html"
+    page = "annotate"
 
     def __init__(self, session: Session) -> None:
         self.session = session

@@ -411,6 +411,11 @@ def test_a_whole_trial_measures_the_delay(project: Project) -> None:
 
 def test_a_page_for_one_task_offers_nothing_else(project: Project) -> None:
     async def steps(page: Any) -> None:
+        # A canvas whose width is already right must be given its height all the same.
+        style = "Object.assign(plane.style, {width: '300px', height: '300px'})"
+        await page.evaluate(f"{style}; plane.width = 300; plane.height = 150")
+        await go(page, 3)
+        await page.wait_for("plane.height === 300")
         for code in ("Digit1", "KeyM", "Digit5", "KeyA", "Enter", "KeyG", "KeyN", "KeyU"):
             await press(page, code)
         assert await page.evaluate(f"[...{APP}.labels.rows.keys()]") == ["face"]
@@ -421,29 +426,6 @@ def test_a_page_for_one_task_offers_nothing_else(project: Project) -> None:
         in_page(server.address, steps)
     labelled = {entry[0] for e in project.read_log("anna").events for entry in e["set"]}
     assert labelled == {"face"}
-
-
-def _luminance(colour: str) -> float:
-    channels = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-
-
-def test_text_has_contrast_in_light_and_dark() -> None:
-    """At least 4.5 : 1, as WCAG 2.2 asks of text, from the style's own colours."""
-    folder = Path(__file__).parent.parent.parent / "kaffect/annotation/assets"
-    light, dark = re.findall(r":root \{(.*?)\}", (folder / "style.css").read_text(), re.S)
-    pairs = [("ink", "paper"), ("ink", "card"), ("quiet", "card"), ("quiet", "paper"),
-             ("accent-ink", "accent"), ("ok", "ok-back"), ("bad", "bad-back"), ("ink", "active"),
-             ("on-label", "unsure"), ("card", "recording")]  # fmt: skip
-    pairs += [("on-label", f"class-{n}") for n in range(8)]
-    base: dict[str, str] = {}
-    for text in (light, dark):
-        found = re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})\b", text)
-        base |= {n: c if len(c) == 7 else "#" + "".join(2 * x for x in c[1:]) for n, c in found}
-        for front, back in pairs:
-            high, low = sorted((_luminance(base[front]), _luminance(base[back])), reverse=True)
-            assert (high + 0.05) / (low + 0.05) >= 4.5, (front, back)
 
 
 STICK = """(() => {

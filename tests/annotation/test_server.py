@@ -49,6 +49,9 @@ def test_pages_and_facts(project: Project) -> None:
         assert status == 200 and b"<title>kaffect annotate" in body
         assert "script-src 'self'" in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
+        for name, kind in (("style.css", "text/css"), ("main.js", "text/javascript")):
+            status, headers, body = ask(server.port, "GET", f"/assets/{name}")
+            assert status == 200 and headers["Content-Type"] == f"{kind}; charset=utf-8" and body
         assert ask(server.port, "GET", "/healthz")[0] == 200
         facts = json.loads(ask(server.port, "GET", "/api/project")[2])
         assert sorted(v["name"] for v in facts["queue"]) == ["double", "film"]

@@ -3,16 +3,18 @@
 export function drawPlane(canvas, { point = null, trail = [], target = null, recording = false }) {
   const side = Math.round(canvas.clientWidth * devicePixelRatio);
   if (!side) return;
-  if (canvas.width !== side) Object.assign(canvas, { width: side, height: side });
+  if (canvas.width !== side || canvas.height !== side) {
+    Object.assign(canvas, { width: side, height: side });
+  }
   const g = canvas.getContext("2d"), style = getComputedStyle(canvas);
   const ink = (name) => style.getPropertyValue(`--${name}`).trim();
   const size = side / devicePixelRatio, half = size / 2, reach = half - 14;
   const at = ([x, y]) => [half + x * reach, half - y * reach];
   g.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
   g.clearRect(0, 0, size, size);
-  g.fillStyle = ink("plane");
+  g.fillStyle = ink("card");
   g.fillRect(0, 0, size, size);
-  g.strokeStyle = ink("line");
+  g.strokeStyle = ink("rule");
   for (const value of [-1, -0.5, 0, 0.5, 1]) {
     g.lineWidth = value === 0 ? 2 : 1;
     g.beginPath();
@@ -27,7 +29,7 @@ export function drawPlane(canvas, { point = null, trail = [], target = null, rec
   });
   g.globalAlpha = 1;
   if (target) {
-    g.strokeStyle = ink("target");
+    g.strokeStyle = ink("arousal");
     g.lineWidth = 4;
     g.beginPath();
     g.arc(...at(target), 14, 0, 7);

@@ -178,7 +178,7 @@ export class Timeline {
       g.fillStyle = ink("active");
       g.fillRect(0, y, width, ROW);
     }
-    g.fillStyle = ink("line");
+    g.fillStyle = ink("rule");
     g.fillRect(0, y + ROW - 1, width, 1);
     if (this.proposal) {
       g.strokeStyle = ink("quiet");
@@ -219,7 +219,7 @@ export class Timeline {
     g.beginPath();
     g.rect(left, top, width, ROW - 7);
     g.clip();
-    g.strokeStyle = ink("paper");
+    g.strokeStyle = ink("ground");
     g.globalAlpha = 0.4;
     g.lineWidth = 1;
     g.beginPath();
@@ -233,7 +233,7 @@ export class Timeline {
 
   #curve(g, ink) {
     const width = this.canvas.clientWidth, middle = CURVE / 2;
-    g.fillStyle = ink("line");
+    g.fillStyle = ink("rule");
     g.fillRect(0, middle, width, 1);
     g.fillRect(0, CURVE - 1, width, 1);
     if (this.proposedVa) this.#trace(g, this.proposedVa, [ink("quiet"), ink("quiet")], 1);
@@ -290,7 +290,7 @@ export class Timeline {
 }
 
 function colourOf(row, code) {
-  if (code === UNSET) return "paper";
+  if (code === UNSET) return "ground";
   const word = row.words[code];
   if (word === "cannot tell") return "unsure";
   if (word === "no face") return "no-face";

@@ -10,17 +10,13 @@ from importlib import resources
 
 from aiohttp import web
 
+from kaffect.pages import render, style_sheet
 from kaffect.serving.demo.reading import DemoModel
 from kaffect.serving.demo.sessions import Sessions
 from kaffect.serving.server.http import Handler, json_response, text_response
 from kaffect.serving.server.limits import RequestError
 
-_ASSETS = {
-    "/demo": ("index.html", "text/html; charset=utf-8"),
-    "/demo/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/demo/plots.js": ("plots.js", "text/javascript; charset=utf-8"),
-    "/demo/page.css": ("page.css", "text/css; charset=utf-8"),
-}
+_SCRIPTS = ("page.js", "plots.js")
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -57,8 +53,12 @@ class DemoSite:
         self._model = model
         folder = resources.files("kaffect.serving.demo") / "assets"
         self._pages = {
-            path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _ASSETS.items()
+            "/demo": (render("demo").encode(), "text/html; charset=utf-8"),
+            "/demo/style.css": (style_sheet(), "text/css; charset=utf-8"),
         }
+        for name in _SCRIPTS:
+            script = (folder / name).read_bytes()
+            self._pages[f"/demo/{name}"] = script, "text/javascript; charset=utf-8"
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request.

@@ -65,7 +65,7 @@ function drawPlane(canvas, people, now) {
     middle + Math.max(-1.05, Math.min(1.05, v)) * radius,
     middle - Math.max(-1.05, Math.min(1.05, a)) * radius,
   ];
-  context.strokeStyle = tone("--line");
+  context.strokeStyle = tone("--rule");
   context.lineWidth = 1;
   for (const part of [0.5, 1]) {
     context.beginPath();
@@ -122,7 +122,7 @@ function drawHistory(canvas, people, now) {
   const across = (time) => right - ((now - time) / HISTORY_SECONDS) * (right - left);
   const down = (value) =>
     top + ((1 - Math.max(-1, Math.min(1, value))) / 2) * (bottom - top);
-  context.strokeStyle = tone("--line");
+  context.strokeStyle = tone("--rule");
   context.fillStyle = tone("--quiet");
   context.lineWidth = 1;
   context.font = "12px system-ui, 'DejaVu Sans', sans-serif";
