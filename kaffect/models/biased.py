@@ -14,6 +14,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kaffect.models.filter_gradient import conv2d, conv2d_transpose
+
 
 class _ExactBias:
     """Adds the bias of a Keras layer in the way of this file's first lines."""
@@ -43,6 +45,8 @@ class Conv2D(_ExactBias, keras.layers.Conv2D):
     """`keras.layers.Conv2D`: [batch, height, width, channels] -> [batch, h, w, filters]."""
 
     def _product(self, inputs: Any) -> Any:
+        if _is_plain(self):
+            return conv2d(inputs, tf.convert_to_tensor(self.kernel), self.strides[0])
         return self.convolution_op(inputs, self.kernel)
 
 
@@ -51,6 +55,8 @@ class Conv2DTranspose(_ExactBias, keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose`: [batch, h, w, channels] -> [batch, H, W, filters]."""
 
     def _product(self, inputs: Any) -> Any:
+        if _is_plain(self):
+            return conv2d_transpose(inputs, tf.convert_to_tensor(self.kernel), self.strides[0])
         return keras.ops.conv_transpose(
             inputs,
             self.kernel,
@@ -60,3 +66,10 @@ class Conv2DTranspose(_ExactBias, keras.layers.Conv2DTranspose):
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether `kaffect.models.filter_gradient` has this convolution."""
+    settings = (layer.padding, layer.groups if hasattr(layer, "groups") else 1)
+    same = settings == ("same", 1) and layer.data_format == "channels_last"
+    return same and set(layer.dilation_rate) == {1} and len(set(layer.strides)) == 1

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from kaffect.errors import ConfigError, expected_received
 from kaffect.models.dtypes import full_precision
+from kaffect.models.filter_gradient import conv2d
 from kaffect.models.gan_layers import scaled_channels
 from kaffect.models.initialisers import derived_seed
 from kaffect.models.normalization import FusedBatchNormalization
@@ -67,9 +68,11 @@ class SymmetricConv2D(keras.layers.Layer):
             initializer=self.kernel_initializer,
         )
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         side = self.kernel_size // 2
         kernel = tf.convert_to_tensor(self.kernel)
+        if training and self.strides == 1:
+            return conv2d(inputs, kernel, 1)
         if self.strides == 1 or side == 0:
             return tf.nn.conv2d(inputs, kernel, self.strides, "SAME")  # the same zeros, or none
         # Padding given to the convolution itself made its gradient seven times as slow.

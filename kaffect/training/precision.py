@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,23 +17,10 @@ import tensorflow as tf
 
 from kaffect.config import PRECISIONS, automatic_precision
 from kaffect.errors import ConfigError, expected_received
+from kaffect.processor import BFLOAT16_FLAGS, processor_flags
 
-# What Linux calls the instructions that multiply bfloat16 matrices or vectors.
-BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 # Least compute capability of NVIDIA GPUs that compute a precision in hardware.
 LEAST_CAPABILITY = {"mixed_float16": (5, 3), "mixed_bfloat16": (8, 0)}
-
-
-def processor_flags(path: str | Path = "/proc/cpuinfo") -> frozenset[str]:
-    """The feature flags of the first processor, or none where the system does not list them."""
-    try:
-        text = Path(path).read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return frozenset()
-    for line in text.splitlines():
-        if line.startswith("flags"):
-            return frozenset(line.partition(":")[2].split())
-    return frozenset()
 
 
 def resolve_precision(
@@ -73,7 +59,7 @@ def _fastest(gpus: Sequence[tuple[int, int]], flags: frozenset[str]) -> str:
     if gpus:
         half = all(capability >= LEAST_CAPABILITY["mixed_float16"] for capability in gpus)
         return "mixed_float16" if half else "float32"
-    return "mixed_bfloat16" if flags & BFLOAT16_FLAGS else "float32"
+    return "mixed_bfloat16" if flags.intersection(BFLOAT16_FLAGS) else "float32"
 
 
 def precision_here(requested: str) -> str:

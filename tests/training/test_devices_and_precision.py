@@ -80,13 +80,6 @@ def test_a_run_is_loaded_in_the_precision_of_its_record(monkeypatch: pytest.Monk
     assert precision.recorded(RecognitionConfig()) == "float32"
 
 
-def test_processor_flags_are_read(tmp_path: Path) -> None:
-    listing = tmp_path / "cpuinfo"
-    listing.write_text("processor\t: 0\nflags\t\t: fpu amx_bf16 avx2\nflags\t\t: other\n")
-    assert precision.processor_flags(listing) == {"fpu", "amx_bf16", "avx2"}
-    assert precision.processor_flags(tmp_path / "absent") == frozenset()
-
-
 def test_float16_scales_the_loss_and_others_do_not() -> None:
     half = multitask.adam(RecognitionTraining(), "mixed_float16")
     assert isinstance(half, keras.optimizers.LossScaleOptimizer)
