@@ -17,11 +17,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from kaffect.models.recurrence_forward import Tensor
 from kaffect.processor import processor_flags, processor_kind
 
 TABLE = Path(__file__).with_name("filter_gradients.json")
-
-Tensor = tf.Tensor
 
 
 def conv2d(inputs: Tensor, kernel: Tensor, stride: int) -> Tensor:
