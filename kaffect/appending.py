@@ -30,10 +30,11 @@ def append_lines(path: str | Path, lines: Sequence[str]) -> None:
     if any("\n" in line for line in lines):
         raise ValueError("append_lines takes single lines")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
     data = "".join(f"{line}\n" for line in lines).encode("utf-8")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    with full_disk_named(path, len(data)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         # Of two writers one waits, so that after a failure nothing of the other's is cut off.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -67,4 +68,11 @@ def cut_file(path: str | Path, count: int, keep: str | Path) -> None:
             kept.flush()
             os.fsync(kept.fileno())
         handle.truncate(place)
+        os.fsync(handle.fileno())
+
+
+def shorten(path: str | Path, size: int) -> None:
+    """Cut a file behind its first `size` bytes: what follows is half of something."""
+    with open(path, "r+b") as handle:
+        handle.truncate(size)
         os.fsync(handle.fileno())

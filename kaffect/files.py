@@ -28,6 +28,7 @@ MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
 _RETIRED = f"{_UNFINISHED}old-"
 _MOST_JSON = 256 * 2**20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOREPLACE, _EXCHANGE = 1, 2  # flags of renameat2 (linux/fs.h)
 stable_hash = seals.stable_hash
 
@@ -59,15 +60,25 @@ def full_disk_named(path: Path, size: int | None = None) -> Iterator[None]:
         yield
     except StorageError:
         raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except Exception as error:
+        number = _no_room(error)
+        if number is None:
             raise
         needed = "more than is free" if size is None else f"{size} bytes"
-        free = shutil.disk_usage(path.parent).free
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        free = shutil.disk_usage(there).free
         raise StorageError(
-            f"{path}: cannot be written: {os.strerror(error.errno)}. "
+            f"{path}: cannot be written: {os.strerror(number)}. "
             f"Needed: {needed}. Free: {free} bytes"
         ) from error
+
+
+def _no_room(error: Exception) -> int | None:
+    """The number of the system's error where there was no room to write; else None."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.errno in _NO_ROOM else None
+    # TensorFlow's and HDF5's writers have errors of their own, with the system's words in them.
+    return next((number for number in _NO_ROOM if os.strerror(number) in str(error)), None)
 
 
 @contextlib.contextmanager
@@ -81,8 +92,8 @@ def atomic_write(path: str | Path, mode: str = "w", size: int | None = None) -> 
         StorageError: the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with full_disk_named(path, size), contextlib.ExitStack() as open_files:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = _temporary_file(path)
         # Held until the file has its name: the temporary files of the living are not removed.
         open_files.callback(os.close, os.dup(descriptor))
@@ -195,9 +206,9 @@ def atomic_directory(path: str | Path, replace: bool = True) -> Iterator[Path]:
         ArtifactError: there is a folder that is not replaced, also one that came meanwhile.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(path.parent)
     with full_disk_named(path), contextlib.ExitStack() as open_files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(path.parent)
         descriptor, temporary = _temporary_folder(path.parent, _prefix(path))
         open_files.callback(os.close, descriptor)
         try:
@@ -317,23 +328,25 @@ def writer_lock(path: str | Path, what: str, wait: bool = False) -> Iterator[Non
         DatasetError: another process holds it; the message names that process.
     """
     lock = Path(f"{path}.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a+", encoding="utf-8") as handle:
+    with full_disk_named(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = open(lock, "a+b", buffering=0)
+    with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.seek(0)
-            holder = handle.read().strip() or "unknown"
+            holder = handle.read().decode("ascii", "replace").strip() or "unknown"
             if not wait:
                 raise DatasetError(
                     f"{path}: {what} is being written by process {holder}; wait for it or stop it"
                 ) from error
             print(f"waiting for process {holder}, which makes {what}", file=sys.stderr, flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
-        handle.seek(0)
-        handle.truncate()
-        handle.write(f"{os.getpid()}")
-        handle.flush()
+        with full_disk_named(lock):
+            handle.seek(0)
+            handle.truncate()
+            handle.write(f"{os.getpid()}".encode())
         yield
 
 

@@ -6,8 +6,9 @@ Serves the researcher who watches a table being made:
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ import matplotlib
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
+
+from kaffect.appending import shorten
+from kaffect.data.prepared.shards import whole_records
+from kaffect.errors import StorageError
+from kaffect.files import full_disk_named
 
 matplotlib.use("Agg")  # no screen is needed, nor asked for
 from matplotlib import pyplot  # noqa: E402
@@ -27,16 +33,20 @@ class RunSummaries:
     Args:
         folder: one folder per run, so that TensorBoard lists the rows of a table side by side.
         settings: what tells this run from the others; shown by the HParams plugin.
+
+    Every method raises `StorageError` where the disk is full; whole events are left then.
     """
 
     def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
-        self.writer = tf.summary.create_file_writer(str(folder))
-        with self.writer.as_default():
-            hparams.hparams(dict(settings), trial_id=Path(folder).name)
+        self._folder, self._full = Path(folder), False
+        with self._writing():
+            self.writer = tf.summary.create_file_writer(str(folder))
+            with self.writer.as_default():
+                hparams.hparams(dict(settings), trial_id=self._folder.name)
 
     def scalars(self, step: int, group: str, values: Mapping[str, float]) -> None:
         """Curves `group/name` at `step`; CCC, F1 and accuracy among them."""
-        with self.writer.as_default(step):
+        with self._writing(), self.writer.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(f"{group}/{name}", value)
 
@@ -46,11 +56,26 @@ class RunSummaries:
 
     def pixels(self, step: int, name: str, pixels: np.ndarray) -> None:
         """An image, uint8 [height, width, channels]."""
-        with self.writer.as_default(step):
+        with self._writing(), self.writer.as_default(step):
             tf.summary.image(name, pixels[None])
 
     def close(self) -> None:
-        self.writer.close()
+        """Write what is still held back; after a full disk it is lost."""
+        if not self._full:
+            with self._writing():
+                self.writer.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with full_disk_named(self._folder / "events.out.tfevents"):
+                yield
+        except StorageError:
+            self._full = True
+            # The last event may be half there.
+            for path in self._folder.glob("events.out.tfevents.*"):
+                shorten(path, whole_records(path)[1])
+            raise
 
 
 def figure_pixels(figure: Figure) -> np.ndarray:

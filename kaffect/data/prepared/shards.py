@@ -286,14 +286,19 @@ def _check_shard(
 
 def count_records(path: Path) -> int:
     """How many whole records the framing of a TFRecord file shows, without checking contents."""
+    return whole_records(path)[0]
+
+
+def whole_records(path: Path) -> tuple[int, int]:
+    """Number and bytes of the whole records at the start of a TFRecord file, by its framing."""
     size = path.stat().st_size
     count = position = 0
     with open(path, "rb") as handle:
         while position + HEADER_BYTES <= size:
             handle.seek(position)
             (length,) = struct.unpack("<Q", handle.read(8))
-            position += HEADER_BYTES + length + FOOTER_BYTES
-            if position > size:
+            after = position + HEADER_BYTES + length + FOOTER_BYTES
+            if after > size:
                 break
-            count += 1
-    return count
+            count, position = count + 1, after
+    return count, position
