@@ -422,8 +422,11 @@ def private_copy(root: str | Path, names: Iterable[str]) -> Iterator[Path]:
         try:
             for name in (MANIFEST, *names):
                 target = safe_join(folder, name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(root / name, target)
+                with full_disk_named(target, (root / name).stat().st_size):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(root / name, target)
+        except StorageError:
+            raise
         except OSError as error:
             raise ArtifactError(f"{root}: cannot be copied to {folder}: {error}") from error
         yield Path(folder)

@@ -126,9 +126,12 @@ CHECKS = {
         "Nothing outside of it is read or written; what is not labelled gives a loss and a "
         "gradient of exactly zero",
         (
-            "tests/data/annotations/test_files.py::test_nothing_outside_of_the_label_space_is_written",
-            "tests/data/annotations/test_submissions.py::test_nothing_outside_of_the_label_space_is_written",
-            "tests/conformance/test_losses.py::test_missing_labels_give_exactly_no_loss_and_no_gradient",
+            "tests/data/annotations/test_files.py::"
+            "test_nothing_outside_of_the_label_space_is_written",
+            "tests/data/annotations/test_submissions.py::"
+            "test_nothing_outside_of_the_label_space_is_written",
+            "tests/conformance/test_losses.py::"
+            "test_missing_labels_give_exactly_no_loss_and_no_gradient",
             "tests/conformance/test_losses.py::test_a_batch_without_labels_gives_nothing",
         ),
     ),
@@ -181,7 +184,8 @@ CHECKS = {
         "Numbers that are not finite",
         "The run stops at that step and names it; no checkpoint holds one",
         (
-            "tests/training/test_loop.py::test_a_value_that_is_not_finite_stops_the_run_at_its_step",
+            "tests/training/test_loop.py::"
+            "test_a_value_that_is_not_finite_stops_the_run_at_its_step",
             "tests/training/test_loop.py::test_a_score_that_is_not_finite_stops_the_run",
             "tests/training/test_gan_training.py::"
             "test_a_value_that_is_not_finite_names_update_and_term",
@@ -223,7 +227,8 @@ CHECKS = {
         ),
         (
             "tests/serving/test_scan.py::test_two_thousand_changed_graphs",
-            "tests/serving/test_scan.py::test_the_allowlist_is_what_all_kinds_in_all_precisions_need",
+            "tests/serving/test_scan.py::"
+            "test_the_allowlist_is_what_all_kinds_in_all_precisions_need",
         ),
     ),
     20: Check(
@@ -262,7 +267,8 @@ CHECKS = {
             "tests/data/prepared/test_two_processes.py::"
             "test_both_have_the_folder_of_the_cache_and_one_makes_it",
             "tests/test_files.py::test_two_writers_one_folder",
-            "tests/serving/test_export.py::test_of_two_exports_to_one_version_the_second_is_refused",
+            "tests/serving/test_export.py::"
+            "test_of_two_exports_to_one_version_the_second_is_refused",
         ),
         ("tests/test_races.py::test_two_processes_write_the_same_thing",),
     ),

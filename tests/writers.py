@@ -186,7 +186,9 @@ WRITERS = {
         lambda root, v: _faces(v).save(root / "faces.npz"),
         _or_nothing("faces.npz", lambda p: VideoFaces.load(p).box.tolist()),
     ),
-    "stream state": Writer(_save_stream, _or_nothing("state.npz", lambda p: _read_stream(p.parent))),
+    "stream state": Writer(
+        _save_stream, _or_nothing("state.npz", lambda p: _read_stream(p.parent))
+    ),
     "results": Writer(
         lambda root, v: append_record(root / "table_xi.jsonl", {"v": v, "text": "x" * 80}),
         lambda root: json.dumps(list(read_records(root / "table_xi.jsonl"))),
