@@ -27,7 +27,7 @@ from kaffect.studies.prepared_folder import is_prepared, open_prepared
 from kaffect.synthetic import SyntheticConfig, write_tree
 
 # Raised whenever the renderer's pictures change, so that an older cache is not taken for them.
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 
 _REMEDY = (
     "add annotation files below annotations/<task>_Set/{folder}/, or move some videos there "

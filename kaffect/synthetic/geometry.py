@@ -44,7 +44,7 @@ class FaceShape:
             side: np.clip(state.units * gain * (person.asymmetry ** (0.5 * s)), 0, 1.15)
             for side, s in SIDES.items()
         }
-        self.drop = self.unit("AU26") * 0.26 + self.unit("AU25") * 0.05
+        self.drop = person.jaw * self.unit("AU26") * 0.36 + self.unit("AU25") * 0.05
 
     def unit(self, name: str, side: str | None = None) -> Array:
         """Intensity [frames, 1] of a unit as this person shows it, on one side or on both."""
@@ -89,12 +89,12 @@ class FaceShape:
         au1, au2, au4 = (self.unit(name, side) for name in ("AU1", "AU2", "AU4"))
         au9 = self.unit("AU9", side)
         along = row(0, 0.25, 0.5, 0.75, 1)
-        x = 0.17 + along * (p.eye_spacing + 0.17) - au4 * row(0.075, 0.05, 0.03, 0.01, 0)
+        x = 0.17 + along * (p.eye_spacing + 0.17) - au4 * row(0.09, 0.06, 0.03, 0.01, 0)
         y = -p.brow_height - p.brow_arch * np.sin(np.pi * along**0.8) - p.brow_tilt * (along - 0.5)
         y = y + 0.06 * along**3 - au1 * row(0.22, 0.16, 0.07, 0.01, 0)
-        y = y - au2 * row(0.0, 0.06, 0.15, 0.20, 0.18) + au9 * row(0.09, 0.06, 0.03, 0.01, 0)
+        y = y - au2 * row(0.0, 0.06, 0.15, 0.20, 0.18) + au9 * row(0.16, 0.13, 0.08, 0.04, 0.02)
         # With AU1 the brow cannot be pulled down inside: the pair gives the oblique brow.
-        y = y + au4 * row(0.17, 0.13, 0.07, 0.03, 0.01) * (1 - 0.75 * np.minimum(au1, 1))
+        y = y + au4 * row(0.24, 0.19, 0.13, 0.07, 0.03) * (1 - 0.75 * np.minimum(au1, 1))
         matrix = spline(5, 12)
         x, y = x @ matrix.T, y @ matrix.T
         t = np.linspace(0, 1, 12)
@@ -106,17 +106,20 @@ class FaceShape:
 
     def _eye(self, side: str) -> dict[str, tuple[Array, Array, float]]:
         p, lids = self.person, self.state.lids[:, None]
-        au5, au6, au7 = (self.unit(name, side) for name in ("AU5", "AU6", "AU7"))
+        au4, au5, au6, au7 = (self.unit(n, side) for n in ("AU4", "AU5", "AU6", "AU7"))
         smile = np.maximum(au6, 0.8 * self.unit("AU9", side))
+        sad = np.minimum(self.unit("AU1", side), self.unit("AU4", side))
+        droop = 0.22 * sad * (1 - np.minimum(au5, 1))
         t = np.linspace(-1, 1, 11)[None]
         tilt = (p.eye_tilt * -t) + 0.0
         x = p.eye_spacing + p.eye_width * t + np.zeros_like(lids)
         bow = (1 - t**2) * (1 - 0.15 * t)
-        upper = p.eye_height * lids * (1 + 0.7 * au5 - 0.25 * au7 - 0.18 * smile)
-        lower = p.eye_height * np.minimum(lids, 1) * (0.75 - 0.45 * au7 - 0.5 * smile + 0.1 * au5)
+        narrowed = 0.3 * au7 + 0.08 * au4 + 0.25 * smile + droop
+        upper = p.eye_height * lids * (1 + 0.9 * au5 - narrowed)
+        lower = p.eye_height * np.minimum(lids, 1) * (0.75 - 0.45 * au7 - 0.5 * smile + 0.2 * au5)
         top, bottom = tilt - upper * bow, tilt + np.maximum(lower, -0.02) * bow
         bottom = np.maximum(bottom, top)
-        radius = p.eye_height * 0.98
+        radius = 0.4 * p.eye_height + 0.055
         angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)[None]
         gx = p.eye_spacing + self.state.gaze[:, :1] * 0.09 * SIDES[side]
         gy = -0.02 + self.state.gaze[:, 1:] * 0.045
@@ -141,6 +144,7 @@ class FaceShape:
             "lid_top": (x, top, 0.02),
             "lid_bottom": (x, bottom, 0.02),
             "crease": (x, crease, 0.02),
+            "bag": (x[:, 2:-1] + 0.02, furrow[:, 2:-1] + 0.085, 0.02),
             "furrow": (x[:, 1:-1] + 0.02, furrow[:, 1:-1], 0.02),
         }
 
@@ -159,7 +163,7 @@ class FaceShape:
     def _nose(self, side: str) -> dict[str, tuple[Array, Array, float]]:
         p = self.person
         au9, au10, au12 = (self.unit(name, side) for name in ("AU9", "AU10", "AU12"))
-        rise = 0.075 * au9 + 0.035 * au10
+        rise = 0.10 * au9 + 0.035 * au10
         y0 = p.nose_length - rise
         width = p.nose_width * (1 + 0.12 * au12 + 0.10 * au9)
         angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)[None]
@@ -206,13 +210,14 @@ class FaceShape:
         u = {name: self.unit(name, side) for name in DRAWN_UNITS}
         x = (
             p.mouth_width
-            + 0.13 * u["AU12"]
-            + 0.15 * u["AU20"]
+            + 0.16 * u["AU12"]
+            + 0.14 * u["AU20"]
             - 0.05 * u["AU23"]
             - 0.06 * u["AU24"]
         )
-        x = x - 0.07 * u["AU26"] - 0.03 * u["AU17"] + 0.03 * u["AU15"]
-        y = p.mouth_y + p.mouth_corner - 0.22 * u["AU12"] + 0.20 * u["AU15"] + 0.03 * u["AU20"]
+        x = x - 0.11 * u["AU26"] * (1 - 0.6 * np.minimum(np.maximum(u["AU20"], u["AU12"]), 1))
+        x = x - 0.03 * u["AU17"] + 0.03 * u["AU15"]
+        y = p.mouth_y + p.mouth_corner - 0.25 * u["AU12"] + 0.20 * u["AU15"] + 0.062 * u["AU20"]
         return x, y + 0.08 * u["AU26"] + 0.02 * u["AU25"]
 
     def _mouth(self) -> dict[str, tuple[Array, Array, float]]:
@@ -223,16 +228,16 @@ class FaceShape:
         t = np.linspace(-1, 1, 17)[None]
         x = np.where(t < 0, lx * t, rx * t)
         centre = (
-            p.mouth_y - 0.05 * u["AU10"] - 0.03 * u["AU9"] - 0.05 * u["AU17"] + 0.02 * u["AU12"]
+            p.mouth_y - 0.03 * u["AU10"] - 0.03 * u["AU9"] - 0.05 * u["AU17"] + 0.02 * u["AU12"]
         )
         corner = np.where(t < 0, ly, ry)
         middle = centre + (corner - centre) * np.abs(t) ** 1.9
         bow = 1 - t**2
-        part = u["AU25"] * 0.12 * (1 - 0.6 * np.minimum(u["AU24"], 1))
-        gap = part + self.unit("AU26") * 0.24
-        raise_ = 0.075 * u["AU10"] + 0.03 * u["AU9"] + 0.05 * u["AU12"] * u["AU25"]
+        part = u["AU25"] * 0.15 * (1 - 0.6 * np.minimum(u["AU24"], 1))
+        gap = part + p.jaw * self.unit("AU26") * 0.42 + 0.07 * u["AU10"]
+        raise_ = 0.095 * u["AU10"] + 0.05 * u["AU9"] + 0.06 * u["AU12"] * u["AU25"]
         inner_top = middle - (0.25 * part + raise_ * np.minimum(1, gap * 10 + 0.5)) * bow
-        inner_low = middle + 0.8 * gap * bow**0.8
+        inner_low = middle + (0.85 * gap + 0.06 * u["AU20"] * np.minimum(1, gap * 8)) * bow**0.8
         press = 1 - 0.6 * u["AU23"] - 0.65 * u["AU24"] - 0.22 * u["AU12"] - 0.35 * u["AU20"]
         press = np.clip(press, 0.12, 1)
         cupid = bow**0.7 * (1 - 0.22 * np.exp(-((t / 0.13) ** 2)))
@@ -240,7 +245,9 @@ class FaceShape:
         outer_low = (
             inner_low + p.lip_lower * np.clip(press + 0.25 * u["AU17"], 0.12, 1.2) * bow**0.75
         )
-        teeth_low = np.minimum(inner_top + (0.085 + 0.03 * u["AU20"]) * bow**0.5, inner_low)
+        # The lip hides the upper teeth unless something draws it up or sideways.
+        bared = np.maximum.reduce([u["AU9"], u["AU10"], u["AU12"], 0.6 * u["AU20"]])
+        teeth_low = np.minimum(inner_top + (0.035 + 0.09 * bared) * bow**0.5, inner_low)
         tongue = np.maximum(inner_low - 0.11 * bow, np.minimum(teeth_low + 0.03, inner_low))
         both = np.concatenate([x, x[:, ::-1]], 1)
 

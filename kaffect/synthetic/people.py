@@ -56,6 +56,8 @@ class Person:
     brow_colour: Colour
     nose_width: float
     nose_length: float
+    nose_height: float
+    fullness: float  # 0 gaunt .. 1 full cheeks
     mouth_width: float
     mouth_y: float
     lip_upper: float
@@ -72,6 +74,10 @@ class Person:
     expressiveness: float
     unit_gain: tuple[float, ...]  # one for each of DRAWN_UNITS
     asymmetry: float  # gain of the right half over the left
+    jaw: float  # how far AU26 opens the mouth; 1 is an average person talking
+    blotches: float  # how uneven the skin is
+    eye_circles: float  # 0 none .. 1 dark
+    gloss: float  # of the skin
 
 
 def _mix(a: Colour, b: Colour, t: float) -> Colour:
@@ -134,20 +140,22 @@ def sample_person(rng: np.random.Generator, gender: str) -> Person:
         chin=float(u(1.42, 1.6)),
         chin_width=float(u(0.24, 0.38) if male else u(0.18, 0.3)),
         eye_spacing=float(u(0.41, 0.5)),
-        eye_width=float(u(0.21, 0.265)),
-        eye_height=float(u(0.095, 0.135)),
-        eye_tilt=float(u(-0.03, 0.035)),
+        eye_width=float(u(0.22, 0.285)),
+        eye_height=float(u(0.08, 0.125)),
+        eye_tilt=float(u(-0.015, 0.045)),
         brow_thickness=float(u(0.05, 0.085) if male else u(0.032, 0.06)),
-        brow_height=float(u(0.30, 0.38)),
+        brow_height=float(u(0.24, 0.33) if male else u(0.26, 0.36)),
         brow_arch=float(u(0.02, 0.08)),
-        brow_tilt=float(u(-0.03, 0.04)),
+        brow_tilt=float(u(0.0, 0.07)),
         nose_width=float(u(0.16, 0.235)),
         nose_length=float(u(0.60, 0.72)),
-        mouth_width=float(u(0.34, 0.44)),
+        nose_height=float(u(0.26, 0.42)),
+        fullness=float(u(0.0, 1.0)),
+        mouth_width=float(u(0.35, 0.46)),
         mouth_y=float(u(0.96, 1.04)),
-        lip_upper=float(u(0.045, 0.085)),
-        lip_lower=float(u(0.07, 0.12)),
-        mouth_corner=float(np.clip(rng.normal(0, 0.018), -0.04, 0.04)),
+        lip_upper=float(u(0.045, 0.10)),
+        lip_lower=float(u(0.07, 0.13)),
+        mouth_corner=float(np.clip(rng.normal(-0.015, 0.018), -0.05, 0.035)),
         hair_style=style,
         hair_volume=float(u(0.85, 1.2)),
         hairline=float(u(-1.02, -0.82) - 0.12 * age * male),
@@ -159,4 +167,8 @@ def sample_person(rng: np.random.Generator, gender: str) -> Person:
         expressiveness=float(u(0.85, 1.12)),
         unit_gain=tuple(float(g) for g in u(0.88, 1.12, len(DRAWN_UNITS))),
         asymmetry=float(u(0.88, 1.12)),
+        jaw=float(u(0.9, 1.2)),
+        blotches=float(u(0.005, 0.02) + 0.025 * age**2),
+        eye_circles=float(u(0.0, 1.0)),
+        gloss=float(u(0.0, 0.45)),
     )

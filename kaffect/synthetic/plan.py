@@ -149,7 +149,7 @@ class _Quota:
     """Deals reactions: each set keeps its shares of time, each split has every class."""
 
     def __init__(self, task: str, rng: np.random.Generator) -> None:
-        self._rng = rng
+        self._rng, self._task = rng, task
         self._share = EXPRESSION_SET_TIME if task == "expression" else UNIT_SET_TIME
         total = sum(self._share.values())
         self._share = {name: share / total for name, share in self._share.items()}
@@ -180,7 +180,7 @@ class _Quota:
     def _extras(self, reaction: str, length: float) -> tuple[str, ...]:
         """Which optional units this episode of `length` seconds has; dealt, so that shares hold."""
         chosen = []
-        for unit, (share, _) in REACTIONS[reaction].sometimes.items():
+        for unit, share in REACTIONS[reaction].shares(self._task).items():
             owed = share * self._given[reaction] - self._extra[reaction, unit]
             if owed > length * self._rng.uniform(0.1, 0.9):
                 self._extra[reaction, unit] += length

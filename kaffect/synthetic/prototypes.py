@@ -7,7 +7,7 @@ any of the basic emotions and which annotators of eight classes call "Other".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Every unit that the renderer can draw, in the column order of its intensity arrays.
 DRAWN_UNITS = (
@@ -26,12 +26,20 @@ class Reaction:
         valence_arousal: displacement at full strength.
         always: unit -> intensity at full strength.
         sometimes: unit -> (share of the time, intensity); dealt to episodes.
+        in_expression_set: other shares in videos whose label is an expression: nothing ties these
+            to Table III, which has few open mouths.
     """
 
     name: str
     valence_arousal: tuple[float, float]
     always: dict[str, float]
     sometimes: dict[str, tuple[float, float]]
+    in_expression_set: dict[str, float] = field(default_factory=dict)
+
+    def shares(self, task: str) -> dict[str, float]:
+        """Share of the time of each optional unit in videos of a set, "expression" or "au"."""
+        usual = {unit: share for unit, (share, _) in self.sometimes.items()}
+        return {**usual, **self.in_expression_set} if task == "expression" else usual
 
 
 REACTIONS: dict[str, Reaction] = {
@@ -41,12 +49,14 @@ REACTIONS: dict[str, Reaction] = {
         (0.70, 0.35),
         {"AU6": 0.95, "AU12": 1.0},
         {"AU25": (0.18, 0.8)},
+        {"AU25": 0.65},
     ),
     "Sadness": Reaction(
         "Sadness",
         (-0.60, -0.40),
         {"AU1": 0.95, "AU4": 0.70},
         {"AU15": (0.4, 0.9), "AU17": (0.5, 0.7)},
+        {"AU15": 0.75},
     ),
     "Surprise": Reaction(
         "Surprise",
@@ -57,20 +67,23 @@ REACTIONS: dict[str, Reaction] = {
     "Fear": Reaction(
         "Fear",
         (-0.55, 0.70),
-        {"AU1": 0.95, "AU2": 0.55, "AU4": 0.65, "AU5": 0.95, "AU20": 0.95},
-        {"AU25": (0.7, 0.65)},
+        {"AU1": 0.95, "AU2": 0.6, "AU4": 0.65, "AU5": 1.0, "AU20": 0.9},
+        {"AU25": (0.7, 0.75), "AU26": (0.7, 0.6)},
+        {"AU25": 0.85, "AU26": 0.9},
     ),
     "Anger": Reaction(
         "Anger",
         (-0.65, 0.50),
-        {"AU4": 1.0, "AU5": 0.6, "AU7": 0.6, "AU23": 0.8},
-        {"AU24": (0.6, 0.8)},
+        {"AU4": 1.0, "AU5": 0.4, "AU7": 0.6, "AU23": 0.8},
+        {"AU24": (0.6, 0.8), "AU10": (0.0, 0.8), "AU25": (0.0, 0.7)},
+        {"AU24": 0.4, "AU10": 0.3, "AU25": 0.3},
     ),
     "Disgust": Reaction(
         "Disgust",
         (-0.60, 0.15),
-        {"AU9": 1.0, "AU10": 0.85},
-        {"AU4": (0.35, 0.7), "AU15": (0.1, 0.7), "AU17": (0.5, 0.6)},
+        {"AU9": 1.0, "AU10": 0.95, "AU7": 0.6},
+        {"AU4": (0.35, 0.7), "AU15": (0.1, 0.7), "AU17": (0.5, 0.6), "AU25": (0.0, 0.6)},
+        {"AU4": 0.6, "AU15": 0.4, "AU17": 0.4, "AU25": 0.5},
     ),
     "AU1": Reaction("Other", (-0.10, 0.05), {"AU1": 0.85}, {}),
     "AU2": Reaction("Other", (0.05, 0.18), {"AU2": 0.85}, {"AU1": (0.35, 0.7)}),

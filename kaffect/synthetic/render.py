@@ -18,12 +18,14 @@ from kaffect.synthetic.annotators import Labels, annotate
 from kaffect.synthetic.canvas import Image, fill, fixed, shaded
 from kaffect.synthetic.config import SyntheticConfig
 from kaffect.synthetic.curves import Curves, project
+from kaffect.synthetic.folds import FOLDS
 from kaffect.synthetic.geometry import FaceShape, State
 from kaffect.synthetic.hair import beard_outline, static_curves
 from kaffect.synthetic.motion import Motion, head_motion, sample_light
-from kaffect.synthetic.paint import FacePainter
+from kaffect.synthetic.paint import FacePainter, Look, Points
 from kaffect.synthetic.people import Person, sample_person
 from kaffect.synthetic.plan import TrackPlan, VideoPlan, derived_seed, make_plan
+from kaffect.synthetic.relief import Lamp, map_points
 from kaffect.synthetic.scene import MARGIN, Camera, Occluder, Torso, background
 
 _CHUNK = 128  # frames whose curves are computed at once: bounds the memory of long videos
@@ -115,9 +117,10 @@ def landmarks(track: Track) -> Curves:
 class _Actor:
     """One person as the renderer needs it: fixed outlines, and moving ones chunk by chunk."""
 
-    def __init__(self, track: Track, light: tuple[float, float], contrast: float) -> None:
+    def __init__(self, track: Track, lamp: Lamp) -> None:
         self.track = track
-        self.painter = FacePainter(track.person, light, contrast)
+        skin = np.random.default_rng(derived_seed(track.plan.seed, "skin"))
+        self.painter = FacePainter(track.person, lamp, skin)
         look = np.random.default_rng(derived_seed(track.plan.seed, "look"))
         self.static = static_curves(track.person, look)
         self.torso = Torso(track.person, look)
@@ -129,7 +132,10 @@ class _Actor:
         track, motion = self.track, self.track.motion
         part = slice(start, start + _CHUNK)
         state = State(track.state.units[part], track.state.lids[part], track.state.gaze[part])
-        curves = FaceShape(track.person, state).curves()
+        shape = FaceShape(track.person, state)
+        curves = shape.curves()
+        self._drop = shape.drop[:, 0]
+        self._folds = {name: map_points(curves[name]) for name in FOLDS}
         if track.person.beard != "none":
             curves["beard"] = beard_outline(track.person, curves["face"])
         frames = len(state.lids)
@@ -154,10 +160,22 @@ class _Actor:
         self.painter.behind(frame, points)
         self.torso.draw(frame, centre, scale)
         if abs(motion.pose[number, 0]) < 1.1:
-            self.painter.face(frame, points, self.track.state.units[number], self._affine[k], scale)
+            self.painter.face(frame, self._look(number, k, points))
         else:
             self._back_of_head(frame, centre, scale)
         self.occluder.draw(frame, number, centre, scale)
+
+    def _look(self, number: int, k: int, points: Points) -> Look:
+        """Frame `number`, the `k`-th of those that are loaded."""
+        return Look(
+            points=points,
+            folds={name: array[k] for name, array in self._folds.items()},
+            units=self.track.state.units[number],
+            drop=float(self._drop[k]),
+            pose=self.track.motion.pose[number],
+            affine=self._affine[k],
+            scale=float(self.track.motion.scale[number]),
+        )
 
     def _back_of_head(self, frame: Image, centre: Array, scale: float) -> None:
         person = self.track.person
@@ -180,7 +198,8 @@ def render_video(video: VideoPlan, step: int = 1) -> Iterator[Image]:
     light = sample_light(rng, times, video.size)
     place = background(rng, video.size)
     camera = Camera(rng, light, video.size)
-    actors = [_Actor(track, light.direction, light.contrast) for track in tracks]
+    lamp = Lamp(light.direction, light.contrast)
+    actors = [_Actor(track, lamp) for track in tracks]
     shake = np.random.default_rng(derived_seed(video.seed, "camera"))
     reach = float(shake.choice([0.0, 1.5, 4.0], p=[0.5, 0.3, 0.2])) * video.size[1] / 240
     offset = np.clip(smooth_noise(shake, times, 0.35, 2) * reach, 1 - MARGIN, MARGIN - 1)

@@ -26,7 +26,7 @@ def drawn() -> Frames:
     """(picture, true box) of four frames of each of two drawn people, one in front of each wall."""
     plan = make_plan(SyntheticConfig.profile("smoke"))
     found = []
-    for video in (plan[0], plan[4]):
+    for video in (plan[0], plan[5]):
         (track,) = simulate_video(video)
         pictures = list(itertools.islice(render_video(video), 0, 40, 12))
         found += [(image, track.boxes[12 * n]) for n, image in enumerate(pictures)]
