@@ -27,6 +27,7 @@ def register(actions: Any) -> None:
     show.add_argument("--out", type=Path, help="PNG to write (default sample.png)")
     show.add_argument("--tensorboard", type=Path, metavar="DIR", help="log folder for TensorBoard")
     show.add_argument("--split", choices=SPLITS, help="only this one")
+    show.add_argument("--task", choices=TASKS, help="only this one's annotation and sets")
     show.add_argument("--seed", type=int, default=0)
     show.set_defaults(run=show_data)
 
@@ -58,7 +59,9 @@ def show_data(options: argparse.Namespace) -> None:
 
     if not 1 <= options.count <= 200:
         raise ConfigError(expected_received("--count", "1 to 200", options.count))
-    kind, samples = shown_samples(options.data, options.count, options.seed, options.split)
+    kind, samples = shown_samples(
+        options.data, options.count, options.seed, options.split, options.task
+    )
     figure = sample_grid(samples, kind)
     if options.tensorboard is not None:
         from kaffect.training.summaries import RunSummaries

@@ -18,9 +18,10 @@ from kaffect.data.prepared.records import FrameIndex, PreparedData
 from kaffect.data.tree import DataTree, Track
 from kaffect.data.video.face_folders import FaceFolder, picture_files
 from kaffect.data.video.resample import VideoReader
-from kaffect.errors import DatasetError, VideoError, expected_received
+from kaffect.errors import ConfigError, DatasetError, VideoError, expected_received
 from kaffect.faces.crops import CropRule, read_boxes
 from kaffect.files import MANIFEST
+from kaffect.labels import TASKS
 
 # Frames a second, enough that a video of any rate shows each of its frames.
 EVERY_FRAME = 1000
@@ -210,20 +211,24 @@ def over_the_plane(samples: Sequence[Sample], cells: int) -> list[Sample]:
 
 
 def shown_samples(
-    data: Path, count: int, seed: int, split: str | None = None
+    data: Path, count: int, seed: int, split: str | None = None, task: str | None = None
 ) -> tuple[str, list[Sample]]:
     """The name of the data, and `count` random frames with faces and labels.
 
     Args:
         data: a data tree, or a folder that `prepare_tree` made; of the latter the pictures are
             those that a network sees.
+        task: whose annotation and sets alone count, of a tree.
 
     Raises:
         DatasetError, AnnotationError, VideoError: the data cannot be read.
+        ConfigError: a task, of prepared data.
     """
     if (data / MANIFEST).is_file():
+        if task is not None:
+            raise ConfigError(expected_received("--task", "a data tree", f"{data}, prepared"))
         return _prepared_samples(PreparedData.open(data), count, seed, split)
-    tree = DataTree.open(data)
+    tree = DataTree.open(data, (task,) if task else TASKS)
     samples = draw(tree, count, seed, splits=(split,) if split else ())
     return _name(data, tree.synthetic), with_pictures(tree, samples)
 

@@ -17,10 +17,12 @@ from kaffect.files import writer_lock
 from kaffect.studies.experiment import Table, loaded
 from kaffect.studies.options import require_used
 from kaffect.studies.plan import Plan, make_plan
-from kaffect.studies.results import results_file, results_folder, state_data
+from kaffect.studies.results import require_table, results_file, results_folder, state_data
 
 # What `--report` reads of the command line.
 WITH_REPORT = ("out", "report", "criteria")
+# Of a results folder: held while a table runs.
+_LOCK = "run"
 
 
 def run_table(table: Table, options: argparse.Namespace) -> None:
@@ -53,9 +55,16 @@ def report_again(table: Table, options: argparse.Namespace) -> None:
 
 
 def run_plan(plan: Plan, out: Path | None, resume: bool) -> Path:
-    """Run `plan` in its results folder, and give that."""
-    with open_results(plan, out, resume) as folder:
-        loaded("kaffect.studies.runner:run")(plan, folder, resume)
+    """Run `plan` in its results folder, and give that; rejected data leave no folder behind."""
+    with contextlib.ExitStack() as held:
+        folder = _results_folder(plan, out, resume)
+        known = _lock_file(folder).exists()
+        if known:  # a second writer is rejected before it prepares data
+            held.enter_context(open_results(plan, out, resume))
+        source = loaded("kaffect.studies.runner:open_source")(plan)
+        if not known:
+            folder = held.enter_context(open_results(plan, out, resume))
+        loaded("kaffect.studies.runner:run")(plan, source, folder, resume)
     return folder
 
 
@@ -64,15 +73,37 @@ def open_results(plan: Plan, out: Path | None, resume: bool) -> Iterator[Path]:
     """The results folder of a run of `plan`, made and held against other processes.
 
     Raises:
-        ConfigError: `out` holds results already and `resume` was not asked for.
+        ConfigError: `out` holds results already and `resume` was not asked for, or those of
+            another table.
         DatasetError: another process writes there.
     """
-    name = f"table-{plan.table.name}-{plan.profile.name}-{data_name(plan.data)}"
-    folder = results_folder(out, name, resume, plan.data)
-    folder.mkdir(parents=True, exist_ok=True)
-    with writer_lock(folder / "run", f"the results in {folder}"):
+    folder = _made(plan, out, resume)
+    with writer_lock(folder / _LOCK, f"the results in {folder}"):
         state_data(folder, plan.data)
         yield folder
+
+
+def _made(plan: Plan, out: Path | None, resume: bool) -> Path:
+    """The results folder, made; of two processes that start at one moment each gets its own."""
+    while True:
+        folder = _results_folder(plan, out, resume)
+        named = out is not None or folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=named)
+        except FileExistsError:
+            continue
+        return folder
+
+
+def _results_folder(plan: Plan, out: Path | None, resume: bool) -> Path:
+    name = f"table-{plan.table.name}-{plan.profile.name}-{data_name(plan.data)}"
+    folder = results_folder(out, name, resume, plan.data)
+    require_table(folder, plan.table.name)
+    return folder
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder / f"{_LOCK}.lock"
 
 
 def data_name(data: Path | None) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kaffect.errors import DatasetError
 from kaffect.files import write_text
+from kaffect.labels import TASKS
 from kaffect.studies import reference
 from kaffect.studies.experiment import Experiment
 from kaffect.studies.recognition import STUDY
@@ -98,7 +99,7 @@ def _open(options: argparse.Namespace) -> tuple[DataTree, Statistics]:
     from kaffect.studies.sources import embedded_tree
 
     root = options.data or embedded_tree(STUDY.profiles[options.profile or "demo"])
-    tree = DataTree.open(root)
+    tree = DataTree.open(root, (options.task,) if options.task else TASKS)
     for note in tree.missing:
         print(f"note: {note}")
     return tree, describe(tree, None if options.data is not None else EMBEDDED)

@@ -31,7 +31,7 @@ def run_all(experiments: Mapping[str, Experiment], options: argparse.Namespace) 
         ConfigError: a flag that not every table takes.
         KaffectError: tables that failed, after the others have run.
     """
-    require_used(options, USED, "{}: not every table takes it")
+    require_used(options, USED, "{}: not every table takes it; --table NAME of one that does")
     tables = sorted(experiments.values(), key=lambda table: _ORDER.index(table.study))
     plans = {t.name: make_plan(t, options) for t in tables if isinstance(t, Table)}
     _print_plans(plans)

@@ -13,6 +13,7 @@ from kaffect.config.preparation import ALIGNMENTS, DEFAULT_DETECTOR, DETECTORS, 
 from kaffect.config.recognition import CNN_REGIMES, IMPLEMENTATIONS
 from kaffect.data.video.lengths import FEWEST_TOLERATED, SHARE_TOLERATED
 from kaffect.errors import ConfigError
+from kaffect.labels import TASKS
 from kaffect.studies.experiment import PROFILE_NAMES
 
 # --criteria -> criterion of the newer challenges -> what stands in its place; None: no column.
@@ -35,6 +36,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "NAME=VALUE",
         "help": "a setting for every row, as train.steps=4000",
     },
+    "task": {"choices": TASKS, "help": "tables I to IV: only its annotation and sets"},
     "profile": {
         "choices": PROFILE_NAMES,
         "help": "how much work: demo without --data, paper with it",
@@ -121,6 +123,8 @@ RUN = (
     *TREE,
 )
 PICTURE = ("data", "profile", "out", "dry_run")
+# Tables I to IV and figures 1 to 4, which count the labels of a tree.
+COUNTS = (*PICTURE, "task")
 
 
 def add_flags(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:

@@ -124,9 +124,12 @@ class Plan:
             for seed in self.seeds:
                 for number, row in self.rows:
                     if not self.lacks_weights(row):
-                        without_seed = self.configure(row, 0, variant).hash()
-                        config = self.configure(row, seed, variant)
-                        yield Training(number, row, variant, config, without_seed)
+                        yield self.training(number, row, seed, variant)
+
+    def training(self, number: int, row: Row, seed: int, variant: str = "") -> Training:
+        """One row with one seed, with everything that the command line says of it."""
+        without_seed = self.configure(row, 0, variant).hash()
+        return Training(number, row, variant, self.configure(row, seed, variant), without_seed)
 
     def jobs(self) -> Iterator[Training]:
         """The trainings that are to be made here: those of the plan's shard."""
@@ -166,7 +169,12 @@ class Plan:
     @property
     def tasks(self) -> tuple[str, ...]:
         """Those that any row trains."""
-        each: Any = (self.configure(row, 0, v) for v in self.variants for _, row in self.rows)
+        trained = {task for _, row in self.rows for task in self.tasks_of(row)}
+        return tuple(task for task in TASKS if task in trained)
+
+    def tasks_of(self, row: Row) -> tuple[str, ...]:
+        """Those that one row trains."""
+        each: Any = (self.configure(row, 0, variant) for variant in self.variants)
         trained = {task for config in each for task in config.loss.tasks}
         return tuple(task for task in TASKS if task in trained)
 

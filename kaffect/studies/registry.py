@@ -11,7 +11,7 @@ STUDIES: dict[str, Study] = {
         recognition.STUDY,
         gan.STUDY,
         framewise.STUDY,
-        Study("data", "kaffect.studies.data_tables:run_table", options.PICTURE),
+        Study("data", "kaffect.studies.data_tables:run_table", options.COUNTS),
         Study("layers", "kaffect.studies.layers:print_layers", ("kernel",)),
     )
 }

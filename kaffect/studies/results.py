@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaffect.appending import append_line, cut_file
-from kaffect.errors import ArtifactError, ConfigError
+from kaffect.errors import ArtifactError, ConfigError, expected_received
 from kaffect.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -75,6 +75,19 @@ def results_folder(out: Path | None, name: str, resume: bool, data: Path | None 
 def results_file(folder: Path, table: str) -> Path:
     """Where the JSON lines of a table are."""
     return folder / f"table_{table.lower()}.jsonl"
+
+
+def require_table(folder: Path, table: str) -> None:
+    """Reject a folder with results of another table, whose checkpoints have the same names.
+
+    Raises:
+        ConfigError: names the other table's results.
+    """
+    own = results_file(folder, table)
+    others = sorted(path.name for path in folder.glob("table_*.jsonl") if path != own)
+    if others:
+        what = f"--out {folder}: a folder for results of table {table}"
+        raise ConfigError(expected_received(what, "one without those of another", others[0]))
 
 
 def state_data(folder: Path, data: Path | None) -> None:

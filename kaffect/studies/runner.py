@@ -16,6 +16,7 @@ from kaffect.files import write_json
 from kaffect.studies.baselines import baseline_records
 from kaffect.studies.clusters import sums_of_answers
 from kaffect.studies.experiment import loaded
+from kaffect.studies.one_run import CHECKPOINTS, require_one_run
 from kaffect.studies.plan import Plan, Training, with_precision
 from kaffect.studies.problems import RECOVERABLE_ERRORS, Problem, raise_faults
 from kaffect.studies.reporting import report
@@ -29,6 +30,7 @@ from kaffect.studies.results import (
 )
 from kaffect.studies.row import Adapter, Record, RowTraining, Scored
 from kaffect.studies.scoring import HALF
+from kaffect.studies.sources import Source
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import choose_strategy, on_devices, on_one_device
 from kaffect.training.loop import Progress, require_more, train
@@ -38,15 +40,24 @@ from kaffect.training.runs import RUN, RunDescription, describe, reject_earlier
 from kaffect.training.summaries import RunSummaries
 
 
-def run(plan: Plan, folder: Path, resume: bool) -> None:
+def open_source(plan: Plan) -> Source:
+    """Prepare (once) and open the data of `plan`; writes nothing but the cache."""
+    kind: type[Adapter] = loaded(plan.study.adapter)
+    return kind.open_source(plan)
+
+
+def run(plan: Plan, source: Source, folder: Path, resume: bool) -> None:
     """Train every row of `plan` that has no result yet in `folder`, then write the report.
 
+    Args:
+        source: from `open_source`.
+
     Raises:
+        ConfigError: what `folder` holds is of other data or settings.
         KaffectError: a row failed; the others have run, and the report is written.
     """
     started = time.monotonic()
     kind: type[Adapter] = loaded(plan.study.adapter)
-    source = kind.open_source(plan)
     plan = with_precision(plan, precision_here("auto"))
     strategy = choose_strategy() if kind.SEVERAL_DEVICES else tf.distribute.get_strategy()
     where = on_devices(strategy) if kind.SEVERAL_DEVICES else on_one_device()
@@ -83,7 +94,8 @@ class TableRun:
         """Reject what cannot be gone on with, before any row is trained.
 
         Raises:
-            ConfigError: a run there has other settings, data or precision.
+            ConfigError: a run there, of these rows or others, has other settings, data or
+                precision.
             ArtifactError: a run there is of an earlier version.
         """
         if self.resume:
@@ -92,9 +104,11 @@ class TableRun:
                 identity = self.source.identity(training.config)
                 free = self.adapter.free(training)
                 CheckpointFolder(self._folder(training)).require_same(identity, free=free)
+            data = self.source.prepared.hash
+            require_one_run(self.plan, self.folder, data, self.source.identity)
 
     def _folder(self, training: Training) -> Path:
-        return self.folder / "checkpoints" / training.name
+        return self.folder / CHECKPOINTS / training.name
 
     def run(self, training: Training) -> None:
         """Train one row, unless it has its result; why one has none is kept and told."""
@@ -238,7 +252,7 @@ class TableRun:
             "frames_seen": frames,
             "wall_time": round(progress.seconds, 2),
             "frames_per_second": round(frames / max(progress.seconds, 1e-9), 1),
-            "folder": f"checkpoints/{training.name}",
+            "folder": f"{CHECKPOINTS}/{training.name}",
             "time": now(),
             **extra,
         }

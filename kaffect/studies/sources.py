@@ -188,16 +188,29 @@ def open_planned(plan: Plan, partition: str, image_size: int) -> Source:
     errors as of `open_source`."""
     if plan.stills:
         return open_stills(plan.data, image_size)  # type: ignore[arg-type]
-    return open_source(
-        plan.data,
-        plan.profile,
-        partition,
-        image_size,
-        plan.preparation(),
-        plan.keep_going,
-        plan.tasks,
-        plan.study.synthetic_name,
-    )
+    try:
+        return open_source(
+            plan.data,
+            plan.profile,
+            partition,
+            image_size,
+            plan.preparation(),
+            plan.keep_going,
+            plan.tasks,
+            plan.study.synthetic_name,
+        )
+    except SplitError as error:
+        raise SplitError(f"{error}{_rows_of_one_task(plan)}") from error
+
+
+def _rows_of_one_task(plan: Plan) -> str:
+    """Which rows of a table of several tasks can be run on the sets of their own task."""
+    tasks = {number: plan.tasks_of(row) for number, row in plan.rows}
+    single = {number: found[0] for number, found in tasks.items() if len(found) == 1}
+    if not single or len(plan.tasks) == 1:
+        return ""
+    rows = ", ".join(f"{number} ({task})" for number, task in single.items())
+    return f"; so does --row N --out DIR, with a folder for each, where N is one of {rows}"
 
 
 def open_stills(path: Path, image_size: int) -> Source:

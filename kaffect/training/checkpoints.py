@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -219,16 +219,27 @@ def _pointer(path: Path) -> dict[str, Any]:
     return found
 
 
-def _require_same(
-    root: Path, stated: Mapping[str, Any], identity: Mapping[str, Any], free: tuple[str, ...]
-) -> None:
-    theirs, mine = _flat(stated), _flat(identity)
-    # A setting that only one of them knows is of another version: nothing to compare.
-    differing = [
+def differences(
+    stated: Mapping[str, Any], identity: Mapping[str, Any], free: Collection[str] = ()
+) -> list[str]:
+    """What two identities differ in: "name: expected that of `stated`, received ...".
+
+    Args:
+        free: dotted names that are not compared. A setting that only one of the two knows is of
+            another version: there is nothing to compare.
+    """
+    theirs, mine = _flat(stated), _flat(json.loads(json.dumps(identity)))
+    return [
         f"{name}: expected {theirs[name]!r}, received {mine[name]!r}"
         for name in mine
         if name in theirs and name not in free and theirs[name] != mine[name]
     ]
+
+
+def _require_same(
+    root: Path, stated: Mapping[str, Any], identity: Mapping[str, Any], free: tuple[str, ...]
+) -> None:
+    differing = differences(stated, identity, free)
     if differing:
         raise ConfigError(
             f"{root}: the run there was started otherwise and cannot go on like this. "

@@ -62,6 +62,10 @@ def test_a_table_with_results_wants_resume(tmp_path: Path, capsys: pytest.Captur
 def test_a_flag_of_some_tables_is_refused(capsys: pytest.CaptureFixture) -> None:
     assert run.main(["--table", "all", "--row", "2"]) == 2
     assert "--row: not every table takes it" in capsys.readouterr().err
+    # One file of weights is of one study.
+    assert run.main(["--table", "all", "--weights", "vgg.h5"]) == 2
+    told = capsys.readouterr().err
+    assert "--weights: not every table takes it; --table NAME of one that does" in told
 
 
 def test_shards_share_out_every_run_once(capsys: pytest.CaptureFixture) -> None:

@@ -18,7 +18,7 @@ from kaffect.errors import DatasetError, VideoError
 from kaffect.studies.finding import find_trained
 from kaffect.studies.plan import make_plan
 from kaffect.studies.recognition import SMOKE
-from kaffect.studies.sources import open_source
+from kaffect.studies.sources import open_planned, open_source
 from tests.data.drawing import draw, write_boxes, write_labels, write_video
 
 
@@ -76,6 +76,31 @@ def test_a_table_of_one_task_uses_the_sets_of_that_task(tmp_path: Path) -> None:
     DataTree.open(tmp_path / "one")
     assert main(["data", "prepare", str(root), "--out", str(tmp_path / "x")]) == 2
     assert main(["data", "prepare", str(root), "--out", str(tmp_path / "x"), "--task", "va"]) == 0
+
+
+def test_rows_of_one_task_use_its_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Table IX learns valence and arousal, Action Units, or both."""
+    root = small_tree(tmp_path / "tree")
+    for name, split in (("a", "Validation"), ("b", "Training")):
+        write_labels(root, "AU", split, name, [f"{n % 2},0,0,0,0,0,0,1" for n in range(12)])
+    monkeypatch.chdir(tmp_path)
+    words = ["--table", "IX", "--profile", "smoke", "--data", "tree"]
+    assert run_main(words) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "where N is one of 1 (va), 2 (va), 3 (au)\n" in told
+    assert not (tmp_path / "runs").exists()
+    for row, train in (("1", "a"), ("3", "b")):
+        plan = make_plan(find_trained("IX"), parser().parse_args([*words, "--row", row]))
+        assert open_planned(plan, "au", 32).split("train").tracks == (train,)
+    capsys.readouterr()
+    assert run_main(["--table", "III", "--data", "tree"]) == 2
+    assert "--task" in capsys.readouterr().err
+    assert run_main(["--table", "III", "--data", "tree", "--task", "au"]) == 0
+    assert "active in 24 of 24 labelled frames" in capsys.readouterr().out
+    shown = ["data", "show", "tree", "--out", "x.png", "--count", "2"]
+    assert main(shown) == 2 and main([*shown, "--task", "va"]) == 0
 
 
 def test_a_name_with_test_in_it_hides_no_note(tmp_path: Path) -> None:
