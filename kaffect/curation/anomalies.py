@@ -48,8 +48,9 @@ KINDS: dict[str, str] = {
     "split-of-subject": "a person in two splits",
     "same-video": "two video files with the same bytes",
     # With --decode.
-    "video": "a video that does not decode to its end",
+    "video": "a video that cannot be read",
     "time-stamps": "a video whose time stamps are missing, repeat or run backwards",
+    "damaged-frames": "a video with frames that cannot be decoded",
     "frame-count": "a video whose header claims other than its decoded frames",
     "video-length": "a video whose decoded frames do not fit its annotation",
     "box-outside": "a face box that lies outside of its frame",

@@ -96,7 +96,7 @@ def _check_video(
 ) -> int:
     size, last = (0, 0), 0
     whole_lines = max((lines for _, _, _, lines, whole in tracks if whole), default=0)
-    reader: VideoReader | FaceFolder = VideoReader(video, EVERY_FRAME)
+    reader: VideoReader | FaceFolder = VideoReader(video, EVERY_FRAME, lines=whole_lines)
     if video.is_dir():
         reader = FaceFolder(video, Fraction(EVERY_FRAME), EVERY_FRAME, whole_lines)
     try:

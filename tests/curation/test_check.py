@@ -22,7 +22,16 @@ from kaffect.curation.split_tree import read_partition, split_tree
 from kaffect.data.tree import DataTree
 from kaffect.errors import AnnotationError, DatasetError
 from kaffect.labels import EXPRESSIONS_8
-from tests.data.drawing import HEADERS, LIST_HEADER, draw, overwrite, put, write_labels, write_video
+from tests.data.drawing import (
+    HEADERS,
+    LIST_HEADER,
+    damaged,
+    draw,
+    overwrite,
+    put,
+    write_labels,
+    write_video,
+)
 from tests.data.mutation import mutate
 
 ROOT = Path(__file__).parents[2]
@@ -198,7 +207,10 @@ PLANTED: list[tuple[str, str, int, Plant]] = [
     ("same-video", "videos/b.mp4", 1, lambda r: shutil.copy(
         r / "videos/a.mp4", r / "videos/b.mp4")),
 ]  # fmt: skip
-DECODED = ("video", "time-stamps", "frame-count", "video-length", "box-outside", "same-frames")
+DECODED = (
+    "video", "time-stamps", "damaged-frames", "frame-count", "video-length", "box-outside",
+    "same-frames",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("case", PLANTED, ids=lambda c: f"{c[0]}-{c[2]}")
@@ -259,6 +271,11 @@ def twice_the_frames(root: Path) -> None:
     overwrite(path, b"strh", 8 + 32, 24)
 
 
+def noise_in_a_frame(root: Path) -> None:
+    (root / "videos/b.mp4").unlink()
+    damaged(root / "videos/b.avi", [3], "mjpeg", frames=range(70, 82))
+
+
 def far_box(root: Path) -> None:
     edit(root, "boxes/a.csv", 2, "2,64,0,99,9")
 
@@ -278,6 +295,7 @@ def same_pictures(root: Path) -> None:
         ("video-length", "videos/b.mp4", 1, other_length),
         ("time-stamps", "videos/b.avi", 1, h264_in_avi),
         ("frame-count", "videos/b.avi", 1, twice_the_frames),
+        ("damaged-frames", "videos/b.avi", 1, noise_in_a_frame),
         ("box-outside", "boxes/a.csv", 2, far_box),
         ("same-frames", "videos/b.mkv", 10, same_pictures),
     ],

@@ -74,6 +74,27 @@ def write_video(
     return path
 
 
+def damaged(
+    path: Path,
+    packets: Sequence[int],
+    codec: str,
+    reordered: int = 0,
+    frames: Iterable[int] = range(40),
+) -> Path:
+    """A video of numbered pictures in which the content of some packets, from 0, is noise."""
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    write_video(path, map(draw, frames), codec=codec, pixels=pixels, reordered=reordered)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        places = [(p.pos, p.size) for p in container.demux(stream) if p.size]
+    data, rng = bytearray(path.read_bytes()), np.random.default_rng(5)
+    for number in packets:
+        start, size = places[number]
+        data[start : start + size] = rng.integers(0, 255, size, np.uint8).tobytes()
+    path.write_bytes(data)
+    return path
+
+
 def write_labels(root: Path, task: str, split: str, track: str, lines: Iterable[str]) -> Path:
     """An annotation file in the ABAW-1 layout."""
     path = root / "annotations" / f"{task}_Set" / f"{split}_Set" / f"{track}.txt"

@@ -28,7 +28,8 @@ def choose_people(
 
     * A track with boxes of its own: whose face lies in most of them.
     * `<video>_left`, `<video>_right`: of the two people who are seen most beside each other,
-      the one further to that side, on average over the frames that show both.
+      the one further to that side, on average over the frames that show both. Nobody is joined
+      to them: a wrong guess would give one person's labels to the other's face.
     * `<video>` beside only one of these: the other of the two. Alone: the person who is
       seen most (sum over the frames of the side of the face: long and near counts), with
       those who are never seen at the same time and look alike: a cut gave one person

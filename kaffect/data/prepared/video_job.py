@@ -159,7 +159,7 @@ class VideoJob:
         self, settings: PrepareSettings, progress: Callable[[int], None]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """The source frames that the constant-rate video shows, each once."""
-        reader, last, reported = VideoReader(self.video, settings.fps), 0, 0
+        reader, last, reported = open_frames(self.tracks, settings.fps), 0, 0
         for frame in reader:
             if frame.source != last:
                 last = frame.source
@@ -327,12 +327,14 @@ class _TrackWriter:
         """Where the labels of source frames (1-based) are in `_labels`."""
         return np.minimum(sources, len(self._labels[VA.valid])) - 1
 
-    def finish(self, times: np.ndarray, notes: Sequence[str]) -> dict[str, np.ndarray]:
+    def finish(self, times: np.ndarray, reader: VideoReader | FaceFolder) -> dict[str, np.ndarray]:
         """Check the counts; return the columns of the track (rows, and `source_` for scoring).
 
         Args:
-            times: of the source frames, in seconds; notes: of the reader.
+            times: of the source frames, in seconds; reader: with its notes, and the numbers of
+                frames that cannot be decoded, which are not scored.
         """
+        notes = list(reader.notes.values())
         decoded = len(times)
         track = self._job.track
         for annotation in self._job.annotations.values():
@@ -357,6 +359,8 @@ class _TrackWriter:
         columns["length"] = np.array(self.lengths, np.int32)
         labelled = [self._labels[TASK_BY_NAME[task].valid] for task in self._job.annotations]
         annotated = np.any(labelled, axis=0)[:decoded]
+        missing = [number for number in reader.without_picture if number <= len(annotated)]
+        annotated[np.array(missing, np.int64) - 1] = False
         places = np.flatnonzero(annotated)
         nearest = nearest_frame(times, self._settings.fps, len(sources))
         columns["source_row"] = nearest[places]
@@ -379,13 +383,14 @@ class _TrackWriter:
         return columns
 
 
-def open_frames(job: TrackJob, fps: int) -> VideoReader | FaceFolder:
-    """The reader of a track's video file or folder of pictures."""
-    track = job.track
-    if not track.video.is_dir():
-        return VideoReader(track.video, fps)
-    lines = max((len(a) for a in job.annotations.values() if not a.partial), default=0)
-    return FaceFolder(track.video, track.rate, fps, lines)
+def open_frames(jobs: Sequence[TrackJob], fps: int) -> VideoReader | FaceFolder:
+    """The reader of the video file or folder of pictures that these tracks are of."""
+    track = jobs[0].track
+    whole = [a for job in jobs for a in job.annotations.values() if not a.partial]
+    lines = max(map(len, whole), default=0)
+    if track.video.is_dir():
+        return FaceFolder(track.video, track.rate, fps, lines)
+    return VideoReader(track.video, fps, lines=lines)
 
 
 def write_tracks(
@@ -408,7 +413,7 @@ def write_tracks(
     Raises:
         VideoError, AnnotationError: as `VideoReader` and `check_length`.
     """
-    reader = open_frames(jobs[0], settings.fps)
+    reader = open_frames(jobs, settings.fps)
     with contextlib.ExitStack() as files:
         writers = [
             _TrackWriter(
@@ -431,7 +436,7 @@ def write_tracks(
             reported = reader.decoded
         progress(reader.decoded - reported)
         times = np.asarray(reader.source_times)
-        columns = [writer.finish(times, list(reader.notes.values())) for writer in writers]
+        columns = [writer.finish(times, reader) for writer in writers]
     for job, values in zip(jobs, columns):
         with atomic_write(job.columns, "wb") as handle:
             np.savez(handle, **values)  # type: ignore[arg-type]

@@ -86,6 +86,7 @@ class FaceFolder:
         self.path, self._rate, self._fps, self._lines = path, rate, fps, lines
         self.source_times = array("d")
         self.notes: dict[str, str] = {}
+        self.without_picture: list[int] = []  # a missing picture says that there is no face
 
     @functools.cached_property
     def files(self) -> dict[int, Path]:

@@ -131,32 +131,36 @@ def find_sources(what: str) -> list[Source]:
 def _video(path: Path, fps: int) -> Iterator[SourceFrame]:
     """One frame late: only then all frames of the source that it stands for are decoded."""
     reader = VideoReader(path, fps)
-    told, before, shown = 0, None, 0
+    passed, before, shown = 0, None, 0
     for frame in reader:
         if before is not None:
-            stands_for = _until(reader, told, before.number, fps)
-            told += len(stands_for)
+            last = _until(reader, passed, before.number, fps)
+            stands_for, passed = _with_pictures(reader, passed, last), last
             fresh, shown = before.source != shown, before.source
             yield SourceFrame(before.number, before.number / fps, before.image, fresh, stands_for)
         before = frame
     for note in reader.notes.values():
         logging.getLogger(__name__).warning("%s: %s", path, note)
     if before is not None:
-        times = reader.source_times
-        rest = tuple((i + 1, times[i]) for i in range(told, len(times)))
+        rest = _with_pictures(reader, passed, reader.decoded)
         yield SourceFrame(
             before.number, before.number / fps, before.image, before.source != shown, rest
         )
 
 
-def _until(reader: VideoReader, told: int, number: int, fps: int) -> tuple[tuple[int, float], ...]:
+def _until(reader: VideoReader, passed: int, number: int, fps: int) -> int:
+    """How many frames of the source belong to the constant-rate frames up to `number`."""
     times = reader.source_times
-    found = []
-    for i in range(told, len(times)):
+    for i in range(passed, len(times)):
         if int(nearest_frame(np.array([times[i]]), fps, 2**62)[0]) > number:
-            break
-        found.append((i + 1, times[i]))
-    return tuple(found)
+            return i
+    return len(times)
+
+
+def _with_pictures(reader: VideoReader, first: int, last: int) -> tuple[tuple[int, float], ...]:
+    """Number and time of the source frames from `first` on, before `last`, that were decoded."""
+    missing, times = reader.without_picture, reader.source_times
+    return tuple((i + 1, times[i]) for i in range(first, last) if i + 1 not in missing)
 
 
 def _picture_files(path: Path) -> list[Path]:

@@ -44,6 +44,9 @@ def times(stamps: list[float | None], rate: int | None = 10) -> tuple[list[float
         ([*range(20), 12, 21], [*range(22)], 1, 8),
         ([*range(20), 0, 1, 2], [*range(23)], 3, 20),
         ([None], [0], 1, 0),
+        # More than a minute, 600 tenths of a second, ahead: for good, and once.
+        ([0, 1, 2, 5003, 5004, 5006], [0, 1, 2, 3, 4, 6], 3, 5000),
+        ([0, 1, 2, 5003, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6], 1, 5000),
     ],
 )
 def test_rebuilt(
