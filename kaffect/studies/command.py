@@ -87,9 +87,8 @@ def _made(plan: Plan, out: Path | None, resume: bool) -> Path:
     """The results folder, made; of two processes that start at one moment each gets its own."""
     while True:
         folder = _results_folder(plan, out, resume)
-        named = out is not None or folder.exists()
         try:
-            folder.mkdir(parents=True, exist_ok=named)
+            folder.mkdir(parents=True, exist_ok=out is not None or resume)
         except FileExistsError:
             continue
         return folder

@@ -82,10 +82,10 @@ def _training(plan: Plan, name: str) -> Training | None:
 
 def _require(folder: Path, of: Training | str, differing: list[str]) -> None:
     if differing:
-        more = f"; and {len(differing) - _MOST} more" if len(differing) > _MOST else ""
+        what = "; ".join(differing[:_MOST])
+        what += f"; and {len(differing) - _MOST} more" if len(differing) > _MOST else ""
         which = of if isinstance(of, str) else f"row {of.number}, seed {of.seed}"
         raise ConfigError(
             f"{folder}: holds {which}, which was run otherwise; rows in one folder share data, "
-            f"profile and settings. {'; '.join(differing[:_MOST])}{more}. Repeat what that row was run with, or "
-            "name another --out"
+            f"profile and settings. {what}. Repeat what that row was run with, or name another --out"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kaffect.errors import ConfigError, DatasetError
+from kaffect.studies import command
 from kaffect.studies.command import open_results
 from kaffect.studies.finding import find_trained
 from kaffect.studies.plan import Plan, chosen_rows, profile_name, require_data
@@ -57,6 +58,27 @@ def test_results_folders_are_counted_and_held(
         with pytest.raises(DatasetError, match="is being written by process"):
             with open_results(plan, None, True):
                 pass
+
+
+def test_two_runs_that_start_at_one_moment_have_a_folder_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one makes the folder just before this one does."""
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(IX, TRAINED["gan"].profiles["demo"], None, ())
+    made = []
+
+    def chosen(*arguments: object) -> Path:
+        folder = results_folder(*arguments)  # type: ignore[arg-type]
+        if not made:
+            folder.mkdir(parents=True)
+            made.append(folder.name)
+        return folder
+
+    monkeypatch.setattr(command, "results_folder", chosen)
+    with open_results(plan, None, False) as folder:
+        assert made == ["table-IX-demo-synthetic-001"]
+        assert folder.name == "table-IX-demo-synthetic-002"
 
 
 @pytest.mark.parametrize("name", ["table_x.jsonl", "checkpoints/row-01-seed-0/LAST.json"])

@@ -111,12 +111,24 @@ def test_check_statistics_prepare(
     assert f'"No of frames": "{lines}"' in (tmp_path / "card/statistics.json").read_text()
 
 
-def test_a_table_of_face_pictures(tmp_path: Path) -> None:
+# Original Aff-Wild has valence and arousal alone, which Table A3 learns.
+@pytest.mark.parametrize(
+    "kind, table, metric",
+    [
+        ("original", "A3", "ccc_valence"),
+        ("abaw-1", "A1", "f1_macro_all"),
+        ("abaw-3, pictures", "A1", "f1_macro_all"),
+        ("lists, aus", "A1", "f1_macro_all"),
+    ],
+)
+def test_a_table(tmp_path: Path, kind: str, table: str, metric: str) -> None:
     root = tmp_path / "release"
     root.mkdir()
-    abaw_3(root)
-    words = ["--table", "A1", "--row", "1", "--profile", "smoke", "--data", str(root)]
+    KINDS[kind](root)
+    words = ["--table", table, "--row", "1", "--profile", "smoke", "--data", str(root)]
     assert run.main([*words, "--out", str(tmp_path / "out")]) == 0
-    record = json.loads((tmp_path / "out/table_a1.jsonl").read_text().splitlines()[0])
+    lines = (tmp_path / f"out/table_{table.lower()}.jsonl").read_text().splitlines()
+    record = json.loads(lines[0])
     assert record["row"] == 1 and record["data_kind"] == "real"
-    assert record["frames"]["train"] > 0 and "f1_macro_all" in record["metrics"]
+    assert record["frames"]["train"] > 0 and metric in record["metrics"]
+    assert f"Table {table}" in (tmp_path / f"out/table_{table.lower()}.md").read_text()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import run
+from kaffect.studies.results import append_record, read_records
 from tests.studies.test_report_intervals import write
 
 
@@ -37,6 +38,24 @@ def test_the_report_is_written_again_and_nothing_else(
         lines.write(json.dumps({**write(results, 3), "variant": ""}) + "\n")
     assert run.main(["--table", "XI", "--out", str(results), "--report"]) == 0
     assert (results / "table_xi.html").read_bytes() != first
+
+
+def test_a_last_line_that_was_cut_is_told_and_the_others_hold(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kill or a full disk; what comes next is a line of its own."""
+    path = results / "table_xi.jsonl"
+    whole = path.read_bytes()
+    assert run.main(["--table", "XI", "--out", str(results), "--report"]) == 0
+    report, _ = (results / "table_xi.md").read_bytes(), capsys.readouterr()
+    path.write_bytes(whole + whole[:50])
+    assert run.main(["--table", "XI", "--out", str(results), "--report"]) == 0
+    assert "table_xi.jsonl:7: the last line is cut and left out" in capsys.readouterr().err
+    assert (results / "table_xi.md").read_bytes() == report
+    append_record(path, {"row": 3})
+    assert path.read_bytes() == whole + b'{"row": 3}\n'
+    assert [record["row"] for record in read_records(path)][-1] == 3
+    assert path.with_suffix(".cut").read_bytes().strip() == whole[:50]
 
 
 @pytest.mark.parametrize(

@@ -148,11 +148,13 @@ def train_encoder(
     training = source.prepared.split("train").for_partition(config.pretrain.partition)
     schedule = frame_schedule(config.pretrain, len(labelled_rows(training)))
     with writer_lock(folder, "the CNN", wait=True), _frozen(network, frozen):
-        print(f"training the CNN on single frames ({schedule.steps} steps) in {folder}", flush=True)
+        checkpoints = CheckpointFolder(folder)
+        done = "training" if checkpoints.last() is None else "taking"
+        print(f"{done} the CNN on single frames ({schedule.steps} steps) in {folder}", flush=True)
         trainer = frame_trainer(
             frames, config.pretrain, config.train, policy, strategy, schedule.steps
         )
-        return _train_frames(trainer, config, source, schedule, CheckpointFolder(folder))
+        return _train_frames(trainer, config, source, schedule, checkpoints)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ import pytest
 from experiments import run
 from kaffect import cli
 from kaffect.config import RecognitionConfig
+from kaffect.errors import DatasetError
+from kaffect.files import writer_lock
 from kaffect.studies import recognition
 from kaffect.studies.experiment import loaded
 from kaffect.studies.finding import tables
@@ -177,8 +179,9 @@ def test_what_the_file_does_not_fill_is_trained_first(
 
 
 def test_all_layers_are_trained_where_that_is_asked_for(
-    tree: Path, vggface: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Path, vggface: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Once, and never by two processes at a time: the CNN is everybody's."""
     # Such a run says everything that the head of a table says in its origin.
     changes = {
         "model.width": WIDTH,
@@ -197,9 +200,24 @@ def test_all_layers_are_trained_where_that_is_asked_for(
         return original(network, *rest)
 
     monkeypatch.setattr(encoding, "train_encoder", train)
+    frames, refused = encoding._train_frames, []
+
+    def train_alone(*arguments: Any) -> Any:
+        with pytest.raises(DatasetError, match="the CNN is being written by process") as caught:
+            with writer_lock(arguments[-1].root, "the CNN"):
+                pass
+        refused.append(caught)
+        return frames(*arguments)
+
+    monkeypatch.setattr(encoding, "_train_frames", train_alone)
     profile = recognition.STUDY.profiles["smoke"]
     source = open_source(tree, profile, "expression", tasks=("va", "expression"))
+    capsys.readouterr()
     encoder = encoding.fixed_encoder(RecognitionConfig().changed(changes), source)
+    assert capsys.readouterr().out.startswith("training the CNN on single frames (2 steps) in ")
+    again = encoding.fixed_encoder(RecognitionConfig().changed(changes), source)
+    assert capsys.readouterr().out.startswith("taking the CNN on single frames (2 steps) in ")
+    assert not changed(again.network, kernels(encoder.network)) and len(refused) == 2
     assert changed(encoder.network, before) == {*NAMES, "fc6"}
     assert "preprocessing paper, not vggface as the file was trained with" in encoder.origin
     assert "13 convolutions and FC 144->16 trained on single frames, step 2" in encoder.origin
