@@ -87,5 +87,5 @@ def _require(folder: Path, of: Training | str, differing: list[str]) -> None:
         which = of if isinstance(of, str) else f"row {of.number}, seed {of.seed}"
         raise ConfigError(
             f"{folder}: holds {which}, which was run otherwise; rows in one folder share data, "
-            f"profile and settings. {what}. Repeat what that row was run with, or name another --out"
+            f"profile and settings. {what}. Repeat what it was run with, or name another --out"
         )
