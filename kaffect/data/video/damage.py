@@ -1,12 +1,14 @@
 """Frames of a video that cannot be decoded: they are left out, and told (paper Section III-A).
 
-Which number do the frames behind one have? That of the annotation. Where its lines are as many
-as the packets of the file, it was made of the sound video, so that a frame without a picture
-keeps its number; otherwise what can be decoded is counted, as players and OpenCV do.
+Which number do the frames behind one have? That of the annotation. Where its lines are nearer
+in number to the packets of the file than to the frames that decode, it was made of the sound
+video, so that a frame without a picture keeps its number; otherwise what can be decoded is
+counted, as players and OpenCV do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from itertools import groupby
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import av
 
-from kaffect.data.video.lengths import count_packets, tolerated
+from kaffect.data.video.media import bounded_stream, open_media
 
 # Places that a message names.
 _MOST = 6
@@ -40,10 +42,11 @@ class Damage:
 
     @functools.cached_property
     def keeps_numbers(self) -> bool:
-        """Whether a packet that does not decode counts as a frame."""
+        """Whether a packet that does not decode counts as a frame; reads the whole file."""
         if not self._lines:
             return False
-        return abs(count_packets(self._path) - self._lines) <= tolerated(self._lines)
+        packets, decoded = _counts(self._path)
+        return abs(packets - self._lines) < abs(decoded - self._lines)
 
     def blame(self, error: av.error.FFmpegError) -> None:
         """Keep why something does not decode."""
@@ -81,6 +84,20 @@ class Damage:
             f"{at} {in_ranges(self._places)}"
         )
         return f"{said}; {self._end}" if self._end else said
+
+
+def _counts(path: Path) -> tuple[int, int]:
+    """How many packets the video stream has, and how many frames they decode to."""
+    packets = decoded = 0
+    with open_media(path) as container:
+        stream = container.streams.video[0]
+        bounded_stream(path, stream)
+        with contextlib.suppress(av.error.InvalidDataError):  # the end of a damaged container
+            for packet in container.demux(stream):
+                packets += packet.size > 0
+                with contextlib.suppress(av.error.FFmpegError):
+                    decoded += len(packet.decode())
+    return packets, decoded
 
 
 def in_ranges(numbers: Sequence[int], most: int = _MOST) -> str:

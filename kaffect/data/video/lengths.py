@@ -76,19 +76,9 @@ def most_frames(video: Path, wanted: int) -> int:
 
     try:
         with open_media(video) as container:
-            claimed = container.streams.video[0].frames
-        return min(claimed if claimed >= wanted else count_packets(video), MAX_LINES)
+            stream = container.streams.video[0]
+            if stream.frames >= wanted:
+                return min(stream.frames, MAX_LINES)
+            return min(sum(packet.size > 0 for packet in container.demux(stream)), MAX_LINES)
     except (av.error.FFmpegError, OSError, ValueError, IndexError):
         return MAX_LINES
-
-
-def count_packets(video: Path) -> int:
-    """How many packets with content the video stream of a file has; nothing is decoded.
-
-    Raises:
-        av.error.FFmpegError, OSError, ValueError, IndexError: it cannot be read.
-    """
-    from kaffect.data.video.media import open_media
-
-    with open_media(video) as container:
-        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
