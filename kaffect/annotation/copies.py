@@ -70,14 +70,16 @@ def make_copies(project: Project, say: Callable[[str], None]) -> None:
             if not _manifest(project, name).exists():
                 say(f"making a copy at {FPS} frames a second, {number} of {len(project.videos)}: "
                     f"{name}")  # fmt: skip
-                _make(project, name)
+                for note in _make(project, name):
+                    say(f"{name}: {note}")
 
 
 def _manifest(project: Project, name: str) -> Path:
     return safe_join(project.copies, f"{name}.json")
 
 
-def _make(project: Project, name: str) -> None:
+def _make(project: Project, name: str) -> tuple[str, ...]:
+    """Write one copy; what of the video could not be used, in sentences."""
     source = project.sources[name]
     if not source.is_file():
         raise VideoError(f"{source}: no such file, and {project.root} has no copy of it yet")
@@ -110,6 +112,7 @@ def _make(project: Project, name: str) -> None:
             "source times": [round(time, 6) for time in reader.source_times],
         },
     )
+    return tuple(reader.notes.values())
 
 
 def open_copy(project: Project, name: str) -> Copy:

@@ -14,6 +14,7 @@ from kaffect.annotation.copies import make_copies, nearest_frames, open_copy
 from kaffect.annotation.project import Project, annotator_name, open_project, parse_tasks
 from kaffect.errors import ConfigError, DatasetError, VideoError
 from tests.annotation import bar_codes
+from tests.data.drawing import damaged
 
 
 def shown(path: Path) -> list[int]:
@@ -61,6 +62,15 @@ def test_what_is_there_is_not_made_again(project: Project) -> None:
     assert len(said) == 1 and said[0].endswith("film")
     assert (project.copies / "film.mp4").read_bytes() == before
     assert not list(project.copies.glob(".unfinished*"))
+
+
+def test_frames_that_cannot_be_decoded_are_told(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    damaged(tmp_path / "videos/v.avi", [9, 10], "mjpeg")
+    project, said = open_project(tmp_path / "p", tmp_path / "videos"), []
+    make_copies(project, said.append)
+    assert said[1:] == ["v: 2 of 40 frames cannot be decoded and are left out: before frame 10"]
+    assert open_copy(project, "v").frames == 40 and len(open_copy(project, "v").source_times) == 38
 
 
 def test_videos_are_added_to_a_project(project: Project, clips: Path, tmp_path: Path) -> None:
