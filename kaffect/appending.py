@@ -58,6 +58,15 @@ def append_lines(path: str | Path, lines: Sequence[str]) -> None:
         fsync_directory(path.parent)
 
 
+def ends_with_line(path: Path) -> bool:
+    """Whether a file's last line is whole; reads one byte. One that is not there has no line."""
+    if not path.exists() or not path.stat().st_size:
+        return True
+    with open(path, "rb") as handle:
+        handle.seek(-1, os.SEEK_END)
+        return handle.read() == b"\n"
+
+
 def cut_file(path: str | Path, count: int, keep: str | Path) -> None:
     """Take the last `count` bytes off a file, and append them to the file `keep` first."""
     with open(path, "r+b") as handle:

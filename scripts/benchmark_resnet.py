@@ -67,10 +67,10 @@ def torch_step(precision: str) -> Callable[[], float]:
 def sound_augmentation() -> Any:
     """Of the sound recipe: flip, rotation, zoom, shift, brightness and contrast."""
     from kaffect.config import FramewiseConfig
+    from kaffect.data.batches.warp import Warp
     from kaffect.studies.framewise.recipes import SOUND
-    from kaffect.studies.framewise.study import warp_of
 
-    return warp_of(FramewiseConfig().changed(SOUND).data)
+    return Warp.of(FramewiseConfig().changed(SOUND).data)
 
 
 def pipeline_step() -> Callable[[], float]:

@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; give the exit code.
+    """Run the command line; return the exit code.
 
     0 done, 1 where a command found what it was asked to look for (`data check`),
     2 a mistake, 130 interrupted.

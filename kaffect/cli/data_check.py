@@ -1,4 +1,4 @@
-"""`kaffect data check`: is there anything in this tree that would spoil training? (Section II)"""
+"""`kaffect data check`: find mistakes in a data tree that would spoil training (Section II)"""
 
 from __future__ import annotations
 

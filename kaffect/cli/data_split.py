@@ -1,4 +1,4 @@
-"""`kaffect data split`: deal people to training, validation and test set (paper Section II-D)."""
+"""`kaffect data split`: divide people among three sets (paper Section II-D)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kaffect generate`: faces from a trained GAN, any or as wished (paper Section V-A.2)."""
+"""`kaffect generate`: faces from a trained GAN, selected if asked (paper Section V-A.2)."""
 
 from __future__ import annotations
 
@@ -106,6 +106,6 @@ def judged_csv(judged: Sequence[Mapping[str, float]]) -> str:
 
 
 def means(judged: Sequence[Mapping[str, float]]) -> list[str]:
-    """What the discriminator says of the faces on average."""
+    """The means of the discriminator's estimates for the faces."""
     shown = [f"{name} {sum(f[name] for f in judged) / len(judged):+.3f}" for name in judged[0]]
     return ["judged by the GAN's discriminator, mean: " + ", ".join(shown)]

@@ -48,10 +48,6 @@ class SeedComparison:
     p_value: float
     smallest_p: float
 
-    def can_show(self, significance: float = 0.05) -> bool:
-        """Whether this number of seeds can reach that significance at all (.05: six seeds)."""
-        return self.smallest_p <= significance
-
 
 def seed_comparison(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> SeedComparison:
     """Compare two rows by their scores, paired by seed.

@@ -1,4 +1,4 @@
-"""What a table must beat (Section V): constant predictors and a linear probe on 12x12 grey pixels.
+"""Baselines of a table (Section V): constant predictors, a linear probe on 12x12 grey pixels.
 
 A network whose scores are not clearly above these has learned nothing. Both
 learn from the training split and are scored on the test split, under the same
@@ -193,7 +193,7 @@ class LinearProbe:
         return np.stack(columns, axis=1)
 
     def thresholds(self, pixels: NDArray, labels: Labels) -> float | NDArray[np.float64]:
-        """Logits of the best F1 of each unit on these (validation) frames."""
+        """The thresholds (logits, [units]) with the best F1 of each unit on these frames."""
         labelled = np.asarray(labels.au_valid, bool)
         if not self._units or not labelled.any():
             return HALF
@@ -229,7 +229,7 @@ def baseline_records(
     present: Collection[Any] = (),
     thresholds: Collection[str] = ("half",),
 ) -> Iterator[dict[str, Any]]:
-    """What every row must beat, on the same data: a constant, and 12x12 grey pixels.
+    """Records of the baselines on the data of the rows: constants and the linear probe.
 
     Args:
         units: whether the constant that names every Action Unit is one more.
@@ -298,7 +298,7 @@ def baseline_pixels(
 
 
 def part_of(scoring: Scoring, most: int) -> Scoring:
-    """At most `most` of the scored frames, the same ones as `baseline_pixels` reads."""
+    """At most `most` of the scored frames: those that `baseline_pixels` reads."""
     chosen = _evenly_spread(len(scoring), most)
     columns = {f.name: getattr(scoring, f.name)[chosen] for f in dataclasses.fields(scoring)}
     return dataclasses.replace(scoring, **columns)

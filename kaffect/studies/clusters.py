@@ -1,4 +1,4 @@
-"""What intervals over videos or people need of a scored row: a few sums for each (Section IV-D).
+"""Sums for each person or video of a scored row, from which intervals follow (Section IV-D).
 
 Stored beside the results, so that a report can compare rows and seeds without predictions.
 """
@@ -18,7 +18,7 @@ from kaffect.training.prediction import Predictions
 
 
 def people(index: FrameIndex) -> np.ndarray:
-    """Of each track of a split the person it shows, or its own name where that is not known.
+    """The person that each track of a split shows, or the track's own name if not known.
 
     Returns:
         [tracks] of strings.

@@ -1,4 +1,4 @@
-"""From the command line to a table that is run, or only described (for the researcher).
+"""Runs, describes (`--dry-run`) or reports (`--report`) a table from the command line.
 
 Importing this loads no TensorFlow, nor does `--dry-run`.
 """
@@ -55,7 +55,7 @@ def report_again(table: Table, options: argparse.Namespace) -> None:
 
 
 def run_plan(plan: Plan, out: Path | None, resume: bool) -> Path:
-    """Run `plan` in its results folder, and give that; rejected data leave no folder behind."""
+    """Run `plan` in its results folder and return that; rejected data leave no folder behind."""
     with contextlib.ExitStack() as held:
         folder = _results_folder(plan, out, resume)
         known = _lock_file(folder).exists()
@@ -70,7 +70,7 @@ def run_plan(plan: Plan, out: Path | None, resume: bool) -> Path:
 
 @contextlib.contextmanager
 def open_results(plan: Plan, out: Path | None, resume: bool) -> Iterator[Path]:
-    """The results folder of a run of `plan`, made and held against other processes.
+    """Create the results folder of a run of `plan` and lock it against other processes.
 
     Raises:
         ConfigError: `out` holds results already and `resume` was not asked for, or those of
@@ -106,7 +106,7 @@ def _lock_file(folder: Path) -> Path:
 
 
 def data_name(data: Path | None) -> str:
-    """What a results folder calls the data."""
+    """The name of the data in the name of a results folder."""
     return "synthetic" if data is None else data.resolve().name
 
 

@@ -25,7 +25,7 @@ _ORDER = ("data", "layers", "recognition", "framewise", "gan")
 def run_all(experiments: Mapping[str, Experiment], options: argparse.Namespace) -> None:
     """Run every table, each in a folder of its own; with `--dry-run` print what that would be.
 
-    A table that fails leaves the others their turn; `--resume` goes on with all of them.
+    If a table fails the others still run; `--resume` continues all of them.
 
     Raises:
         ConfigError: a flag that not every table takes.

@@ -1,4 +1,4 @@
-"""How an experiment is said: rows, profiles, tables and figures as data (paper Section V).
+"""Experiments as data: rows, profiles, tables and figures (paper Section V).
 
 Serves the researcher who reads a table or writes one: a table file holds data only, and
 everything that runs it is elsewhere. Importing this loads no TensorFlow.
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Profile:
-    """How much work a run is: smoke (does it run), demo (does it learn), paper (does it reproduce).
+    """The size of a run: smoke (does it run), demo (does it learn), paper (does it reproduce).
 
     Attributes:
         changes: dotted settings under those of a row.
@@ -157,7 +157,7 @@ class TrainedStudy(Study):
         adapter: "module:class" of what differs in training and scoring its rows.
         settings_of_flags: flag -> the setting that it stands for.
         with_weights: file of `--weights` -> the settings that it brings with it.
-        head_notes: configuration of a row -> what the table's head says of it; raises
+        head_notes: configuration of a row -> notes above the table about it; raises
             `ConfigError` where its settings contradict each other.
         variants: name -> settings; tables of this study are made once for each.
         partition: whose split its tables use ('expression', 'au', 'all').
@@ -185,6 +185,6 @@ class TrainedStudy(Study):
 
 
 def loaded(place: str) -> Any:
-    """What "module:name" names; modules load on use, so that --help answers at once."""
+    """The object that "module:name" names; imported on use, so that --help answers at once."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)

@@ -107,7 +107,7 @@ def _line(path: Path, *texts: str) -> int:
 
 @contextlib.contextmanager
 def located(table: str | None) -> Iterator[None]:
-    """Tell of a row whose settings are not accepted where it stands, if `table` is a FILE.py."""
+    """Add file and line to the error of a row with rejected settings, if `table` is a FILE.py."""
     try:
         yield
     except RowError as error:

@@ -134,18 +134,18 @@ def add_flags(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
 
 
 def spelt(name: str) -> str:
-    """A flag as it is typed."""
+    """The flag as typed on the command line."""
     return "--" + name.replace("_", "-")
 
 
 def is_given(options: argparse.Namespace, name: str) -> bool:
-    """Whether the command line has this flag, with another value than without it."""
+    """Whether the flag was given a value other than its default."""
     default = False if FLAGS[name].get("action") == "store_true" else FLAGS[name].get("default")
     return bool(getattr(options, name) != default)
 
 
 def require_used(options: argparse.Namespace, used: Iterable[str], rule: str) -> None:
-    """Reject a flag that the command line has and the command does not use.
+    """Reject a flag that was given but that the command does not use.
 
     Args:
         rule: what the message says of the flag, which stands for `{}`.

@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside the curves: faces with their labels, and attention weights."""
+"""Pictures for TensorBoard: faces with their labels, and attention weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run of a table will do, before it does it: rows, seeds, settings, data."""
+"""The plan of a run: rows, seeds, settings and data, resolved before anything is run."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class Training:
 
     @property
     def name(self) -> str:
-        """Of its folder of checkpoints, its pictures and its TensorBoard events."""
+        """The name of its checkpoint folder, pictures and TensorBoard events."""
         before = f"{self.variant}-" if self.variant else ""
         return f"{before}row-{self.number:02d}-seed-{self.seed}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run of the command will do, before it does it.
+    """Everything that a run will do, resolved before it starts.
 
     Attributes:
         data: a data tree, a prepared folder, a list of stills (.csv), or None for the embedded
@@ -88,7 +88,7 @@ class Plan:
 
     @property
     def study(self) -> TrainedStudy:
-        """That of the table."""
+        """The study that the table belongs to."""
         return TRAINED[self.table.study]
 
     @property
@@ -132,7 +132,7 @@ class Plan:
         return Training(number, row, variant, self.configure(row, seed, variant), without_seed)
 
     def jobs(self) -> Iterator[Training]:
-        """The trainings that are to be made here: those of the plan's shard."""
+        """The trainings of this run: those in the plan's shard."""
         first, count = self.shard or (1, 1)
         yield from islice(self.trainings(), first - 1, None, count)
 
@@ -168,12 +168,12 @@ class Plan:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Those that any row trains."""
+        """The tasks that at least one row trains."""
         trained = {task for _, row in self.rows for task in self.tasks_of(row)}
         return tuple(task for task in TASKS if task in trained)
 
     def tasks_of(self, row: Row) -> tuple[str, ...]:
-        """Those that one row trains."""
+        """The tasks that one row trains."""
         each: Any = (self.configure(row, 0, variant) for variant in self.variants)
         trained = {task for config in each for task in config.loss.tasks}
         return tuple(task for task in TASKS if task in trained)

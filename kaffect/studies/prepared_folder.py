@@ -1,4 +1,4 @@
-"""A folder of `kaffect data prepare` as the data of a run: only one that was made as asked for.
+"""A prepared folder as the data of a run, accepted only if its settings are the run's.
 
 Serves the researcher who prepares once, perhaps on another machine, and trains many times.
 """
@@ -27,7 +27,7 @@ def open_prepared(root: Path, wanted: Preparation, image_size: int) -> PreparedD
     accepted.
 
     Args:
-        wanted: how the run says that its data are prepared.
+        wanted: the run's settings of the preparation.
         image_size: side of the face crops in pixels.
 
     Raises:

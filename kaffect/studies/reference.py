@@ -39,7 +39,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class StudyCount:
-    """How much of Aff-Wild2 the second study had for one task.
+    """The number of Aff-Wild2 frames or videos that the second study used for one task.
 
     Attributes:
         table: of that task alone; task: 'va', 'expression' or 'au'.
@@ -71,7 +71,7 @@ def _read(name: str) -> list[dict[str, str]]:
 
 
 def published_figures(table: str) -> dict[int, dict[str, float]]:
-    """What the publication prints in a table: row, counted from 1 -> metric -> figure.
+    """The figures that the publication prints in a table: row number, from 1 -> metric -> figure.
 
     A metric that is printed as "-" is absent; so is every row of a table without figures, and
     all of them where kaffect is not run from a checkout.

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaffect.appending import append_line, cut_file
+from kaffect.appending import append_line, cut_file, ends_with_line
 from kaffect.errors import ArtifactError, ConfigError, expected_received
 from kaffect.files import read_json, write_json
 
@@ -106,7 +106,7 @@ def _named(data: Path | None) -> str | None:
 
 
 def record_head(plan: Plan, source: Source, commit: str) -> dict[str, Any]:
-    """What every record of one table on one data set has in common."""
+    """The fields that all records of one table on one data set share."""
     return {
         "schema": SCHEMA,
         "table": plan.table.name,
@@ -123,8 +123,8 @@ def record_head(plan: Plan, source: Source, commit: str) -> dict[str, Any]:
 
 def append_record(path: Path, record: dict[str, Any]) -> None:
     """Add one run to the JSON lines; a value that is not finite is refused."""
-    cut = path.read_bytes().rpartition(b"\n")[2] if path.exists() else b""
-    if cut:
+    if not ends_with_line(path):
+        cut = path.read_bytes().rpartition(b"\n")[2]
         cut_file(path, len(cut), path.with_suffix(".cut"))
     append_line(path, json.dumps(record, sort_keys=True, allow_nan=False))
 

@@ -1,4 +1,4 @@
-"""What differs between the studies, as two small protocols: a study's adapter and a row's training.
+"""The two protocols that a study implements: its adapter, and the training of one row.
 
 The runner knows these alone; `recognition`, `gan` and `framewise` each have one of both.
 """
@@ -43,7 +43,7 @@ class Scored:
 
 
 class RowTraining:
-    """One row being trained: its network, how its data come, how it is validated and scored.
+    """The training of one row: its network, batches, validation and scores.
 
     Attributes:
         trainer: for `kaffect.training.loop.train`.
@@ -127,11 +127,11 @@ class Adapter:
         raise NotImplementedError
 
     def free(self, training: Training) -> tuple[str, ...]:
-        """The settings that may change when a run goes on."""
+        """The settings that may change when a run is resumed."""
         return LENGTH
 
     def notes(self, variant: str) -> tuple[str, ...]:
-        """What every record says beside the notes of plan and data."""
+        """Notes of every record, besides those of the plan and the data."""
         return ()
 
     @staticmethod

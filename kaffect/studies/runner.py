@@ -91,7 +91,7 @@ class TableRun:
         self.problems: list[Problem] = []
 
     def require_same_runs(self) -> None:
-        """Reject what cannot be gone on with, before any row is trained.
+        """Reject runs that cannot be resumed, before any row is trained.
 
         Raises:
             ConfigError: a run there, of these rows or others, has other settings, data or
@@ -111,7 +111,7 @@ class TableRun:
         return self.folder / CHECKPOINTS / training.name
 
     def run(self, training: Training) -> None:
-        """Train one row, unless it has its result; why one has none is kept and told."""
+        """Train one row unless it has a result; if it fails, keep and print the reason."""
         if (training.number, training.seed, training.config.hash()) in self.done:
             return
         try:
@@ -135,12 +135,13 @@ class TableRun:
         with contextlib.closing(summaries):
             if self.resume:
                 require_more(CheckpointFolder(folder), row.schedule)
-            description = self._describe(training, row, folder)
+            notes = self._notes(training, row)
+            description = self._describe(training, row, folder, notes)
             progress = self._fit(training, row, folder, summaries, description)
             started = time.monotonic()
             scored = row.score(progress)
             summaries.scalars(progress.step, scored.split, _numbers(scored.metrics))
-            record = self._record(training, row, progress, scored)
+            record = self._record(training, row, notes, progress, scored)
             record["clusters"] = self._keep_sums(training, scored)
             row.draw(scored, record, summaries)
             record["scoring_time"] = round(time.monotonic() - started, 2)
@@ -190,13 +191,15 @@ class TableRun:
                 on_resume=row.resumed,
             )
 
-    def _describe(self, training: Training, row: RowTraining, folder: Path) -> RunDescription:
-        """What export, evaluation and prediction must know of the row, finished or not."""
+    def _describe(
+        self, training: Training, row: RowTraining, folder: Path, notes: list[str]
+    ) -> RunDescription:
+        """The description that export, evaluation and prediction read, before it has scores."""
         return describe(
             training.config,
             self.source.prepared,
             self.source.described,
-            notes=tuple(self._notes(training, row)),
+            notes=tuple(notes),
             encoder=row.encoder and os.path.relpath(row.encoder, folder),
             profile=self.plan.profile.name,
             commit=self.commit,
@@ -214,7 +217,7 @@ class TableRun:
         )
 
     def _keep_sums(self, training: Training, scored: Scored) -> str:
-        """Write what intervals over videos need; its path within the results folder."""
+        """Write the sums that intervals are computed from; the path within the results folder."""
         tasks, cuts = training.config.loss.tasks, np.array(scored.thresholds)
         sums = sums_of_answers(scored.index, scored.answers, tasks, cuts if len(cuts) else HALF)
         name = f"clusters/{training.name}-{training.config.hash()}.json"
@@ -226,13 +229,18 @@ class TableRun:
         return [*notes, *self.source.notes, *([f"CNN: {row.origin}"] if row.origin else [])]
 
     def _record(
-        self, training: Training, row: RowTraining, progress: Progress, scored: Scored
+        self,
+        training: Training,
+        row: RowTraining,
+        notes: list[str],
+        progress: Progress,
+        scored: Scored,
     ) -> Record:
         frames = progress.step * row.frames_per_step
         extra = dict(scored.extra)
         return {
             **record_head(self.plan, self.source, self.commit),
-            "notes": [*self._notes(training, row), *extra.pop("notes", ())],
+            "notes": [*notes, *extra.pop("notes", ())],
             "variant": training.variant,
             "row": training.number,
             "label": training.row.label,
@@ -258,7 +266,7 @@ class TableRun:
         }
 
     def run_baselines(self) -> None:
-        """What every row must beat, once for each data set."""
+        """Record the baselines, once for each data set."""
         present = {row for row, _, _ in self.done}
         head = {**record_head(self.plan, self.source, self.commit), "variant": ""}
         kinds = self.plan.thresholds

@@ -7,11 +7,12 @@ it, and one without a face that of the nearest frame of its video which has one.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
 from kaffect.data.annotations.lists import LIST_COLUMNS
-from kaffect.data.annotations.submissions import Submission
+from kaffect.data.annotations.submissions import Submission, write_submission
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.labels import EXPRESSIONS_8, LABEL_SPACES, TASKS, VALENCE_AROUSAL
 from kaffect.studies.scoring import HALF, units_present
@@ -59,6 +60,19 @@ def submissions(
         )
         for task, found in values.items()
     }
+
+
+def write_submissions(
+    folder: Path,
+    name: str,
+    index: FrameIndex,
+    answers: Predictions,
+    tasks: Iterable[str],
+    thresholds: float | np.ndarray = HALF,
+) -> None:
+    """Write each of `submissions` as `NAME-TASK.txt` into `folder`."""
+    for task, submission in submissions(index, answers, tasks, thresholds).items():
+        write_submission(folder / f"{name}-{task}.txt", submission)
 
 
 def to_labels(task: str, answers: Predictions, thresholds: float | np.ndarray) -> np.ndarray:

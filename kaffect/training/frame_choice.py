@@ -1,6 +1,8 @@
-"""Which frames the framewise study trains on: subsets, labels, one group for each task."""
+"""The frames that the framewise study trains and validates on."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -59,6 +61,27 @@ def training_rows(
         if not len(group):
             raise DatasetError(f"no training frame has a label of task {task!r}; it has no part")
     return groups
+
+
+def validation_frames(config: FramewiseConfig, split: Callable[[str], FrameIndex]) -> FrameIndex:
+    """The frames that validate a row: of the validation set, or with `data.scored` 'next' those
+    training frames that follow the ones it is trained on.
+
+    Args:
+        split: the frames of the split of that name.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    if config.data.scored == "next":
+        index = split("train")
+        found = index.with_rows(next_rows(config, index))
+    else:
+        index = split("validation")
+        found = index.with_rows(validation_rows(config, index))
+    if not len(found):
+        raise DatasetError("no validation frame has a label of a task that this row trains")
+    return found
 
 
 def validation_rows(config: FramewiseConfig, index: FrameIndex) -> np.ndarray:

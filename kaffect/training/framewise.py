@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kaffect.config.framewise import FramewiseConfig, FramewiseLoss
+from kaffect.config.framewise import FramewiseConfig, FramewiseLoss, FramewiseModel
 from kaffect.data.prepared.records import FrameIndex
+from kaffect.errors import ArtifactError
 from kaffect.labels import LabelSpace
 from kaffect.losses import framewise_losses, tasks_with_labels, uncertainty_weighted
 from kaffect.losses.framewise import TASK_NAMES
@@ -18,6 +19,7 @@ from kaffect.models import affect_network, layers_compute_in
 from kaffect.training.determinism import derived_seed
 from kaffect.training.multitask import Batch, LossFunction, MultiTaskTrainer
 from kaffect.training.precision import precision_here
+from kaffect.training.schedules import make_optimizer
 from kaffect.training.seen import seen_sums
 
 
@@ -28,17 +30,35 @@ def build_framewise(
 
     Args:
         policy: dtype policy to compute in; None: the configuration's precision.
+
+    Raises:
+        ArtifactError: the weights file cannot be read, or does not fit; says what would.
     """
     tasks = config.loss.tasks
     with layers_compute_in(policy or precision_here(config.train.precision)):
-        return affect_network(
-            valence_arousal="va" in tasks,
-            expressions=len(space.expressions) if "expression" in tasks else 0,
-            action_units=len(space.action_units) if "au" in tasks else 0,
-            seed=derived_seed(config.train.seed, "resnet"),
-            name=f"affect_{config.model.backbone}",
-            **config.model.network,
+        try:
+            return affect_network(
+                valence_arousal="va" in tasks,
+                expressions=len(space.expressions) if "expression" in tasks else 0,
+                action_units=len(space.action_units) if "au" in tasks else 0,
+                seed=derived_seed(config.train.seed, "resnet"),
+                name=f"affect_{config.model.backbone}",
+                **config.model.network,
+            )
+        except ArtifactError as error:
+            raise ArtifactError(f"{error}{_advice(config.model)}") from error
+
+
+def _advice(model: FramewiseModel) -> str:
+    """Advice for weights that do not fit, if the network is not a full ResNet-18."""
+    if model.width != 1:
+        return (
+            f". This row has model.width={model.width:g}; torchvision's weights are of the "
+            "whole ResNet-18: add --set model.width=1"
         )
+    if model.stem == "small":
+        return ". This row has model.stem=small; torchvision's weights want imagenet or no_pool"
+    return ""
 
 
 # A class that is hardly ever seen does not rule the loss.
@@ -105,6 +125,31 @@ class FramewiseTrainer(MultiTaskTrainer):
             [self.config.weight(task) * terms[TASK_NAMES[task][0]] for task in self.config.tasks]
         )
         return {"loss": total, **terms, **shown}
+
+
+def compiled_trainer(
+    config: FramewiseConfig,
+    space: LabelSpace,
+    weights: Mapping[str, Any],
+    strategy: tf.distribute.Strategy,
+    steps: int,
+) -> FramewiseTrainer:
+    """The network of `config` with its losses and optimiser, at step 0 of `steps`.
+
+    Args:
+        weights: of classes and units (`label_weights`).
+
+    Raises:
+        ArtifactError: as of `build_framewise`.
+    """
+    with strategy.scope():
+        network = build_framewise(config, space)
+    trainer = FramewiseTrainer(network, config.loss, weights, strategy)
+    policy = precision_here(config.train.precision)
+    with strategy.scope():
+        optimizer = make_optimizer(config.train, steps, policy, trainer.trained_variables)
+    trainer.compile(optimizer=optimizer, jit_compile=False)
+    return trainer
 
 
 def task_losses(config: FramewiseLoss, weights: Mapping[str, Any]) -> LossFunction:

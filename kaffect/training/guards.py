@@ -1,4 +1,4 @@
-"""A run stops on the first value that is not finite; it is never replaced (not in the paper).
+"""Stops a run at the first value that is not finite; none is replaced (not in the paper).
 
 The one exception is a gradient that overflows under loss scaling: its update is left out.
 """

@@ -17,6 +17,8 @@ import keras
 import tensorflow as tf
 
 from kaffect.config import from_dict
+from kaffect.config.framewise import FramewiseTraining
+from kaffect.config.recognition import RecognitionTraining
 from kaffect.errors import ConfigError, expected_received
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.guards import require_finite
@@ -38,10 +40,21 @@ class Schedule:
     evaluate_every: int
     patience: int = 0
 
+    @classmethod
+    def of(cls, train: RecognitionTraining | FramewiseTraining, epoch: int) -> Schedule:
+        """The schedule that `train` asks for; `train.steps` are divided into `train.epochs` parts.
+
+        Args:
+            epoch: updates of one epoch where `train.steps` is 0.
+        """
+        if train.steps:
+            return cls(train.steps, max(1, train.steps // train.epochs), train.patience)
+        return cls(epoch * train.epochs, epoch, train.patience)
+
 
 @dataclass
 class Progress:
-    """What a run knows of itself; saved with each checkpoint.
+    """The state of a run beside its variables; saved with each checkpoint.
 
     `step` counts updates; under loss scaling one may have been skipped.
     `history` has one entry for each validation pass: step, validation metrics and training
@@ -65,7 +78,7 @@ class Progress:
         return bool(exhausted) or self.step >= schedule.steps
 
     def add(self, entry: dict[str, Any], score: float) -> bool:
-        """Take the entry of a validation pass; whether its score is the best so far."""
+        """Append the entry of a validation pass; return whether its score is the best so far."""
         self.history.append(entry)
         improved = score > self.best_score
         if improved:

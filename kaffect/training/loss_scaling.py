@@ -1,4 +1,4 @@
-"""Updates under loss scaling: which of them happened (float16; not in the paper).
+"""Updates under loss scaling, some of which are skipped (float16; not in the paper).
 
 Float16 gradients are computed of the loss times a scale. Where one overflows, the optimiser
 leaves the update out and halves the scale; after 2,000 updates without an overflow it
@@ -23,7 +23,7 @@ NORM, FINITE, SKIPPED, SCALE = (
 
 
 def is_scaled(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether `optimizer` may leave updates out."""
+    """Whether `optimizer` may skip updates."""
     return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
@@ -32,7 +32,7 @@ def apply_gradients(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[keras.Variable],
 ) -> dict[str, tf.Tensor]:
-    """Apply the gradients of a scaled loss and say what became of them.
+    """Apply the gradients of a scaled loss and report whether the update was made.
 
     Args:
         gradients: of `optimizer.scale_loss(loss)`, one for each of `variables`; on several devices

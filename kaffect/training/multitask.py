@@ -60,19 +60,19 @@ class MultiTaskTrainer(keras.Model):
 
     @property
     def trained_variables(self) -> list[Any]:
-        """What the optimiser changes."""
+        """The variables that the optimiser updates."""
         variables: list[Any] = self.network.trainable_variables
         return variables
 
     updates_in_batch = 1
 
     def guard(self, first_step: int) -> NonFiniteGuard:
-        """What stops a training on values that are not finite."""
+        """The callback that stops training on values that are not finite."""
         return NonFiniteGuard(first_step)
 
     @property
     def saved(self) -> dict[str, Any]:
-        """What a checkpoint holds, by name."""
+        """The objects that a checkpoint holds, by name."""
         return {"network": self.network, "optimizer": self.optimizer}
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""Which number format a run computes in (mixed precision; not in the paper).
+"""The precision that a run computes in (mixed precision; not in the paper).
 
 `auto` is what the environment variable KAFFECT_PRECISION says. Without it, `auto` takes
 mixed_float16 (with loss scaling) on a GPU, mixed_bfloat16 where the processor multiplies

@@ -1,4 +1,4 @@
-"""How a training shows its progress: each update moves it, each validation pass reports."""
+"""The progress display of a training: a bar of updates, a report of each validation pass."""
 
 from __future__ import annotations
 

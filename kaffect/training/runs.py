@@ -1,4 +1,4 @@
-"""A training as one folder that says what it is: what export, evaluation and prediction start from.
+"""The folder of a trained network, which export, evaluation and prediction start from.
 
 Beside the checkpoints of `CheckpointFolder` it holds `run.json`, in every study the same:
 configuration, labels, detector and crop rule, data and, once it is scored, metrics and thresholds.
@@ -37,7 +37,7 @@ WHICH = ("best", "last")
 
 @dataclass(frozen=True)
 class RunDescription:
-    """What a run is, beside its weights.
+    """The description of a run (`run.json`), which lies beside its weights.
 
     Attributes:
         kind: its study, a key of `CONFIGURATIONS`.
@@ -76,7 +76,7 @@ class RunDescription:
         return float("-inf") if found is None else found
 
     def write(self, folder: Path) -> None:
-        """Put it beside the checkpoints in `folder`."""
+        """Write it beside the checkpoints in `folder`."""
         values = dataclasses.asdict(self)
         write_json(folder / RUN, {"schema": SCHEMA, **values}, sealed=True)
 
@@ -190,7 +190,7 @@ def content_hash(folder: Path, which: str = "best") -> str:
 
 
 def save_encoder(results: Path, network: keras.Model, origin: str) -> Path:
-    """Keep a fixed CNN below a results folder, under a hash of its weights; give its folder.
+    """Save a fixed CNN in a results folder, under a hash of its weights; return its folder.
 
     A CNN that is there already is left alone: other weights have another folder.
     """

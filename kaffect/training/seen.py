@@ -66,7 +66,7 @@ def seen_scores(means: Mapping[str, Any]) -> dict[str, float]:
 
 
 def without_sums(means: Mapping[str, Any]) -> dict[str, Any]:
-    """`means` without what `seen_sums` put there."""
+    """`means` without the terms that `seen_sums` added."""
     return {name: value for name, value in means.items() if not name.startswith(_PREFIX)}
 
 

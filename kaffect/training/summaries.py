@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: curves, HParams, faces with labels, attention weights.
+"""TensorBoard summaries of a run: curves, HParams, faces with labels, attention weights.
 
 Serves the researcher who watches a table being made:
 `tensorboard --logdir RUN/tensorboard`.
@@ -32,7 +32,7 @@ class RunSummaries:
 
     Args:
         folder: one folder per run, so that TensorBoard lists the rows of a table side by side.
-        settings: what tells this run from the others; shown by the HParams plugin.
+        settings: those that distinguish this run from others; shown by the HParams plugin.
 
     Every method raises `StorageError` where the disk is full; whole events are left then.
     """

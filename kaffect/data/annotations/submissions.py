@@ -257,18 +257,3 @@ def _accepted(task: str, columns: tuple[str, ...], values: np.ndarray) -> np.nda
         ],
         axis=1,
     )
-
-
-def read_track_names(path: str | Path) -> tuple[str, ...]:
-    """The tracks of a `*_test_set_release.txt`: one name a line, without suffix.
-
-    Raises:
-        AnnotationError: with path and line: a name that is no file name, or a name twice.
-    """
-    path = Path(path)
-    found: dict[str, int] = {}
-    for line, text in enumerate(read_text(path).removesuffix(b"\n").split(b"\n"), 1):
-        (track,), _ = split_image_names(path, [text.strip() + b"/00001.jpg"], line)
-        if found.setdefault(track, line) != line:
-            raise AnnotationError(path, line, f"{track!r} stands on line {found[track]} already")
-    return tuple(found)

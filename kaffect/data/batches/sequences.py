@@ -30,8 +30,8 @@ def make_windows(
         borders: 'video': no window crosses a track or a gap; the last one of each run of
             consecutive frames is padded, so that every row is in exactly one window.
             'legacy': windows in the order of the list, across tracks if it comes so, and
-            the remainder of less than `length` rows is dropped (see `dropped_rows`), as
-            the authors' released code does.
+            the remainder of less than `length` rows is dropped, as the authors' released
+            code does.
         select: 'all' keeps frames without label, to be masked; 'paper' keeps the faces
             that Section II-D does (`FrameIndex.kept_rows`: those with the label of the
             part's own task), and "consecutive" then means consecutive among the kept.
@@ -66,16 +66,6 @@ def usable_rows(index: FrameIndex, select: str, seed: int = 0) -> np.ndarray:
     if select not in SELECTIONS:
         raise ConfigError(expected_received("select", SELECTIONS, select))
     return index.rows if select == "all" else index.kept_rows(seed)
-
-
-def dropped_rows(index: FrameIndex, windows: np.ndarray, select: str = "all", seed: int = 0) -> int:
-    """How many usable rows are in no window (0 except for 'legacy').
-
-    Args:
-        windows: [windows, length] int64 of `make_windows`, -1 where padded.
-        select, seed: with which they were made.
-    """
-    return len(usable_rows(index, select, seed)) - int((windows != PADDING).sum())
 
 
 def _starts(index: FrameIndex, rows: np.ndarray, gaps: bool) -> np.ndarray:

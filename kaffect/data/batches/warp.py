@@ -7,10 +7,11 @@ look-up does mirror, rotation, scale and shift together.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import tensorflow as tf
 
+from kaffect.config.framewise import FramewiseData
 from kaffect.data.batches.augment import Augmentation
 
 
@@ -34,6 +35,11 @@ class Warp:
     brightness: float = 0.0
     contrast: float = 0.0
     erase: float = 0.0
+
+    @classmethod
+    def of(cls, data: FramewiseData) -> Warp:
+        """The changes that settings of the same names ask for."""
+        return cls(**{field.name: getattr(data, field.name) for field in fields(cls)})
 
     def apply(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Change each picture by its own draw.

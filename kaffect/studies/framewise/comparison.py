@@ -17,9 +17,9 @@ _TERMS = {
 
 
 def count_notes(table: str, data: PreparedData, *, videos: bool = True) -> list[str]:
-    """How many frames and videos are annotated in `data` and were in the study.
+    """The annotated frames and videos of `data` beside those that the study reports.
 
-    A frame counts where it is annotated for the table's task, with a face or without; one with
+    A frame counts if it is annotated for the table's task, with or without a face; one with
     two annotated people counts twice, as it has two pictures.
 
     Args:
@@ -50,7 +50,7 @@ def _videos(data: PreparedData, task: str) -> int:
 
 
 def loss_notes(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The losses that the study prints of a table beside those of row 1, which has its recipe.
+    """The losses that the study prints for a table, beside those of row 1, which uses its recipe.
 
     Args:
         records: of one table; of row 1 the newest is shown.

@@ -1,4 +1,4 @@
-"""Which columns Tables A1 to A5 have, and what stands in them (second study, Eq. 1 to 3)."""
+"""The columns of Tables A1 to A5 and their values (second study, Equations 1 to 3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shown_metrics(
 
     Args:
         wanted: the table's metrics; where it has F1 of units, units of the data join them.
-        known: what the study prints or the data gave; the rest has no column.
+        known: metrics that the study prints or that were measured; others get no column.
         criteria: a key of `CRITERIA`.
     """
     names: list[str] = []
@@ -42,6 +42,18 @@ def shown_metrics(
             found = CRITERIA[criteria].get(name, name)
             names += [found] if found in known and found is not None else []
     return tuple(names)
+
+
+def epochs_to_95_percent(history: Sequence[Mapping[str, Any]], every: int) -> float:
+    """Epochs of `every` steps until the validation score first reached 95 % of its maximum.
+
+    Args:
+        history: an entry for each validation pass, with `step` and `validation` (with `score`).
+    """
+    best = max(entry["validation"]["score"] for entry in history)
+    wanted = min(0.95 * max(best, 0.0), best)
+    first = next(entry for entry in history if entry["validation"]["score"] >= wanted)
+    return round(first["step"] / every, 2)
 
 
 def with_columns(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +76,7 @@ def with_columns(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_criteria(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The scores of a baseline, with the criteria of all challenges that they suffice for."""
+    """The scores of a baseline, with every challenge criterion that can be computed from them."""
     found = dict(metrics)
     if "ccc_valence" in found:
         found["p_va"] = (found["ccc_valence"] + found["ccc_arousal"]) / 2

@@ -1,4 +1,4 @@
-"""What a run of Tables A1 to A5 leaves to look at: curves, histograms, predictions as text."""
+"""Pictures of a run of Tables A1 to A5: learning curves and histograms of the labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def draw_training(
     row: FrameTraining, scored: Scored, record: Record, folder: Path, summaries: RunSummaries
 ) -> None:
-    """Curves of the run and histograms of its labels as PNG and in TensorBoard; faces there too."""
+    """Write learning curves and label histograms (PNG, TensorBoard) and faces (TensorBoard)."""
     every, step, name = row.schedule.evaluate_every, record["steps"], row.training.name
     title = row.training.row.label
     figures = {"curves": curves_figure(record["history"], every, title, record["best_step"])}
@@ -35,7 +35,7 @@ def draw_training(
 
 
 def histograms(run: FrameTraining) -> dict[str, Figure]:
-    """Expressions and Action Units of the frames trained and validated on."""
+    """Histograms of the expressions and Action Units in the training and validation frames."""
     train = run.source.split("train")
     splits = {"train": (train, run.seen), "validation": (run.validation, run.validation.rows)}
     space, figures = train.data.label_space, {}

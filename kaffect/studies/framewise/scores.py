@@ -70,7 +70,7 @@ def score_frames(
 
 
 def labels_of(index: FrameIndex) -> dict[str, np.ndarray]:
-    """Labels and masks of the rows that count, as a batch holds them; for validation losses."""
+    """Labels and masks of `index.rows`, under the keys that a batch has; for validation losses."""
     rows = index.rows
     seen = index.has_face[rows]
     found: dict[str, np.ndarray] = {}

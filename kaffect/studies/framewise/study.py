@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kaffect.config.framewise import FramewiseConfig, FramewiseData
-from kaffect.data.annotations.submissions import write_submission
+from kaffect.config.framewise import FramewiseConfig
 from kaffect.data.batches.pipeline import evaluation_frames, training_frames
 from kaffect.data.batches.warp import Warp
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.data.prepared.stills import StillSet, read_stills
-from kaffect.errors import ArtifactError, DatasetError
+from kaffect.errors import ArtifactError
 from kaffect.studies.framewise.comparison import count_notes, loss_notes
-from kaffect.studies.framewise.criteria import legend, shown_metrics, with_columns
+from kaffect.studies.framewise.criteria import (
+    epochs_to_95_percent,
+    legend,
+    shown_metrics,
+    with_columns,
+)
 from kaffect.studies.framewise.pictures import draw_training
 from kaffect.studies.framewise.scores import labels_of, score_frames
 from kaffect.studies.plan import Plan, Training
@@ -27,23 +31,15 @@ from kaffect.studies.row import Adapter, Record, RowTraining, Scored
 from kaffect.studies.scoring import HALF, thresholds_for
 from kaffect.studies.sources import Source
 from kaffect.studies.still_predictions import write_still_predictions
-from kaffect.studies.submission import submissions
+from kaffect.studies.submission import write_submissions
 from kaffect.training.determinism import derived_seed
-from kaffect.training.frame_choice import next_rows, training_rows, validation_rows
-from kaffect.training.framewise import (
-    FramewiseTrainer,
-    build_framewise,
-    label_weights,
-    task_losses,
-)
+from kaffect.training.frame_choice import training_rows, validation_frames
+from kaffect.training.framewise import compiled_trainer, label_weights, task_losses
 from kaffect.training.loop import LENGTH, Progress, Schedule
-from kaffect.training.precision import precision_here
 from kaffect.training.prediction import Predictions, predict_rows, predictor
-from kaffect.training.schedules import make_optimizer, plateau_rate
+from kaffect.training.schedules import plateau_rate
 from kaffect.training.seen import seen_scores, without_sums
 from kaffect.training.summaries import RunSummaries
-
-WARP_SETTINGS = ("flip", "rotation", "zoom", "shift", "brightness", "contrast", "erase")
 
 
 class Framewise(Adapter):
@@ -94,11 +90,11 @@ class Framewise(Adapter):
 
 
 class FrameTraining(RowTraining):
-    """A network of single frames being trained: its frames, its steps and what it answers.
+    """Training of one single-frame network: its frames, batches, validation and scores.
 
     Raises:
-        DatasetError: no frame has the labels that the row wants.
-        StartError: the weights file is none, or not one of the row's network.
+        DatasetError: no frame has the labels that the row needs.
+        StartError: the weights file cannot be read or does not fit the row's network.
     """
 
     def __init__(
@@ -114,10 +110,14 @@ class FrameTraining(RowTraining):
         self.config = config
         index = source.split("train")
         self.rows = training_rows(config, index)
-        self.validation = _validation(config, source)
+        self.validation = validation_frames(config, source.split)
         self.weights = label_weights(config.loss, index, self.seen)
-        self.schedule = schedule_of(config, len(self.seen))
-        self.trainer = _trainer(config, source, self.weights, strategy, self.schedule.steps)
+        self.schedule = Schedule.of(config.train, -(-len(self.seen) // config.data.batch))
+        space, steps = source.prepared.label_space, self.schedule.steps
+        try:
+            self.trainer = compiled_trainer(config, space, self.weights, strategy, steps)
+        except ArtifactError as error:
+            raise StartError(str(error)) from error
         self.frames_per_step = config.data.batch
         self.predict = predictor(self.trainer.network)
         self._losses = task_losses(config.loss, self.weights)
@@ -137,7 +137,7 @@ class FrameTraining(RowTraining):
             seed=derived_seed(self.config.train.seed, "frame order"),
             first_step=first,
             steps=steps,
-            augment=warp_of(data),
+            augment=Warp.of(data),
             rows=self.rows,
             mixing=data.mixing,
             mixing_alpha=data.mixing_alpha,
@@ -153,18 +153,18 @@ class FrameTraining(RowTraining):
         entry["train"] = {**without_sums(means), **seen_scores(means)}
 
     def answers(self, index: FrameIndex) -> Predictions:
-        """What the network in its present state says of every row of `index` that counts."""
+        """The network's current outputs for `index.rows`, in their order: name -> [rows, k]."""
         batches = evaluation_frames(index, batch=128)
         return predict_rows(self.predict, batches, index.rows, inputs="images")
 
     def thresholds(self, answers: Predictions) -> float | np.ndarray:
-        """Of Action Units, as logits, from answers for the validation frames."""
+        """Thresholds of the Action Units (logits), from outputs for the validation frames."""
         if self.config.train.thresholds == "half":
             return HALF
         return thresholds_for(answers, self.validation.rows, self.validation.scoring())
 
     def validate(self) -> dict[str, float]:
-        """Criteria on the validation frames, and the losses of the tasks and their sum there."""
+        """Criteria on the validation frames, with the loss of each task and their sum."""
         answers = self.answers(self.validation)
         found = self._scores(self.validation, answers, self.thresholds(answers))
         terms = self._losses(labels_of(self.validation), answers)
@@ -191,7 +191,7 @@ class FrameTraining(RowTraining):
         extra = {
             "frames": {"train": len(self.seen), "validation": len(self.validation)},
             "best_epoch": round(progress.best_step / every, 2),
-            "epochs_to_95_percent": epochs_to_95_percent(progress, every),
+            "epochs_to_95_percent": epochs_to_95_percent(progress.history, every),
             "cpu_time": round(time.process_time() - self._busy, 2),
             "notes": self._scored_note(),
         }
@@ -220,71 +220,5 @@ class FrameTraining(RowTraining):
             test = self.source.split("test")
             submitted[f"{name}-test"] = test, self.answers(test)
         for stem, (index, answers) in submitted.items():
-            for task, submission in submissions(index, answers, tasks, thresholds).items():
-                write_submission(self.folder / "submissions" / f"{stem}-{task}.txt", submission)
-
-
-def warp_of(data: FramewiseData) -> Warp:
-    """The augmentation that `data` asks for."""
-    return Warp(**{name: getattr(data, name) for name in WARP_SETTINGS})
-
-
-def schedule_of(config: FramewiseConfig, frames: int) -> Schedule:
-    """Steps in all, and a validation pass after each epoch (or equal part) of `frames`."""
-    train = config.train
-    if train.steps:
-        return Schedule(train.steps, max(1, train.steps // train.epochs), train.patience)
-    every = -(-frames // config.data.batch)
-    return Schedule(every * train.epochs, every, train.patience)
-
-
-def _validation(config: FramewiseConfig, source: Source) -> FrameIndex:
-    if config.data.scored == "next":
-        index = source.split("train")
-        found = index.with_rows(next_rows(config, index))
-    else:
-        index = source.split("validation")
-        found = index.with_rows(validation_rows(config, index))
-    if not len(found):
-        raise DatasetError("no validation frame has a label of a task that this row trains")
-    return found
-
-
-def _trainer(
-    config: FramewiseConfig,
-    source: Source,
-    weights: Any,
-    strategy: tf.distribute.Strategy,
-    steps: int,
-) -> FramewiseTrainer:
-    try:
-        with strategy.scope():
-            network = build_framewise(config, source.prepared.label_space)
-    except ArtifactError as error:
-        raise _with_advice(config, error) from error
-    trainer = FramewiseTrainer(network, config.loss, weights, strategy)
-    policy = precision_here(config.train.precision)
-    with strategy.scope():
-        optimizer = make_optimizer(config.train, steps, policy, trainer.trained_variables)
-    trainer.compile(optimizer=optimizer, jit_compile=False)
-    return trainer
-
-
-def _with_advice(config: FramewiseConfig, error: ArtifactError) -> StartError:
-    """`error` of a weights file, with what to do where the row's network is not the whole one."""
-    text = str(error)
-    if config.model.width != 1:
-        text += (
-            f". This row has model.width={config.model.width:g}; torchvision's weights are of the "
-            "whole ResNet-18: add --set model.width=1"
-        )
-    elif config.model.stem == "small":
-        text += ". This row has model.stem=small; torchvision's weights want imagenet or no_pool"
-    return StartError(text)
-
-
-def epochs_to_95_percent(progress: Progress, every: int) -> float:
-    """After how many epochs of `every` steps the validation score first had 95 % of its best."""
-    wanted = min(0.95 * max(progress.best_score, 0.0), progress.best_score)
-    first = next(e for e in progress.history if e["validation"]["score"] >= wanted)
-    return round(first["step"] / every, 2)
+            place = self.folder / "submissions"
+            write_submissions(place, stem, index, answers, tasks, thresholds)

@@ -79,7 +79,7 @@ PAPER = Profile(name="paper", variants=(ONE, TWO), synthetic={"profile": "paper"
 
 
 def head_notes(config: GanConfig) -> tuple[str, ...]:
-    """What the head of Table IX says of the training pictures: not in the paper, in any profile."""
+    """Notes above Table IX about the training pictures, where a run departs from the paper."""
     data, notes = config.data, []
     if data.unlabelled:
         notes.append(

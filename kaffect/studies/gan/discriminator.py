@@ -57,12 +57,12 @@ class Judge:
 
 
 def judge_frames(judge: Judge, index: FrameIndex, batch: int = 256) -> Predictions:
-    """Its answer for every frame of `index`, in the order of `index.rows`."""
+    """The discriminator's outputs for `index.rows`, in their order: name -> [rows, k]."""
     return predict_rows(judge, evaluation_frames(index, batch=batch), index.rows, inputs="images")
 
 
 def judge_pixels(judge: Judge, images: np.ndarray, batch: int = 256) -> Predictions:
-    """Its answer for pictures [n, h, w, 3] uint8."""
+    """The discriminator's outputs for pictures uint8 [n, h, w, 3]: name -> [n, k]."""
     parts = [
         {name: value.numpy() for name, value in judge(tf.constant(part)).items()}
         for part in np.split(images, range(batch, len(images), batch))
@@ -71,7 +71,7 @@ def judge_pixels(judge: Judge, images: np.ndarray, batch: int = 256) -> Predicti
 
 
 class Judgement(NamedTuple):
-    """The discriminator on one split.
+    """Outputs and scores of the discriminator on one split.
 
     Attributes:
         answers: for its rows; metrics: of them.
@@ -86,7 +86,7 @@ class Judgement(NamedTuple):
 def score_discriminator(
     judge: Judge, index: FrameIndex, thresholds: float | np.ndarray | None = None
 ) -> Judgement:
-    """Its answers for `index` and what `score_answers` says of them.
+    """The discriminator's outputs for `index`, with their scores (`score_answers`).
 
     Args:
         thresholds: logit above which an Action Unit counts as present; one, or

@@ -165,7 +165,7 @@ def _draw_given(options: argparse.Namespace) -> None:
 
 
 def finished_gan(plan: Plan, data_hash: str, own: Path) -> Path | None:
-    """The newest GAN that has trained the plan's first training on these very data.
+    """The newest finished GAN with the settings of the plan's first training and these data.
 
     Args:
         data_hash: of the prepared data.

@@ -1,4 +1,4 @@
-"""Generated faces and what is done with them (paper Section V-A.2, Figure 7)."""
+"""Generate, interpolate and select faces (paper Section V-A.2, Figure 7)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def interpolate(anchors: np.ndarray, steps: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Wish:
-    """What picked faces should show, as the discriminator judges it.
+    """The labels that selected faces should have, by the discriminator's estimates.
 
     Attributes:
         valence, arousal: in [-1, 1], or None for any.
@@ -129,7 +129,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class GeneratedFaces:
-    """Faces with what the discriminator says of them.
+    """Generated faces with the discriminator's estimates.
 
     Attributes:
         images: uint8 [n, size, size, 3]; z: [n, 100].

@@ -8,7 +8,7 @@ from kaffect.errors import ConfigError, expected_received
 
 
 class NearestFaces:
-    """Keeps the nearest face for each of a few, while many are shown in parts.
+    """The nearest of many faces to each of a few; the many are compared part by part.
 
     Attributes:
         number: [n], of the nearest face, as given to `look`; -1 before the first look.

@@ -24,7 +24,7 @@ def _latest(records: Sequence[Record]) -> list[Record]:
 
 
 def quality_notes(records: Sequence[Record]) -> list[str]:
-    """One line for each row whose generator was measured, and what the features are."""
+    """One line for each row whose generator was measured, and one about the features."""
     measured = [r for r in _latest(records) if r.get("quality")]
     if not measured:
         return []
@@ -70,7 +70,7 @@ def half_notes(records: Sequence[Record]) -> list[str]:
 
 
 def alarm_notes(records: Sequence[Record]) -> list[str]:
-    """What the collapse alarm said, run by run."""
+    """The collapse alarms of each run."""
     return [
         f"Alarm, row {r['row']}, seed {r['seed']}: {text}."
         for r in _latest(records)

@@ -8,6 +8,7 @@ with each other and with `real_faces`, and nothing else.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -96,3 +97,27 @@ class QualityMeter:
         generated = self.features(FaceGenerator(trainer)(z))
         figures = quality(self.real, generated)
         return {**figures, "faces": self.count, "real_faces": self.real_faces}
+
+
+class QualityMeters:
+    """FID and its like of any generator; rows with the same settings share one meter.
+
+    Args:
+        source: the data of the run.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._meters: dict[tuple[int, int, int | None], QualityMeter] = {}
+
+    def __call__(self, trainer: GanTrainer) -> dict[str, Any]:
+        """`quality` and `quality_time` in seconds; nothing where the settings ask for none."""
+        wanted, size = trainer.config.quality, trainer.config.model.image_size
+        if not wanted.faces:
+            return {}
+        started, key = time.monotonic(), (size, wanted.faces, wanted.feature_steps)
+        if key not in self._meters:
+            features = face_features(self.source, wanted.feature_steps)
+            self._meters[key] = QualityMeter(self.source, features, size, wanted.faces)
+        figures = self._meters[key](trainer)
+        return {"quality": figures, "quality_time": round(time.monotonic() - started, 2)}

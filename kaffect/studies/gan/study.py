@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from kaffect.studies.gan import VARIANTS
 from kaffect.studies.gan.discriminator import Judge, score_answers, score_discriminator
 from kaffect.studies.gan.faces import real_faces
 from kaffect.studies.gan.notes import alarm_notes, half_notes, quality_notes
-from kaffect.studies.gan.quality import QualityMeter, face_features
+from kaffect.studies.gan.quality import QualityMeters
 from kaffect.studies.gan.watch import GanWatch
 from kaffect.studies.plan import Plan, Training
 from kaffect.studies.row import Adapter, Record, RowTraining, Scored
@@ -47,7 +46,7 @@ class Gan(Adapter):
         self, plan: Plan, source: Source, folder: Path, strategy: tf.distribute.Strategy
     ) -> None:
         super().__init__(plan, source, folder, strategy)
-        self._meters: dict[tuple[int, int, int], QualityMeter] = {}
+        self._quality = QualityMeters(source)
 
     @staticmethod
     def open_source(plan: Plan) -> Source:
@@ -71,33 +70,23 @@ class Gan(Adapter):
     def report_notes(records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
         return [*half_notes(records), *quality_notes(records), *alarm_notes(records)]
 
-    def _quality(self, trainer: GanTrainer) -> dict[str, Any]:
-        """FID and its like of the trained generator, where the settings ask for them."""
-        wanted, size = trainer.config.quality, trainer.config.model.image_size
-        if not wanted.faces:
-            return {}
-        started, key = time.monotonic(), (size, wanted.faces, wanted.feature_steps)
-        if key not in self._meters:
-            features = face_features(self.source, wanted.feature_steps)
-            self._meters[key] = QualityMeter(self.source, features, size, wanted.faces)
-        figures = self._meters[key](trainer)
-        return {"quality": figures, "quality_time": round(time.monotonic() - started, 2)}
-
 
 def _model(changes: Changes) -> Any:
     return GanConfig().changed(changes).model
 
 
 class GanTraining(RowTraining):
-    """Generator and discriminator being trained.
+    """Training of one generator and discriminator.
 
     Args:
-        quality: what is measured of the trained generator.
+        quality: measures the trained generator.
     """
 
     restore_best = False  # the generator is judged as training leaves it
 
-    def __init__(self, config: GanConfig, source: Source, folder: Path, quality: Any) -> None:
+    def __init__(
+        self, config: GanConfig, source: Source, folder: Path, quality: QualityMeters
+    ) -> None:
         self.config, self.source, self.folder, self._quality = config, source, folder, quality
         self.trainer = GanTrainer(config, source.prepared.label_space)
         self.judge = Judge(self.trainer)
@@ -168,6 +157,6 @@ class GanTraining(RowTraining):
 
 
 def schedule_of(config: GanConfig) -> Schedule:
-    """Updates in all and between validation passes, in whole rounds."""
+    """The number of updates, and of those between validation passes, in whole rounds."""
     train = config.train
     return Schedule(config.in_rounds(train.steps), config.in_rounds(train.evaluate_every))

@@ -1,4 +1,4 @@
-"""What is seen of a GAN while it trains: a grid from fixed latents, its animation, an alarm."""
+"""Monitoring of a GAN in training: sample grids, their animation and a collapse alarm."""
 
 from __future__ import annotations
 

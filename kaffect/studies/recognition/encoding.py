@@ -88,7 +88,7 @@ def origin_of(
     frozen: Sequence[str],
     progress: Progress | None,
 ) -> str:
-    """What was loaded, what was trained, and what is random, for the report."""
+    """Which weights were loaded, trained or left random, in words for the report."""
     units = network.get_layer("fc6").kernel.shape
     fc = f"FC {units[0]}->{units[1]}"
 

@@ -41,7 +41,7 @@ def with_weights(path: str) -> Changes:
 
 
 def head_notes(config: RecognitionConfig) -> tuple[str, ...]:
-    """What the head of a table says of a fixed CNN before it is trained.
+    """Notes above a table about the weights of a fixed CNN, known before training.
 
     Raises:
         ConfigError: recurrent layers are asked for from a file that has none.

@@ -57,7 +57,7 @@ class Recognition(Adapter):
 
     @staticmethod
     def open_source(plan: Plan) -> Source:
-        """Of the settings' partition; weights that do not fit are rejected before that."""
+        """Open the data of the configured partition; reject unsuitable weights first."""
         configs = {training.config.hash(): training.config for training in plan.trainings()}
         for config in {c.model: c for c in configs.values() if c.model.weights}.values():
             build_encoder(config)
@@ -93,7 +93,7 @@ class Recognition(Adapter):
 
 
 class SequenceTraining(RowTraining):
-    """A sequence network being trained, on cached features of the fixed CNN or end to end."""
+    """Training of one sequence network, on cached features of the fixed CNN or end to end."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class SequenceTraining(RowTraining):
         )
 
     def answers(self, split: str) -> Predictions:
-        """What the network in its present state says of every frame of `split`."""
+        """The network's current outputs for the frames of `split`, in order: name -> [rows, k]."""
         rows, inputs = self.source.split(split).rows, self.trainer.inputs_key
         return predict_rows(self.bench.predict, self.evaluation(split), rows, inputs=inputs)
 
@@ -163,10 +163,7 @@ def training_windows(index: FrameIndex, data: RecognitionData) -> np.ndarray:
 
 
 def schedule_of(config: RecognitionConfig, source: Any) -> Schedule:
-    """Updates in all and between validation passes, now that the size of the data is known."""
-    train = config.train
-    if train.steps:
-        return Schedule(train.steps, max(1, train.steps // train.epochs), train.patience)
+    """The number of updates, and of those between validation passes, for the size of the data."""
     windows = len(training_windows(source.split("train"), config.data))
-    every = min(max(-(-windows // config.data.sequences), FEWEST), MOST)
-    return Schedule(train.epochs * every, every, train.patience)
+    epoch = -(-windows // config.data.sequences)
+    return Schedule.of(config.train, min(max(epoch, FEWEST), MOST))

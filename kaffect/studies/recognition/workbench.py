@@ -1,4 +1,4 @@
-"""The networks of a table's rows, compiled once and set back to their beginning for each row.
+"""The compiled network that the rows of a table share, reset for each row.
 
 Twelve rows share one architecture; compiling it for each would cost more than
 training it in a short profile. A row still starts from exactly the variables

@@ -28,7 +28,7 @@ class Best:
 
 
 def best_of(column: Key, groups: Groups, metrics: Sequence[str]) -> Best:
-    """The row with the highest mean validation score, among those that train every task shown.
+    """The row with the highest mean validation score among the rows that train every task shown.
 
     The score is a sum over tasks, so a row of one task cannot be compared with a row of two.
     Where rows have different seeds, as in a table half done, those that all have are compared.

@@ -29,7 +29,7 @@ class Statistic:
 
     @property
     def star(self) -> bool:
-        """Whether this differs from the best row, for other seeds and other people."""
+        """Whether the difference from the best row holds for new seeds and new people."""
         return self.difference is not None and self.difference.stands
 
 
@@ -45,7 +45,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one column knows about one row; `n` 0 means that the row was not run."""
+    """The results of one row in one column; `n` is 0 for a row that was not run."""
 
     n: int = 0
     metrics: Mapping[str, Statistic] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a reader must know beside a table of results (Section V): data, deviations, marks."""
+"""Notes above a table of results (Section V): data, deviations, and the meaning of marks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Wording:
-    """What a table says of the publication beside which it stands.
+    """How a table names the publication that it is compared with.
 
     Attributes:
         publication: its name in column heads.
-        runs: how it got its figures, a sentence.
-        criterion: by which the best row on validation is told.
+        runs: a sentence about the runs behind its figures.
+        criterion: the validation score that selects the best row.
     """
 
     publication: str = "paper"

@@ -17,7 +17,6 @@ from kaffect.data import (
     write_submission,
 )
 from kaffect.data.annotations.lists import LIST_COLUMNS
-from kaffect.data.annotations.submissions import read_track_names
 from kaffect.errors import AnnotationError
 from kaffect.labels import (
     ACTION_UNITS_8,
@@ -195,19 +194,6 @@ def test_a_name_that_would_lead_elsewhere_is_not_written(tmp_path: Path, name: s
     with pytest.raises(AnnotationError, match="not an image name"):
         write_submission(path, Submission.of_tracks("expression", EXPRESSIONS_7, {name: [0]}))
     assert not path.exists()
-
-
-def test_names_of_test_videos(tmp_path: Path) -> None:
-    path = tmp_path / "VA_test_set_release.txt"
-    path.write_text("105\n1-30-1280x720\nx_left \n")
-    assert read_track_names(path) == ("105", "1-30-1280x720", "x_left")
-    path.write_text("a\nb\n\n")
-    assert read_track_names(path) == ("a", "b")
-    for text, line in (("a\n../b\n", 2), ("a\nb\na\n", 3), ("a\n\nb\n", 2)):
-        path.write_text(text)
-        with pytest.raises(AnnotationError) as caught:
-            read_track_names(path)
-        assert caught.value.line == line
 
 
 def test_annotation_lists_are_written_and_read_back(tmp_path: Path) -> None:

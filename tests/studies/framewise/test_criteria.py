@@ -6,7 +6,13 @@ import pytest
 
 from kaffect.labels import ACTION_UNIT_NAMES, ACTION_UNITS_8, ACTION_UNITS_12
 from kaffect.studies.finding import find_trained
-from kaffect.studies.framewise.criteria import legend, shown_metrics, with_columns, with_criteria
+from kaffect.studies.framewise.criteria import (
+    epochs_to_95_percent,
+    legend,
+    shown_metrics,
+    with_columns,
+    with_criteria,
+)
 from kaffect.studies.report.metrics import METRICS
 
 A2 = find_trained("A2").metrics
@@ -66,3 +72,20 @@ def test_losses_and_epochs_stand_beside_the_scores() -> None:
     # Scored on other frames than the rest: it cannot be the best of the table.
     few = with_columns({**run, "config": {"data": {"scored": "next"}}})
     assert few["validation"] == {} and few["metrics"]["loss_expr"] == 0.02
+
+
+@pytest.mark.parametrize(
+    "scores,epochs",
+    [
+        ([0.20, 0.37, 0.39, 0.40, 0.30], 3.0),  # 0.38 is 95 % of 0.40
+        ([0.39, 0.37, 0.40], 1.0),
+        ([0.40], 1.0),
+        ([0.0, 0.0, 0.2], 3.0),
+        ([-0.3, -0.1, -0.2], 2.0),  # nothing is gained: the best pass itself
+    ],
+)
+def test_epochs_until_the_score_had_most_of_its_best(scores: list[float], epochs: float) -> None:
+    history = [{"step": 10 * n, "validation": {"score": s}} for n, s in enumerate(scores, 1)]
+    assert epochs_to_95_percent(history, 10) == epochs
+    # Counted in epochs of the data, which a run of few updates has parts of.
+    assert epochs_to_95_percent(history, 40) == round(epochs / 4, 2)

@@ -20,7 +20,7 @@ from kaffect.data.prepared.prepare_stills import prepare_stills
 from kaffect.data.prepared.records import PreparedData
 from kaffect.labels import AFF_WILD2
 from kaffect.studies.framewise.pictures import histograms
-from kaffect.studies.framewise.study import FrameTraining, epochs_to_95_percent
+from kaffect.studies.framewise.study import FrameTraining
 from kaffect.training.loop import Progress, Schedule
 
 
@@ -33,22 +33,6 @@ def progress(scores: Sequence[float], every: int = 10) -> Progress:
     ]
     step = len(scores) * every
     return Progress(step, (best + 1) * every, scores[best], 0, 1.0, history)
-
-
-@pytest.mark.parametrize(
-    "scores,epochs",
-    [
-        ([0.20, 0.37, 0.39, 0.40, 0.30], 3.0),  # 0.38 is 95 % of 0.40
-        ([0.39, 0.37, 0.40], 1.0),
-        ([0.40], 1.0),
-        ([0.0, 0.0, 0.2], 3.0),
-        ([-0.3, -0.1, -0.2], 2.0),  # nothing is gained: the best pass itself
-    ],
-)
-def test_epochs_until_the_score_had_most_of_its_best(scores: list[float], epochs: float) -> None:
-    assert epochs_to_95_percent(progress(scores), 10) == epochs
-    # Counted in epochs of the data, which a run of few updates has parts of.
-    assert epochs_to_95_percent(progress(scores), 40) == round(epochs / 4, 2)
 
 
 @pytest.mark.parametrize("scaled", [False, True])
