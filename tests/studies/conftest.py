@@ -22,25 +22,33 @@ def reads() -> dict[str, set[str]]:
     return {}
 
 
+def train(folder: Path, study: str, table: str, row: str, reads: dict[str, set[str]]) -> Path:
+    """Train one row on `folder/tree`; the results. What was printed to stderr is in `log`."""
+    arguments = ["--table", table, "--row", row, "--data", str(folder / "tree")]
+    arguments += ["--profile", "smoke", "--out", str(folder / "out")]
+    with pytest.MonkeyPatch.context() as patch, open(folder / "log", "w") as log:
+        patch.setenv("KAFFECT_HOME", str(folder / "home"))
+        with contextlib.redirect_stderr(log), recorded_reads(study) as reads[study]:
+            assert run.main(arguments) == 0
+    return folder / "out"
+
+
+def tree_without_a_test_set(root: Path) -> Path:
+    """That of `build_tree`, whose tasks all have a training and a validation set."""
+    tree = build_tree(root)
+    for task in tree.glob("annotations/*"):
+        shutil.rmtree(task / "Test_Set")
+    return tree
+
+
 @pytest.fixture(scope="session")
 def finished(
     tmp_path_factory: pytest.TempPathFactory, reads: dict[str, set[str]]
 ) -> tuple[Path, Path]:
     """A tree that the renderer did not make, without a test set, and the results of one row."""
     folder = tmp_path_factory.mktemp("end to end")
-    tree = build_tree(folder / "tree")
-    for task in tree.glob("annotations/*"):
-        shutil.rmtree(task / "Test_Set")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("KAFFECT_HOME", str(folder / "home"))
-    arguments = ["--table", "XI", "--row", "2", "--data", str(tree), "--profile", "smoke"]
-    try:
-        with open(folder / "log", "w") as log, contextlib.redirect_stderr(log):
-            with recorded_reads("recognition") as reads["recognition"]:
-                assert run.main([*arguments, "--out", str(folder / "out")]) == 0
-    finally:
-        patch.undo()
-    return tree, folder / "out"
+    tree = tree_without_a_test_set(folder / "tree")
+    return tree, train(folder, "recognition", "XI", "2", reads)
 
 
 @pytest.fixture(scope="session")
@@ -53,16 +61,7 @@ def finished_gan_table(
     # Without boxes these have no face: no detector finds one in bars.
     write_boxes(tree, "b_right", range(40))
     write_boxes(tree, "d", range(33))
-    patch = pytest.MonkeyPatch()
-    patch.setenv("KAFFECT_HOME", str(folder / "home"))
-    arguments = ["--table", "IX", "--row", "5", "--data", str(tree), "--profile", "smoke"]
-    try:
-        with open(folder / "log", "w") as log, contextlib.redirect_stderr(log):
-            with recorded_reads("gan") as reads["gan"]:
-                assert run.main([*arguments, "--out", str(folder / "out")]) == 0
-    finally:
-        patch.undo()
-    return tree, folder / "out"
+    return tree, train(folder, "gan", "IX", "5", reads)
 
 
 @pytest.fixture(scope="session")
@@ -71,18 +70,8 @@ def finished_framewise(
 ) -> tuple[Path, Path]:
     """A tree with three tasks and no test set, and row 9 of Table A4, which learns all three."""
     folder = tmp_path_factory.mktemp("joint")
-    tree = build_tree(folder / "tree")
-    for task in tree.glob("annotations/*"):
-        shutil.rmtree(task / "Test_Set")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("KAFFECT_HOME", str(folder / "home"))
-    arguments = ["--table", "a4", "--row", "9", "--data", str(tree), "--profile", "smoke"]
-    try:
-        with recorded_reads("framewise") as reads["framewise"]:
-            assert run.main([*arguments, "--out", str(folder / "out")]) == 0
-    finally:
-        patch.undo()
-    return tree, folder / "out"
+    tree = tree_without_a_test_set(folder / "tree")
+    return tree, train(folder, "framewise", "a4", "9", reads)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kaffect.config.framewise import FramewiseTraining
 from kaffect.errors import ConfigError, TrainingDiverged
 from kaffect.files import read_json
 from kaffect.training.checkpoints import IDENTITY, CheckpointFolder
@@ -239,3 +240,10 @@ def test_training_terms_are_means_over_the_interval(tmp_path: Path) -> None:
     )  # fmt: skip
     losses = [float(alone.train_step(batch)["loss"]) for batch in tiny_run.batches(0, 4)]
     assert seen[0]["train"]["loss"] == pytest.approx(sum(losses) / 4, rel=1e-5)
+
+
+def test_a_schedule_in_epochs_or_in_steps() -> None:
+    assert Schedule.of(FramewiseTraining(epochs=3, patience=2), 70) == Schedule(210, 70, 2)
+    steps = FramewiseTraining(epochs=3, steps=100, patience=2)
+    assert Schedule.of(steps, 70) == Schedule(100, 33, 2)
+    assert Schedule.of(FramewiseTraining(epochs=9, steps=4), 70) == Schedule(4, 1, 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import aiohttp
 import numpy as np
 
 from kaffect.serving.demo.reading import DemoModel, FaceReading
@@ -61,6 +63,16 @@ def running(
 
     with served.running(models, demo=handler) as server:
         yield server, made[0]
+
+
+def talk(server: Any, steps: Callable[[Any, str], Awaitable[Any]]) -> Any:
+    """Run `steps` with an HTTP session and the address of the WebSocket."""
+
+    async def run() -> Any:
+        async with aiohttp.ClientSession() as session:
+            return await steps(session, f"http://127.0.0.1:{server.rest_port}/demo/ws")
+
+    return asyncio.run(run())
 
 
 def nobody_left(sessions: Sessions, seconds: float = 10.0) -> bool:
