@@ -9,7 +9,7 @@ import pytest
 
 from experiments import run
 from kaffect.studies.results import append_record, read_records
-from tests.studies.report.test_intervals import write
+from tests.studies.report.test_cells import write
 
 
 @pytest.fixture()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from kaffect.config import RecognitionConfig
@@ -79,10 +77,3 @@ def test_a_run_is_loaded_in_the_precision_of_its_record(monkeypatch: pytest.Monk
     given = RecognitionConfig().changed({"train.precision": "mixed_float16"})
     assert precision.recorded(given) == "mixed_float16"
     assert precision.recorded(RecognitionConfig()) == "float32"
-
-
-def test_processor_flags_are_read(tmp_path: Path) -> None:
-    listing = tmp_path / "cpuinfo"
-    listing.write_text("processor\t: 0\nflags\t\t: fpu amx_bf16 avx2\nflags\t\t: other\n")
-    assert precision.processor_flags(listing) == {"fpu", "amx_bf16", "avx2"}
-    assert precision.processor_flags(tmp_path / "absent") == frozenset()

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kaffect.studies.report.cells import Key
-from kaffect.studies.report.intervals import Runs
+from kaffect.studies.report.cells import Key, Runs
 
 Groups = Mapping[tuple[Key, Any], Runs]
 

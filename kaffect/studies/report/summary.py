@@ -7,15 +7,13 @@ different profiles or settings are never averaged, and n is always known.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kaffect.errors import ArtifactError, expected_received
 from kaffect.studies.report.best import best_of
-from kaffect.studies.report.cells import Cell, Column, Key, Line, Statistic
-from kaffect.studies.report.intervals import Runs, difference_for, interval_for
+from kaffect.studies.report.cells import Cell, Column, Key, Line, cell_of
 from kaffect.studies.report.metrics import METRICS
 from kaffect.studies.report.notes import Wording, notes_for, provenance_of
 from kaffect.studies.report.support import support_notes
@@ -122,7 +120,7 @@ def summarise(
     def cell(key: Key, row: int | str) -> Cell:
         rivals = groups.get((key, best[key].row), []) if isinstance(row, int) else []
         runs = groups.get((key, row), [])
-        return _cell(runs, shown, best[key].row == row, rivals, stored)
+        return cell_of(runs, shown, best[key].row == row, rivals, stored)
 
     def line(row: int | str) -> Line:
         cells = tuple(cell(key, row) for key in places)
@@ -236,27 +234,3 @@ def _shown(reference: Sequence[ReferenceRow], groups: Mapping) -> tuple[str, ...
     if not names:
         names = {name for runs in groups.values() for run in runs for name in run["metrics"]}
     return tuple(name for name in METRICS if name in names)
-
-
-def _cell(runs: Runs, shown: Sequence[str], best: bool, rivals: Runs, stored: StoredSums) -> Cell:
-    """Of one row in one column.
-
-    Args:
-        shown: metrics that get an interval.
-        rivals: the runs of the best row, which this one is compared with.
-    """
-    found = {}
-    for name in dict.fromkeys(name for run in runs for name in run["metrics"]):
-        measured = [run for run in runs if run["metrics"].get(name) is not None]
-        if not measured:
-            continue
-        values = [float(run["metrics"][name]) for run in measured]
-        deviation = statistics.stdev(values) if len(values) > 1 else None
-        mean, several = statistics.fmean(values), len(values)
-        if name not in shown:
-            found[name] = Statistic(mean, deviation, several)
-            continue
-        interval, reason = interval_for(measured, name, stored)
-        difference = None if best else difference_for(measured, rivals, name, stored)
-        found[name] = Statistic(mean, deviation, several, interval, reason, difference)
-    return Cell(len(runs), found, best)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from kaffect.studies.report.best import Best
-from kaffect.studies.report.cells import Cell, Column, Line, Statistic
-from kaffect.studies.report.intervals import Interval
+from kaffect.studies.report.cells import Cell, Column, Interval, Line, Statistic
 from kaffect.studies.report.metrics import METRICS
 from kaffect.studies.report.notes import Wording
 from kaffect.studies.stored_sums import CRITERIA

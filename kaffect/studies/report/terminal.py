@@ -15,8 +15,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from kaffect.studies.report.cells import Cell, Column, Line
-from kaffect.studies.report.intervals import Interval
+from kaffect.studies.report.cells import Cell, Column, Interval, Line
 from kaffect.studies.report.metrics import METRICS
 from kaffect.studies.report.summary import Summary
 from kaffect.terminal import text_of, width_of
