@@ -24,7 +24,6 @@ from kaffect.studies.recognition.encoding import (
     features_of,
     fixed_encoder,
 )
-from kaffect.studies.recognition.workbench import Workbench
 from kaffect.studies.row import Adapter, Record, RowTraining, Scored
 from kaffect.studies.scoring import score
 from kaffect.studies.sources import Source, open_planned
@@ -34,6 +33,7 @@ from kaffect.training.networks import build_encoder, build_network
 from kaffect.training.prediction import Predictions, predict_rows
 from kaffect.training.runs import save_encoder
 from kaffect.training.summaries import RunSummaries
+from kaffect.training.workbench import Workbench
 from kaffect.weight_files import find_weights
 
 Features = Mapping[str, np.ndarray] | None
@@ -106,7 +106,7 @@ class SequenceTraining(RowTraining):
     ) -> None:
         self.config, self.source, self.bench, self.features = config, source, bench, features
         self.encoder, self.origin = place, encoder.origin
-        self.trainer = bench.trainer(config, encoder)
+        self.trainer = bench.trainer(config, encoder.network)
         self.frames_per_step = config.data.sequences * config.data.sequence_length
         self.schedule = schedule_of(config, source)
         self._validation = source.split("validation")

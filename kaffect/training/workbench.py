@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from kaffect.config.recognition import RecognitionConfig, RecognitionLoss
 from kaffect.labels import LabelSpace
-from kaffect.studies.recognition.encoding import Encoder
 from kaffect.training.multitask import MultiTaskTrainer, adam, compiled, sequence_losses
 from kaffect.training.networks import build_network
 from kaffect.training.prediction import predictor
@@ -40,10 +39,14 @@ class Workbench:
         self._attention: Callable[[tf.Tensor], tf.Tensor] | None = None
         self._trainers: dict[RecognitionLoss, tuple[MultiTaskTrainer, list[np.ndarray]]] = {}
 
-    def trainer(self, config: RecognitionConfig, encoder: Encoder | None) -> MultiTaskTrainer:
-        """A trainer for `config`, at its step 0; an earlier one from here is no longer valid."""
+    def trainer(self, config: RecognitionConfig, encoder: keras.Model | None) -> MultiTaskTrainer:
+        """A trainer for `config` at step 0; it makes those returned before invalid.
+
+        Args:
+            encoder: whose weights a network that is trained end to end starts from.
+        """
         with self.strategy.scope():
-            fresh = build_network(config, self.space, encoder and encoder.network)
+            fresh = build_network(config, self.space, encoder)
         if self.network is None:
             self.network, self._predict = fresh, predictor(fresh)
         else:
