@@ -16,7 +16,6 @@ from kaffect.annotation.project import Project
 from kaffect.errors import ConfigError, DatasetError, expected_received
 from kaffect.files import atomic_directory, sha256, write_json
 
-FORMATS = ("tree", "elan", "label-studio")
 PROPOSAL = 0
 
 

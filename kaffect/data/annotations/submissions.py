@@ -36,11 +36,9 @@ from kaffect.labels import (
     ACTION_UNITS_12,
     EXPRESSIONS_8,
     TASK_OF_COLUMNS,
-    TASKS,
     VALENCE_AROUSAL,
 )
 
-SUBMISSION_TASKS = (*TASKS, "all")
 _COLUMNS: dict[tuple[str, ...], str] = {**TASK_OF_COLUMNS, LIST_COLUMNS[1:]: "all"}
 _DTYPES = {"va": np.float64, "all": np.float64, "expression": np.int32, "au": np.int8}
 

@@ -26,8 +26,6 @@ from kaffect.serving.server.checks import check_names, check_shape
 from kaffect.serving.server.limits import Limits, invalid
 from kaffect.serving.server.servable import Arrays, Servable, Signature, TensorSpec
 
-PREDICT_METHOD = "tensorflow/serving/predict"
-
 
 def parse(kind: type[Any], data: bytes) -> Any:
     """The bytes of a request as a message.
