@@ -82,8 +82,8 @@ CHECKS = {
         "The last complete state loads, after a fault at any write, sync, rename or new folder",
         (
             "tests/test_writers.py::test_a_fault_at_any_step",
-            "tests/test_files_faults.py::test_a_failure_at_any_step_leaves_old_or_new",
-            "tests/test_files_faults.py::test_a_kill_at_any_step_loses_nothing",
+            "tests/test_files.py::test_a_failure_at_any_step_leaves_old_or_new",
+            "tests/test_files.py::test_a_kill_at_any_step_loses_nothing",
         ),
     ),
     7: Check(
@@ -101,7 +101,7 @@ CHECKS = {
         "lost",
         (
             "tests/test_writers.py::test_no_room",
-            "tests/test_files_faults.py::test_a_file_that_may_not_grow",
+            "tests/test_files.py::test_a_file_that_may_not_grow",
             "tests/test_full_disk.py::test_summaries_end_with_a_whole_event",
             "tests/test_full_disk.py::test_a_command_says_so_and_loses_nothing",
         ),

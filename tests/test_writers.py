@@ -1,6 +1,6 @@
 """Every writer of files, let down at every step: what was there stays, or the new is whole.
 
-The steps of `kaffect.files` itself, and processes that are killed: test_files_faults.py.
+The steps of `kaffect.files` itself, and processes that are killed: test_files.py.
 """
 
 from __future__ import annotations
