@@ -15,6 +15,8 @@ from kaffect.curation.split_tree import split_tree, write_split
 from kaffect.data.annotations.submissions import read_submission
 from kaffect.data.tree import DataTree
 from kaffect.errors import DatasetError, VideoError
+from kaffect.files import writer_lock
+from kaffect.studies import sources
 from kaffect.studies.finding import find_trained
 from kaffect.studies.plan import make_plan
 from kaffect.studies.recognition import SMOKE
@@ -101,6 +103,24 @@ def test_rows_of_one_task_use_its_sets(
     assert "active in 24 of 24 labelled frames" in capsys.readouterr().out
     shown = ["data", "show", "tree", "--out", "x.png", "--count", "2"]
     assert main(shown) == 2 and main([*shown, "--task", "va"]) == 0
+
+
+def test_one_process_renders_the_embedded_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFFECT_HOME", str(tmp_path))
+    made = []
+
+    def render(root: Path, *arguments: object, **more: object) -> None:
+        with pytest.raises(DatasetError, match="the tree is being written by process"):
+            with writer_lock(root, "the tree"):
+                pass
+        root.mkdir()
+        (root / "synthetic.json").touch()
+        made.append(root)
+
+    monkeypatch.setattr(sources, "write_tree", render)
+    assert [sources.embedded_tree(SMOKE), sources.embedded_tree(SMOKE)] == 2 * made
 
 
 def test_a_name_with_test_in_it_hides_no_note(tmp_path: Path) -> None:
