@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,49 @@ def forbidden(source: str) -> list[str]:
     return found
 
 
+# Drawing from these depends on what was drawn before, or on nothing that is written down.
+_GLOBAL_RANDOM = re.compile(
+    r"random\.(random|randint|randrange|choice|choices|shuffle|sample|uniform|gauss|seed)"
+    r"|(np|numpy)\.random\.(?!default_rng|Generator|SeedSequence|PCG64|BitGenerator)\w+"
+    r"|tf\.random\.(normal|uniform|shuffle|truncated_normal|categorical|set_seed)"
+    r"|tf\.image\.random_\w+|uuid\.uuid[14]|keras\.utils\.set_random_seed"
+)
+
+
+def unseeded(source: str) -> list[str]:
+    """Calls that draw numbers without a seed of their own, and loops in the order of a set."""
+    found = []
+    for name, call in _calls(source):
+        bare = name.endswith(("random.default_rng", "random.Random")) or name == "Random"
+        if _GLOBAL_RANDOM.fullmatch(name) or (bare and not call.args and not call.keywords):
+            found.append(name)
+        if name.endswith(".shuffle") and name.startswith("tf.data"):
+            found.append(name)
+    for node in ast.walk(ast.parse(source)):
+        loops = isinstance(node, (ast.For, ast.comprehension))
+        if loops and isinstance(node.iter, (ast.Set, ast.SetComp)):  # type: ignore[attr-defined]
+            found.append(f"for ... in {ast.unparse(node.iter)}")  # type: ignore[attr-defined]
+        if loops and isinstance(node.iter, ast.Call):  # type: ignore[attr-defined]
+            if ast.unparse(node.iter.func) in ("set", "frozenset"):  # type: ignore[attr-defined]
+                found.append(f"for ... in {ast.unparse(node.iter)}")  # type: ignore[attr-defined]
+    return found
+
+
+# The only readers of whole models and of archives of arrays.
+LOADERS = {
+    "tf.saved_model.load": {"kaffect/serving/loading.py"},
+    "keras.models.load_model": set(),
+    "keras.saving.load_model": set(),
+    "h5py.File": {"kaffect/models/vggface_weights.py"},
+    "safe_open": {"kaffect/models/torchvision_weights.py"},
+}
+
+
+def loaders(source: str, name: str) -> list[str]:
+    """Calls of loaders that are made elsewhere."""
+    return [call for call, _ in _calls(source) if call in LOADERS and name not in LOADERS[call]]
+
+
 def writes(source: str) -> list[str]:
     """Calls that write a file without kaffect.files."""
     found = []
@@ -81,6 +125,11 @@ def test_the_rules_can_fail() -> None:
     assert forbidden("import pickle\npickle.loads(x)\nnp.load(p, allow_pickle=True)") != []
     assert forbidden("keras.layers.Lambda(f)\nds.map(f, deterministic=False)") != []
     assert writes("open(p, 'w')\nPath(p).write_text('x')\nnp.save(p, x)") != []
+    assert unseeded("np.random.rand(3)") and unseeded("random.shuffle(x)")
+    assert unseeded("np.random.default_rng()") and unseeded("tf.random.uniform([2])")
+    assert unseeded("for a in {1, 2}: pass") and unseeded("[a for a in set(x)]")
+    assert not unseeded("np.random.default_rng(3)\nfor a in sorted(set(x)): pass")
+    assert loaders("tf.saved_model.load(p)", "kaffect/cli/export.py")
     assert not writes("open(p)\nopen(p, 'rb')\nfiles.write_text(p, x)")
 
 
@@ -88,12 +137,14 @@ def test_the_rules_can_fail() -> None:
 def test_a_file_keeps_the_rules(path: Path) -> None:
     source = path.read_text()
     assert forbidden(source) == []
+    assert unseeded(source) == []
     name = path.relative_to(ROOT).as_posix()
     if (
         name not in ("kaffect/files.py", "kaffect/appending.py")
         and name not in INSIDE_AN_ATOMIC_FOLDER
     ):
         assert writes(source) == []
+    assert loaders(source, name) == []
     assert len(source.splitlines()) <= 500, "look for a second idea in this file"
     assert ast.get_docstring(ast.parse(source)) or not source.strip(), "say what it serves"
 

@@ -182,17 +182,21 @@ def flips(make: Callable[[Path], Case], root: Path, count: int) -> tuple[int, in
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_flipped_bits(kind: str, tmp_path: Path) -> None:
+def test_flipped_bits(kind: str, tmp_path: Path, record_property: Any) -> None:
     refused, equal = flips(KINDS[kind], tmp_path / "files", 25)
-    print(f"{kind}: {refused} refused, {equal} equal")
+    record_property("refused", refused)
+    record_property("the same contents", equal)
+    record_property("other contents", 0)
     assert refused or kind.startswith("features")
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
-def test_five_hundred_flipped_bits(kind: str, tmp_path: Path) -> None:
+def test_five_hundred_flipped_bits(kind: str, tmp_path: Path, record_property: Any) -> None:
     refused, equal = flips(KINDS[kind], tmp_path / "files", 500)
-    print(f"{kind}: {refused} refused, {equal} equal")
+    record_property("refused", refused)
+    record_property("the same contents", equal)
+    record_property("other contents", 0)
 
 
 def test_files_without_a_hash_are_still_read(tmp_path: Path) -> None:

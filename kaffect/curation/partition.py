@@ -56,7 +56,7 @@ def count_labels(labels: Mapping[str, Mapping[str, Annotation]]) -> Counts:
                 column = columns.setdefault(name, np.zeros(len(tracks)))
                 column[place] += count
                 kinds[name] = kind
-    shares = {kind: list(kinds.values()).count(kind) for kind in set(kinds.values())}
+    shares = {kind: list(kinds.values()).count(kind) for kind in dict.fromkeys(kinds.values())}
     weights = np.array([_WEIGHTS[kind] / shares[kind] for kind in kinds.values()])
     return Counts(tuple(columns), weights, tracks, np.stack(list(columns.values()), axis=1))
 

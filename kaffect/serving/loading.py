@@ -199,7 +199,7 @@ def _require_described(folder: Path, manifest: Mapping[str, Any], signatures: An
     }
     if found != described:
         differing = sorted(
-            name for name in {*found, *described} if found.get(name) != described.get(name)
+            name for name in found | described if found.get(name) != described.get(name)
         )
         raise ArtifactError(
             f"{folder}: its graph has other signatures than {MANIFEST} says: {differing[0]!r}"

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,10 +42,13 @@ def test_kill_and_resume_is_bit_exact(
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 @pytest.mark.parametrize(("program", "more", "steps"), [SEQUENCES, *GANS])
 def test_many_kills(
-    tmp_path: Path, program: ModuleType, more: tuple[str, ...], steps: int, count: int
-) -> None:
+    tmp_path: Path, program: ModuleType, more: tuple[str, ...], steps: int, count: int,
+    record_property: Any,
+) -> None:  # fmt: skip
     expected = kills.whole(program, tmp_path / "whole", *more)
     assert kills.with_kills(program, tmp_path / "killed", count, steps, *more) == expected
+    record_property("kills", count)
+    record_property("other bytes", 0)
 
 
 def test_without_resume_a_run_starts_over(tmp_path: Path) -> None:

@@ -251,6 +251,10 @@ def check_manifest(root: Path, manifest: Any) -> None:
         kinds = {k: type(v) for k, v in entry.items()} if isinstance(entry, dict) else None
         if kinds != {"name": str, "bytes": int, "sha256": str}:
             raise DatasetError(f"{path}: damaged: an entry of 'files' is not one. {AGAIN}")
+    names = [Path(entry["name"]) for entry in files]
+    # The hash of the data is of this list: it must be as it was written.
+    if names != sorted(set(names)):
+        raise DatasetError(f"{path}: damaged: 'files' is out of order or repeated. {AGAIN}")
 
 
 def check_shards(root: Path, manifest: dict[str, Any], contents: bool) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -427,13 +428,15 @@ def test_killed_and_repeated_gives_the_same_bytes(shared_tree: Path, tmp_path: P
 
 
 @pytest.mark.nightly
-def test_killed_at_many_moments(shared_tree: Path, tmp_path: Path) -> None:
+def test_killed_at_many_moments(shared_tree: Path, tmp_path: Path, record_property: Any) -> None:
     expected = contents(haar_tree(shared_tree, tmp_path / "expected"))
     rng = np.random.default_rng(0)
     for number in range(25):  # two kills each
         folder = tmp_path / f"{number}"
-        assert kill_and_repeat(shared_tree, folder, rng.uniform(0, 4, 2).tolist()) >= 1
-        assert contents(folder / "data") == expected
+        hits = kill_and_repeat(shared_tree, folder, rng.uniform(0, 4, 2).tolist())
+        assert hits >= 1 and contents(folder / "data") == expected
+        record_property("kills", hits)
+    record_property("other bytes", 0)
 
 
 def test_label_spaces(shared_tree: Path, tmp_path: Path) -> None:

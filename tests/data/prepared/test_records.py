@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,6 +78,69 @@ def test_a_cut_shard_is_refused_at_any_byte(copy: Path) -> None:
             assert f"Expected {promised} records" in text and f"Found {left} whole records" in text
         silent += cut in boundaries
     assert silent == promised, "the cuts that TensorFlow does not see were not among these"
+
+
+@pytest.mark.nightly
+def test_a_shard_cut_at_every_byte(copy: Path, record_property: Any) -> None:
+    path = min(copy.glob("*.tfrecord"), key=lambda p: p.stat().st_size)
+    whole, promised = path.read_bytes(), count_records(path)
+    for cut in range(len(whole)):
+        with open(path, "r+b") as handle:
+            handle.truncate(len(whole) - 1 - cut)
+        with pytest.raises(DatasetError) as caught:
+            PreparedData.open(copy, verify=False)
+        assert str(path) in str(caught.value)
+        assert f"Expected {promised} records" in str(caught.value)
+    record_property("cuts", len(whole))
+    record_property("accepted", 0)
+
+
+def _changed(data: bytes, chance: random.Random) -> bytes:
+    """Bytes flipped, taken out, put in, repeated or swapped."""
+    first, second = sorted(chance.randrange(len(data)) for _ in range(2))
+    more = bytes(chance.randrange(256) for _ in range(chance.randrange(1, 9)))
+    way = chance.randrange(5)
+    if way == 0:
+        return data[:first] + bytes([data[first] ^ 1 << chance.randrange(8)]) + data[first + 1 :]
+    if way == 1:
+        return data[:first] + data[second + 1 :]
+    if way == 2:
+        return data[:first] + more + data[first:]
+    if way == 3:
+        return data[:second] + data[first:]
+    return data[second:] + data[first:second] + data[:first]
+
+
+def _facts(folder: Path) -> tuple[object, ...]:
+    """What a reader learns of the data; of a manifest only the layout of its text is free."""
+    data = PreparedData.open(folder)
+    return data.hash, data.splits, data.notes, data.detector, data.missing, data.synthetic
+
+
+@pytest.mark.nightly
+def test_a_thousand_mutations(copy: Path, record_property: Any) -> None:
+    """Half of them of the manifest, half of shards and columns: refused, or of no meaning."""
+    chance = random.Random(5)
+    expected = repr(_facts(copy))
+    others = sorted(p for p in copy.rglob("*") if p.is_file() and p.name != "manifest.json")
+    refused = 0
+    for number in range(1000):
+        path = chance.choice(others) if number % 2 else copy / "manifest.json"
+        whole = path.read_bytes()
+        changed = _changed(whole, chance)
+        path.write_bytes(changed)
+        try:
+            found = repr(_facts(copy))
+        except DatasetError as error:
+            refused += 1
+            assert "\n" not in str(error)
+        else:
+            assert found == expected and (changed == whole or path.name == "manifest.json")
+        path.write_bytes(whole)
+    assert refused > 900
+    record_property("refused", refused)
+    record_property("the same data", 1000 - refused)
+    record_property("other data", 0)
 
 
 def test_any_flipped_bit_anywhere_is_refused(copy: Path) -> None:
