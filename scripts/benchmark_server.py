@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -181,8 +182,15 @@ def attacked(name: str, model: str, ports: tuple[int, int]) -> Iterator[None]:
         process.wait(30)
 
 
-async def abuse(options: argparse.Namespace, ports: tuple[int, int], model: str) -> None:
-    """Print p99 of good clients, quiet and during each attack: the median of the ratios."""
+async def abuse(
+    options: argparse.Namespace, ports: tuple[int, int], model: str
+) -> dict[str, float]:
+    """Print p99 of good clients, quiet and during each attack: the median of the ratios.
+
+    Returns:
+        Those ratios and the drift of memory, by name.
+    """
+    figures = {}
     async with aiohttp.ClientSession() as session:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{ports[1]}") as channel:
             asks = {"REST": rest_ask(session, ports[0], model), "gRPC": grpc_ask(channel, model)}
@@ -191,8 +199,11 @@ async def abuse(options: argparse.Namespace, ports: tuple[int, int], model: str)
             print("p99 ms, quiet and attacked; ratio: median of", options.rounds, "rounds")
             for name in (options.attacks or ATTACKS) if options.rounds else ():
                 for protocol, ask in asks.items():
-                    await one_attack(options, name, model, ports, protocol, ask)
-            await drift_under_abuse(options, model, ports, session, list(asks.values()))
+                    ratio = await one_attack(options, name, model, ports, protocol, ask)
+                    figures[f"p99 ratio, {name}, {protocol}"] = round(ratio, 2)
+            drift = await drift_under_abuse(options, model, ports, session, list(asks.values()))
+    requests = f"{options.requests} requests under abuse"
+    return {**figures, f"memory after {requests}": round(drift, 4)}
 
 
 async def drift_under_abuse(
@@ -201,7 +212,7 @@ async def drift_under_abuse(
     ports: tuple[int, int],
     session: aiohttp.ClientSession,
     asks: list[Ask],
-) -> None:
+) -> float:
     """Print how memory grows over good requests during all attacks, from the second pass on."""
     names = options.attacks or list(ATTACKS)
     held = []
@@ -222,6 +233,7 @@ async def drift_under_abuse(
     change = held[1] / held[0] - 1
     print(f"memory: {held[0]:.0f} MB after {options.requests} requests under all attacks,", end=" ")
     print(f"{held[1]:.0f} MB after as many more ({change:+.1%}; target below 5 %)")
+    return float(change)
 
 
 async def one_attack(
@@ -231,7 +243,8 @@ async def one_attack(
     ports: tuple[int, int],
     protocol: str,
     ask: Ask,
-) -> None:
+) -> float:
+    """Print p99 and the median of the ratios; give that."""
     rounds = []
     for _ in range(options.rounds):
         await asyncio.sleep(3)  # for what the last attack left
@@ -240,8 +253,9 @@ async def one_attack(
             await asyncio.sleep(3)
             rounds.append((quiet, np.percentile(await polite(ask, options.seconds), 99)))
     quiet, loud = np.median(rounds, axis=0)
-    ratio = np.median([b / a for a, b in rounds])
+    ratio = float(np.median([b / a for a, b in rounds]))
     print(f"{name:<18} {protocol}  {quiet:7.1f} {loud:7.1f}   x {ratio:.2f}", flush=True)
+    return ratio
 
 
 def main() -> int:
@@ -257,6 +271,7 @@ def main() -> int:
     parser.add_argument("--abuse", action="store_true", help="measure good clients under attack")
     parser.add_argument("--attacks", nargs="*", choices=list(ATTACKS), help="(default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="of each attack")
+    parser.add_argument("--json", type=Path, help="with --abuse: write the figures there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = options.models or Path(folder)
@@ -266,7 +281,9 @@ def main() -> int:
             model = options.model or sorted(p.name for p in root.iterdir() if p.is_dir())[0]
         with served(root) as (rest, grpc_port):
             if options.abuse:
-                asyncio.run(abuse(options, (rest, grpc_port), model))
+                figures = asyncio.run(abuse(options, (rest, grpc_port), model))
+                if options.json:
+                    options.json.write_text(json.dumps(figures) + "\n")
             else:
                 asyncio.run(measure(options, rest, grpc_port, model))
     return 0

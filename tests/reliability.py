@@ -38,6 +38,7 @@ CHECKS = {
         "leaves nothing beside them",
         ("tests/data/prepared/test_prepare.py::test_killed_and_repeated_gives_the_same_bytes",),
         ("tests/data/prepared/test_prepare.py::test_killed_at_many_moments",),
+        note="nightly: 25 preparations, each killed twice",
     ),
     2: Check(
         "A cut shard",
@@ -245,7 +246,7 @@ CHECKS = {
             "tests/serving/server/test_running.py::"
             "test_it_ends_after_the_grace_whatever_is_computed",
         ),
-        measured=("benchmark_server.py --abuse",),
+        measured=("benchmark_server.py --abuse --seconds 2",),
     ),
     21: Check(
         "Exports answer as their networks; artefacts of an earlier commit",
