@@ -154,6 +154,14 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         handle.write(data)
 
 
+def write_arrays(path: str | Path, arrays: dict[str, Any]) -> None:
+    """Replace `path` by an .npz file of the arrays, not compressed; read it without pickle."""
+    import numpy as np
+
+    with atomic_write(path, "wb") as handle:
+        np.savez(handle, allow_pickle=False, **arrays)
+
+
 def write_json(path: str | Path, value: Any, *, sealed: bool = False) -> None:
     """Write JSON with sorted keys, so that the same value gives the same bytes; NaN is refused.
 

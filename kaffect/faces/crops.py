@@ -1,4 +1,4 @@
-"""Face crops of 96x96 pixels: the box as it is, as in the paper, or aligned (Section III-E).
+"""Face crops of 96x96 pixels: the box as it is, as in the paper, square or aligned (Section III-E).
 
 The rule is data: it is written into the manifest of a prepared data set and goes
 with a model wherever that is used, because a network reads faces well only in the
@@ -19,7 +19,7 @@ from kaffect.data.annotations.numbers import MAX_LINES, NUMBER, header_of, read_
 from kaffect.errors import AnnotationError, ConfigError, VideoError, expected_received
 
 BOX_COLUMNS = ("frame", "left", "top", "right", "bottom")
-MODES = ("paper", "5-point")
+MODES = ("paper", "square", "5-point")
 # Where the five landmarks of an aligned face lie, as shares of the side of the crop: eyes, nose
 # tip, corners of the mouth. A frontal face then fills the crop from brow to chin.
 ALIGNED = np.array([(0.33, 0.36), (0.67, 0.36), (0.5, 0.56), (0.36, 0.76), (0.64, 0.76)])
@@ -34,6 +34,8 @@ class CropRule:
     Attributes:
         mode: 'paper': the box as it is, without alignment or margin, stretched to a
             square. Without any box: the largest centred square of the whole frame.
+            'square': the box made a square around its middle, as long as its longer side, so that
+            nothing is stretched; pixels outside of the frame repeat its border.
             '5-point': turned, scaled and shifted so that eyes, nose and mouth lie at `ALIGNED`
             (least squares); pixels outside of the frame repeat its border.
         image_size: side of the crop in pixels.
@@ -106,6 +108,8 @@ class CropRule:
                     f"Received: {','.join(f'{edge:g}' for edge in box)}"
                 )
         crop = image[top:bottom, left:right]
+        if self.mode == "square" and box is not None:
+            crop = _square(image, box)
         smaller = self.image_size < max(crop.shape[:2])
         how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         return cv2.resize(crop, (self.image_size, self.image_size), interpolation=how)
@@ -135,6 +139,21 @@ class CropRule:
     def blank(self) -> np.ndarray:
         """[image_size, image_size, 3] uint8: the picture that stands for "no face"."""
         return np.full((self.image_size, self.image_size, 3), self.no_face, np.uint8)
+
+
+def _square(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The square around the middle of `box` with its longer side, in whole pixels."""
+    left, top, right, bottom = (float(edge) for edge in box)
+    side = max(1, int(round(max(right - left, bottom - top))))
+    x, y = int(round((left + right - side) / 2)), int(round((top + bottom - side) / 2))
+    height, width = image.shape[:2]
+    before = max(0, -y), max(0, -x)
+    after = max(0, y + side - height), max(0, x + side - width)
+    inside = image[max(y, 0) : y + side, max(x, 0) : x + side]
+    if not any((*before, *after)):
+        return inside
+    edges = (before[0], after[0], before[1], after[1])
+    return cv2.copyMakeBorder(inside, *edges, cv2.BORDER_REPLICATE)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ _LIMITS = (
 _CROPS = {
     "paper": "The face box as the detector gives it, without alignment or margin, stretched to a "
     "square",
+    "square": "The face box made a square around its middle, as long as its longer side, without "
+    "alignment",
     "5-point": "The face turned, scaled and shifted so that eyes, nose and mouth have fixed places",
 }
 

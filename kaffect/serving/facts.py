@@ -29,7 +29,8 @@ class Facts:
         detector: of the faces that it was trained on: name, version, settings; None where it is
             not known, or none was needed (the data had boxes).
         fps: frames a second at which sequences were built.
-        data: name, kind ('synthetic', 'real' or 'unknown') and hash of the training data.
+        data: name, kind ('synthetic', 'rendered', 'real' or 'unknown') and hash of the training
+            data; 'rendered' faces vary so that real ones can be read, 'synthetic' ones do not.
         metrics: split -> metric -> value; splits may be missing, values are never guessed.
         scored_in: precision in which the metrics were computed; "" where that is not known.
         action_unit_thresholds: name -> probability from which a unit counts as active.

@@ -58,6 +58,16 @@ def test_a_box_over_the_border_is_cut_there() -> None:
     assert crop[..., 0].min() == 0
 
 
+def test_square_crops_are_not_stretched() -> None:
+    """A box of 20 by 30: the square of 30 around its middle; at the border the edge is repeated."""
+    image = ramp(60, 80)
+    rule = CropRule("square", 30)
+    assert np.array_equal(rule.apply(image, np.array([30, 20, 50, 50])), image[20:50, 25:55])
+    at_edge = rule.apply(image, np.array([0, 20, 20, 50]))
+    expected = np.pad(image[20:50, :25], ((0, 0), (5, 0), (0, 0)), mode="edge")
+    assert np.array_equal(at_edge, expected)
+
+
 def test_a_box_outside_of_the_frame_is_an_error() -> None:
     with pytest.raises(VideoError, match="outside the frame.*160x120.*Received: 160,0,200,50"):
         CropRule().apply(ramp(120, 160), np.array([160, 0, 200, 50]))

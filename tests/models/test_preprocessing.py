@@ -47,8 +47,22 @@ def test_preprocessing_of_imagenet_weights():
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
 
 
+def test_grey_has_mean_0_and_deviation_1_over_each_picture():
+    """Against NumPy; a picture with almost no contrast is not stretched to noise."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 9, 7, 3), dtype=np.uint8)
+    images[1] = 100 + images[1] // 64
+    found = ImagePreprocessing("grey", dtype="float32")(images).numpy()
+    luma = images.astype(float) @ np.array([0.299, 0.587, 0.114])
+    centred = luma - luma.mean(axis=(1, 2), keepdims=True)
+    expected = centred / np.maximum(luma.std(axis=(1, 2), keepdims=True), 8.0)
+    assert np.allclose(found, expected[..., None], atol=1e-5)
+    assert found[0, ..., 0].std() == pytest.approx(1, abs=1e-5)
+    assert found[1].std() < 0.2
+
+
 def test_unknown_preprocessing():
     with pytest.raises(
-        ConfigError, match="one of 'imagenet', 'paper', 'vggface'. Received: 'caffe'"
+        ConfigError, match="one of 'grey', 'imagenet', 'paper', 'vggface'. Received: 'caffe'"
     ):
         ImagePreprocessing("caffe")

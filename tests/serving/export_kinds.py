@@ -82,6 +82,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "classifier": _classifier,
     "resnet": _frames,
     "resnet, another stem": lambda: _frames(stem="no_pool", preprocessing=None),
+    "resnet, grey": lambda: _frames(preprocessing="grey"),
     "resnet, small": lambda: _frames(stem="small", extra_normalization=True),
     "mobilenet": lambda: _frames(backbone="mobilenet_v2"),
     "dcgan generator": lambda: GeneratorGraph(dcgan_generator(5, width=1 / 64, seed=1)),
