@@ -8,6 +8,7 @@ same rows on an annotated data tree.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kaffect.entry import run_command  # noqa: E402
+from kaffect.errors import ConfigError  # noqa: E402
 from kaffect.studies import everything, finding  # noqa: E402
+from kaffect.studies.engine import engine_of, process_variables  # noqa: E402
+from kaffect.studies.experiment import loaded  # noqa: E402
 from kaffect.studies.options import FLAGS, add_flags  # noqa: E402
 
 
@@ -28,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="tables and figures:\n" + finding.summary(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    what = p.add_mutually_exclusive_group(required=True)
+    what = p.add_mutually_exclusive_group()
     what.add_argument(
         "--table", metavar="NAME", help="table, for example XI, all of them, or FILE.py of yours"
     )
@@ -44,7 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; give the exit code (0 done, 2 a mistake, 130 interrupted)."""
 
     def command(options: argparse.Namespace) -> None:
-        if (options.table or "").upper() == everything.ALL:
+        os.environ.update(process_variables(engine_of(options)))
+        if options.report or (options.report is not None and options.table is None):
+            loaded("kaffect.studies.results_page:report_results")(options)
+        elif options.table is None and options.figure is None:
+            raise ConfigError(
+                "name a table (--table), a figure (--figure) or --report [FOLDER ...]"
+            )
+        elif (options.table or "").upper() == everything.ALL:
             everything.run_all(finding.tables(), options)
         elif options.table is not None:
             finding.run(finding.find_table(options.table), options)

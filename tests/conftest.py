@@ -16,8 +16,8 @@ os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 # What "auto" means in tests, so that they do not depend on the processor.
 os.environ.setdefault("KAFFECT_PRECISION", "float32")
 
-# Changed by pytest with each phase of a test, and by scikit-learn, TensorFlow and h5py when they
-# are imported: in the first test of a process that needs them.
+# Changed by pytest with each phase of a test, and by scikit-learn, TensorFlow, h5py and Ray when
+# they are imported: in the first test of a process that needs them.
 _NOT_OURS = (
     "PYTEST_CURRENT_TEST",
     "KMP_",
@@ -25,6 +25,7 @@ _NOT_OURS = (
     "HDF5_PLUGIN_PATH",
     "TF2_BEHAVIOR",
     "TPU_ML_PLATFORM",
+    "RAY_CLIENT_MODE",
 )
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -28,6 +28,20 @@ def register(commands: Any) -> None:
     p.add_argument("--count", type=int, default=64, metavar="N", help="faces (default 64)")
     p.add_argument("--grid", type=Path, metavar="FILE", help="write all faces as one PNG")
     p.add_argument("--csv", type=Path, metavar="FILE", help="write what is judged of each face")
+    p.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="write each face as a picture, and faces.csv with the discriminator's labels, which "
+        "--data takes",
+    )
+    p.add_argument(
+        "--confidence",
+        type=float,
+        default=0.0,
+        metavar="C",
+        help="with --out: leave out faces of whose units the discriminator is less sure (0.5 to 1)",
+    )
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same faces")
     p.add_argument("--valence", type=float, metavar="V", help="wished valence, -1 to 1")
     p.add_argument("--arousal", type=float, metavar="A", help="wished arousal, -1 to 1")
@@ -54,11 +68,14 @@ def register(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """`kaffect generate`."""
-    if options.grid is None and options.csv is None:
-        raise ConfigError("kaffect generate: name what to write: --grid FILE.png, --csv FILE.csv")
+    if options.grid is None and options.csv is None and options.out is None:
+        raise ConfigError(
+            "kaffect generate: name what to write: --grid FILE.png, --csv FILE.csv, --out FOLDER"
+        )
     if options.candidates is not None and options.candidates < 1:
         raise ConfigError(f"--candidates: expected 1 or more. Received: {options.candidates}")
     from kaffect.files import write_text
+    from kaffect.studies.gan.face_list import LIST, write_faces
     from kaffect.studies.gan.generation import Wish, generate_faces
 
     wish = Wish(options.valence, options.arousal, unit_names(options.action_units))
@@ -75,6 +92,9 @@ def run(options: argparse.Namespace) -> None:
     if options.grid is not None:
         size = faces.images.shape[1]
         print(f"faces: {options.grid} ({len(faces.images)} of {size}x{size} pixels)")
+    if options.out is not None:
+        kept = write_faces(options.out, faces, options.seed, options.confidence)
+        print(f"faces: {options.out / LIST} ({kept} of {len(faces.images)})")
     if options.csv is not None:
         write_text(options.csv, judged_csv(faces.judged))
         print(f"judged: {options.csv}")

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kaffect.studies.options import FLAGS, add_flags
+from kaffect.studies.options import ENGINE, FLAGS, add_flags
 
-_FLAGS = tuple(
-    name for name in FLAGS if name not in ("seeds", "shard", "report", "model", "criteria")
-)
+# What is said of a whole table and not of one training.
+_OF_TABLES = ("seeds", "shard", "report", "model", "criteria", *ENGINE)
+_FLAGS = tuple(name for name in FLAGS if name not in _OF_TABLES)
 
 
 def register(commands: Any) -> None:

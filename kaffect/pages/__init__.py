@@ -39,7 +39,7 @@ def render(page: str, **values: Any) -> str:
     """The page of the template `page`.html.j2 as one HTML document.
 
     Args:
-        page: 'report', 'data_card', 'video', 'demo', 'annotate' or 'annotate_review'.
+        page: 'report', 'results', 'data_card', 'video', 'demo', 'annotate' or 'annotate_review'.
         values: what the template shows; every string is escaped.
     """
     return _environment().get_template(f"{page}.html.j2").render(**values)

@@ -14,6 +14,7 @@ from pathlib import Path
 from kaffect.config import automatic_precision
 from kaffect.errors import ConfigError
 from kaffect.files import writer_lock
+from kaffect.studies.engine import LOCAL, Engine, engine_of
 from kaffect.studies.experiment import Table, loaded
 from kaffect.studies.options import require_used
 from kaffect.studies.plan import Plan, make_plan
@@ -27,15 +28,15 @@ _LOCK = "run"
 
 def run_table(table: Table, options: argparse.Namespace) -> None:
     """Run a table whose rows are trained; `--dry-run` describes it, `--report` reports it again."""
-    if options.report:
+    if options.report is not None:
         report_again(table, options)
         return
-    plan = make_plan(table, options)
+    plan, engine = make_plan(table, options), engine_of(options)
     automatic_precision(os.environ)  # reject a wrong one before data are rendered
     if options.dry_run:
         describe(plan)
     else:
-        run_plan(plan, options.out, options.resume)
+        run_plan(plan, options.out, options.resume, engine)
 
 
 def report_again(table: Table, options: argparse.Namespace) -> None:
@@ -47,15 +48,15 @@ def report_again(table: Table, options: argparse.Namespace) -> None:
     """
     require_used(options, WITH_REPORT, "--report: {} does not go with it")
     if options.out is None:
-        raise ConfigError("--report: name the results folder with --out DIR")
+        raise ConfigError("--report: name folders of results, or the one of --table with --out DIR")
     results = results_file(options.out, table.name)
     if not results.is_file():
         raise ConfigError(f"--out {options.out}: no results of table {table.name} ({results.name})")
     loaded("kaffect.studies.reporting:report_folder")(make_plan(table, options), options.out)
 
 
-def run_plan(plan: Plan, out: Path | None, resume: bool) -> Path:
-    """Run `plan` in its results folder and return that; rejected data leave no folder behind."""
+def run_plan(plan: Plan, out: Path | None, resume: bool, engine: Engine = LOCAL) -> Path:
+    """Run `plan` in its results folder, and return that; rejected data leave no folder behind."""
     with contextlib.ExitStack() as held:
         folder = _results_folder(plan, out, resume)
         known = _lock_file(folder).exists()
@@ -64,7 +65,7 @@ def run_plan(plan: Plan, out: Path | None, resume: bool) -> Path:
         source = loaded("kaffect.studies.runner:open_source")(plan)
         if not known:
             folder = held.enter_context(open_results(plan, out, resume))
-        loaded("kaffect.studies.runner:run")(plan, source, folder, resume)
+        loaded("kaffect.studies.runner:run")(plan, source, folder, resume, engine)
     return folder
 
 

@@ -51,11 +51,40 @@ FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "I/N",
         "help": "only every Nth run, from the Ith on, into a folder of its own",
     },
+    "engine": {
+        "metavar": "NAME",
+        "default": "local",
+        "help": "what trains the runs: local (one after the other), or ray (pip install "
+        "'kaffect[ray]')",
+    },
+    "address": {
+        "metavar": "HOST:PORT",
+        "help": "with --engine ray: of a running cluster (default: Ray on this machine)",
+    },
+    "workers": {
+        "type": int,
+        "metavar": "N",
+        "help": "with --engine ray: runs at a time (default: as many as the processors allow)",
+    },
+    "threads": {
+        "type": int,
+        "metavar": "N",
+        "help": "of TensorFlow, for each run (default: all processors; with ray 1)",
+    },
     "resume": {"action": "store_true", "help": "go on where an earlier run stopped"},
     "dry_run": {"action": "store_true", "help": "print what would run, write nothing"},
     "report": {
-        "action": "store_true",
-        "help": "write the report of the results in --out again, train nothing",
+        "type": Path,
+        "nargs": "*",
+        "metavar": "FOLDER",
+        "help": "train nothing: one page over the results in these folders (default: all in "
+        "runs/); with --table and --out alone, that table's report again",
+    },
+    "profile_steps": {
+        "type": int,
+        "default": 0,
+        "metavar": "N",
+        "help": "profile so many updates of each run for TensorBoard, as 10",
     },
     "keep_going": {"action": "store_true", "help": "leave out bad videos; the report lists them"},
     "length_tolerance": {
@@ -108,18 +137,22 @@ PREPARATION = {
     for name in ("length_tolerance", "detector", "detector_model", "align")
 }
 TREE = ("keep_going", *PREPARATION)
+# What trains the runs of a table.
+ENGINE = ("engine", "address", "workers", "threads")
 RUN = (
     "row",
     "data",
     "profile",
     "seeds",
     "shard",
+    *ENGINE,
     "out",
     "resume",
     "dry_run",
     "report",
     "precision",
     "set",
+    "profile_steps",
     *TREE,
 )
 PICTURE = ("data", "profile", "out", "dry_run")

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from scipy.special import expit, softmax
 
 from kaffect.data.batches.pipeline import evaluation_frames
 from kaffect.data.prepared.records import FrameIndex
+from kaffect.studies.image_grids import write_image
 from kaffect.training.prediction import Predictions
-from kaffect.training.summaries import RunSummaries, attention_figure, faces_figure
+from kaffect.training.summaries import (
+    RunSummaries,
+    attention_figure,
+    faces_figure,
+    figure_pixels,
+)
 
 FACES = 18
 
@@ -69,9 +77,41 @@ def picture_attention(
     step: int,
     attention: Callable[[tf.Tensor], tf.Tensor],
     batches: tf.data.Dataset,
+    path: Path,
 ) -> None:
-    """The attention weights of the first validation sequence."""
+    """The attention weights of the first validation sequence, in TensorBoard and as PNG."""
     features = next(iter(batches))["features"][:1]
     weights = attention(tf.cast(features, tf.float32))
     figure = attention_figure(weights[0].numpy(), "attention over the last outputs, one sequence")
-    summaries.image(step, "attention", figure)
+    pixels = figure_pixels(figure)
+    write_image(path, pixels)
+    summaries.pixels(step, "attention", pixels)
+
+
+def picture_precision_recall(
+    summaries: RunSummaries,
+    step: int,
+    index: FrameIndex,
+    answers: Predictions,
+    tasks: tuple[str, ...],
+) -> None:
+    """Precision-recall curves of each expression against the rest, and of each Action Unit.
+
+    A class that no scored frame has, or that all have, gets none.
+    """
+    scoring, space = index.scoring(), index.data.label_space
+    place = np.searchsorted(index.rows, scoring.row)
+    curves: list[tuple[str, np.ndarray, np.ndarray]] = []
+    if "expression" in tasks:
+        valid = scoring.expression_valid
+        shares = softmax(answers["expression_logits"][place][valid], axis=1)
+        labels = scoring.expression[valid]
+        curves += [(name, labels == i, shares[:, i]) for i, name in enumerate(space.expressions)]
+    if "au" in tasks:
+        valid = scoring.au_valid
+        shares = expit(answers["action_unit_logits"][place][valid])
+        labels = scoring.action_units[valid].astype(bool)
+        curves += [(n, labels[:, i], shares[:, i]) for i, n in enumerate(space.action_units)]
+    for name, labels, shares in curves:
+        if labels.any() and not labels.all():
+            summaries.precision_recall(step, name, labels, shares)

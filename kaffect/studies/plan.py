@@ -70,6 +70,7 @@ class Plan:
         shard: (I, N): only every Nth training, from the Ith on; None: all of them.
         criteria: whose formulas the table shows (framewise study).
         keep_going: leave out videos that cannot be prepared; the report names them.
+        profile_steps: so many updates of each row are profiled for TensorBoard.
     """
 
     table: Table
@@ -85,6 +86,7 @@ class Plan:
     shard: tuple[int, int] | None = None
     criteria: str = "official"
     keep_going: bool = False
+    profile_steps: int = 0
 
     @property
     def study(self) -> TrainedStudy:
@@ -254,6 +256,7 @@ def make_plan(table: Table, options: argparse.Namespace) -> Plan:
         shard=shard_of(options.shard),
         criteria=options.criteria,
         keep_going=options.keep_going,
+        profile_steps=profile_steps(options.profile_steps),
     )
     check(plan)
     return plan
@@ -271,6 +274,17 @@ def shard_of(text: str | None) -> tuple[int, int] | None:
     if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
         raise ConfigError(expected_received("--shard", "I/N with I from 1 to N, as 1/3", text))
     return int(first), int(count)
+
+
+def profile_steps(given: int) -> int:
+    """`--profile-steps`, checked.
+
+    Raises:
+        ConfigError: below 0.
+    """
+    if given < 0:
+        raise ConfigError(expected_received("--profile-steps", "0 or more", given))
+    return given
 
 
 def check(plan: Plan) -> None:

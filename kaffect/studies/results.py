@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Which data a results folder is of: their path; null are the embedded ones.
 _DATA = "data.json"
 # Results, and checkpoints of a row that was interrupted before it had any.
-_EARLIER = ("*.jsonl", "checkpoints/*/LAST.json")
+_EARLIER = ("*.jsonl", "jobs/*.json", "checkpoints/*/LAST.json")
 
 
 def commit() -> str:

@@ -130,6 +130,10 @@ class Adapter:
         """The settings that may change when a run is resumed."""
         return LENGTH
 
+    def shared_work(self, training: Training) -> str:
+        """A name of what this row shares with others and the first of them makes; here its own."""
+        return training.name
+
     def notes(self, variant: str) -> tuple[str, ...]:
         """Notes of every record, besides those of the plan and the data."""
         return ()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ import tensorflow as tf
 from kaffect.files import write_json
 from kaffect.studies.baselines import baseline_records
 from kaffect.studies.clusters import sums_of_answers
+from kaffect.studies.details import details_of
+from kaffect.studies.engine import LOCAL, Engine
+from kaffect.studies.environment import environment
 from kaffect.studies.experiment import loaded
+from kaffect.studies.jobs import finish, job_hash, merge
 from kaffect.studies.one_run import CHECKPOINTS, require_one_run
+from kaffect.studies.pictures import picture_precision_recall
 from kaffect.studies.plan import Plan, Training, with_precision
 from kaffect.studies.problems import RECOVERABLE_ERRORS, Problem, raise_faults
 from kaffect.studies.reporting import report
@@ -31,13 +37,17 @@ from kaffect.studies.results import (
 from kaffect.studies.row import Adapter, Record, RowTraining, Scored
 from kaffect.studies.scoring import HALF
 from kaffect.studies.sources import Source
+from kaffect.studies.split_facts import data_facts, facts_file, require_apart
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import choose_strategy, on_devices, on_one_device
 from kaffect.training.loop import Progress, require_more, train
 from kaffect.training.precision import precision_here
+from kaffect.training.profiling import StepProfile
 from kaffect.training.progress import training_progress
 from kaffect.training.runs import RUN, RunDescription, describe, reject_earlier
-from kaffect.training.summaries import RunSummaries
+from kaffect.training.summaries import RunSummaries, state_hparams
+
+TENSORBOARD = "tensorboard"
 
 
 def open_source(plan: Plan) -> Source:
@@ -46,33 +56,65 @@ def open_source(plan: Plan) -> Source:
     return kind.open_source(plan)
 
 
-def run(plan: Plan, source: Source, folder: Path, resume: bool) -> None:
+def run(plan: Plan, source: Source, folder: Path, resume: bool, engine: Engine = LOCAL) -> None:
     """Train every row of `plan` that has no result yet in `folder`, then write the report.
 
     Args:
         source: from `open_source`.
+        engine: where the rows are trained.
 
     Raises:
         ConfigError: what `folder` holds is of other data or settings.
         KaffectError: a row failed; the others have run, and the report is written.
     """
     started = time.monotonic()
-    kind: type[Adapter] = loaded(plan.study.adapter)
-    plan = with_precision(plan, precision_here("auto"))
-    strategy = choose_strategy() if kind.SEVERAL_DEVICES else tf.distribute.get_strategy()
-    where = on_devices(strategy) if kind.SEVERAL_DEVICES else on_one_device()
-    table = TableRun(plan, kind(plan, source, folder, strategy), folder, resume)
+    table = TableRun.open(plan, source, folder, resume)
+    plan, kind = table.plan, type(table.adapter)
     table.require_same_runs()
+    table.state_data()
+    table.state_hparams()
+    merge(folder, plan.table.name)
     used = dict.fromkeys(training.config.train.precision for training in plan.jobs())
-    print(f"precision {', '.join(used)}; {where}; results in {folder}", flush=True)
-    for training in plan.jobs():
-        table.run(training)
+    print(f"precision {', '.join(used)}; {table.where}; results in {folder}", flush=True)
+    _run_jobs(table, engine)
     if plan.shard is None or plan.shard[0] == 1:
         table.run_baselines()
     for variant in plan.variants:
         report(plan, kind, variant, folder, table.results, table.problems)
     print(f"done in {time.monotonic() - started:.0f} s", flush=True)
     raise_faults(table.problems)
+
+
+def hparams_of(training: Training) -> dict[str, str]:
+    """What tells a run of a table from the others, as text: TensorBoard shows 1 as 1.0000."""
+    changes = {name: str(value) for name, value in training.row.changes.items()}
+    variant = {"variant": training.variant} if training.variant else {}
+    return {"row": f"{training.number:02d}", "seed": str(training.seed), **variant, **changes}
+
+
+def _run_jobs(table: TableRun, engine: Engine) -> None:
+    """Train what has no result yet, here or where `engine` says."""
+    jobs = table.missing()
+    if engine.name != "local" and jobs:
+        loaded(engine.run)(table, jobs, engine)
+        return
+    for training in jobs:
+        table.take(training, table.outcome(training))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job ended with.
+
+    Attributes:
+        record: the row's result, with its `job`; None where there is a problem.
+        files: what the record names, by its path in the results folder: sums for intervals,
+            and what the report draws.
+    """
+
+    record: Record | None = None
+    files: Mapping[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
 
 
 class TableRun:
@@ -87,8 +129,55 @@ class TableRun:
         self.source = adapter.source
         self.commit = commit()
         self.results = results_file(folder, plan.table.name)
-        self.done = finished_runs(self.results, self.source.prepared.hash)
         self.problems: list[Problem] = []
+
+    @classmethod
+    def open(cls, plan: Plan, source: Source, folder: Path, resume: bool) -> TableRun:
+        """The table of `plan` on the data of `open_source`, with its precision decided."""
+        kind: type[Adapter] = loaded(plan.study.adapter)
+        plan = with_precision(plan, plan.precision or precision_here("auto"))
+        strategy = choose_strategy() if kind.SEVERAL_DEVICES else tf.distribute.get_strategy()
+        return cls(plan, kind(plan, source, folder, strategy), folder, resume)
+
+    @property
+    def where(self) -> str:
+        """The devices, in words."""
+        several = self.adapter.SEVERAL_DEVICES
+        return on_devices(self.adapter.strategy) if several else on_one_device()
+
+    def state_hparams(self) -> None:
+        """Say what TensorBoard's HParams compare: rows and seeds, by scores of the scored split."""
+        settings: dict[str, list[str]] = {}
+        for training in self.plan.trainings():
+            for name, value in hparams_of(training).items():
+                values = settings.setdefault(name, [])
+                values += [value] * (value not in values)
+        metrics = [f"{self.source.scored_split}/{name}" for name in self.adapter.SHOWN]
+        state_hparams(self.folder / TENSORBOARD, settings, metrics)
+
+    def state_data(self) -> None:
+        """Write what the report says of the data into the results folder.
+
+        Raises:
+            DatasetError: a person is in two of the sets.
+        """
+        facts = data_facts(self.source)
+        require_apart(facts)
+        write_json(self.folder / facts_file(facts["hash"]), facts)
+
+    @property
+    def done(self) -> set[tuple[Any, Any, Any]]:
+        """What has its result in the folder."""
+        return finished_runs(self.results, self.source.prepared.hash)
+
+    def missing(self) -> list[Training]:
+        """The jobs of the plan without a result."""
+        done = self.done
+        return [
+            training
+            for training in self.plan.jobs()
+            if (training.number, training.seed, training.config.hash()) not in done
+        ]
 
     def require_same_runs(self) -> None:
         """Reject runs that cannot be resumed, before any row is trained.
@@ -110,28 +199,31 @@ class TableRun:
     def _folder(self, training: Training) -> Path:
         return self.folder / CHECKPOINTS / training.name
 
-    def run(self, training: Training) -> None:
-        """Train one row unless it has a result; if it fails, keep and print the reason."""
-        if (training.number, training.seed, training.config.hash()) in self.done:
-            return
+    def outcome(self, training: Training) -> Outcome:
+        """Train one row and leave its finished file, or say why it has no result."""
         try:
-            metrics = self._train(training)
+            return self._train(training)
         except RECOVERABLE_ERRORS as error:
-            problem = Problem.of(training.number, training.seed, error)
-            self.problems.append(problem)
-            shown = f"{problem.kind}: {problem.reason}"
+            return Outcome(problem=Problem.of(training.number, training.seed, error))
+
+    def take(self, training: Training, outcome: Outcome) -> None:
+        """Merge a job's result into the JSON lines, or keep why there is none; tell either."""
+        if outcome.problem is not None:
+            self.problems.append(outcome.problem)
+            shown = f"{outcome.problem.kind}: {outcome.problem.reason}"
         else:
+            record = outcome.record or {}
+            append_record(self.results, record)
+            metrics = record["metrics"]
             names = (name for name in self.adapter.SHOWN if metrics.get(name) is not None)
             shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in names)
         print(f"{_title(training)} ({training.row.label}): {shown}", flush=True)
 
-    def _train(self, training: Training) -> dict[str, Any]:
-        """Train, score, draw and record one row; its metrics."""
+    def _train(self, training: Training) -> Outcome:
+        """Train, score, draw and record one row."""
         folder = self._folder(training)
         row = self.adapter.prepare(training, folder)
-        changes = {name: str(value) for name, value in training.row.changes.items()}
-        settings = {**changes, "seed": training.seed, "variant": training.variant or "-"}
-        summaries = RunSummaries(self.folder / "tensorboard" / training.name, settings)
+        summaries = RunSummaries(self.folder / TENSORBOARD / training.name, hparams_of(training))
         with contextlib.closing(summaries):
             if self.resume:
                 require_more(CheckpointFolder(folder), row.schedule)
@@ -142,13 +234,14 @@ class TableRun:
             scored = row.score(progress)
             summaries.scalars(progress.step, scored.split, _numbers(scored.metrics))
             record = self._record(training, row, notes, progress, scored)
-            record["clusters"] = self._keep_sums(training, scored)
+            files = self._keep(training, scored, record)
+            what = scored.index, scored.answers, training.config.loss.tasks
+            picture_precision_recall(summaries, progress.step, *what)
             row.draw(scored, record, summaries)
             record["scoring_time"] = round(time.monotonic() - started, 2)
         self._finished(description, record, scored).write(folder)
-        append_record(self.results, record)
-        metrics: dict[str, Any] = record["metrics"]
-        return metrics
+        finish(self.folder, training, record)
+        return Outcome(record, files)
 
     def _fit(
         self,
@@ -172,7 +265,10 @@ class TableRun:
             if not (folder / RUN).exists():
                 description.write(folder)
 
-        updates = row.trainer.updates_in_batch
+        updates, profile = row.trainer.updates_in_batch, []
+        if self.plan.profile_steps:
+            events = self.folder / TENSORBOARD / training.name
+            profile.append(StepProfile(events, self.plan.profile_steps, updates))
         what = _title(training, len(self.plan.table.rows))
         with training_progress(row.schedule.steps, what, initial=done, updates=updates) as shown:
             return train(
@@ -185,7 +281,7 @@ class TableRun:
                 free=self.adapter.free(training),
                 resume=self.resume,
                 restore_best=row.restore_best,
-                callbacks=[shown],
+                callbacks=[shown, *profile],
                 before=row.before,
                 on_validation=on_validation,
                 on_resume=row.resumed,
@@ -216,13 +312,18 @@ class TableRun:
             notes=tuple(record["notes"]),
         )
 
-    def _keep_sums(self, training: Training, scored: Scored) -> str:
-        """Write the sums that intervals are computed from; the path within the results folder."""
+    def _keep(self, training: Training, scored: Scored, record: Record) -> dict[str, Any]:
+        """Write what intervals and pictures of the report need; path -> contents."""
         tasks, cuts = training.config.loss.tasks, np.array(scored.thresholds)
-        sums = sums_of_answers(scored.index, scored.answers, tasks, cuts if len(cuts) else HALF)
-        name = f"clusters/{training.name}-{training.config.hash()}.json"
-        write_json(self.folder / name, sums)
-        return name
+        what = scored.index, scored.answers, tasks, cuts if len(cuts) else HALF
+        name = f"{training.name}-{training.config.hash()}.json"
+        found = {"clusters": sums_of_answers(*what), "details": details_of(*what)}
+        files = {}
+        for kind, contents in found.items():
+            record[kind] = f"{kind}/{name}"
+            files[record[kind]] = contents
+            write_json(self.folder / record[kind], contents)
+        return files
 
     def _notes(self, training: Training, row: RowTraining) -> list[str]:
         notes = [*self.adapter.notes(training.variant), *self.plan.notes(training.variant)]
@@ -246,7 +347,9 @@ class TableRun:
             "label": training.row.label,
             "short": training.row.short,
             "seed": training.seed,
+            "job": job_hash(training, self.plan.table.name, self.source.prepared.hash),
             "precision": training.config.train.precision,
+            "environment": environment(),
             "config": training.config.to_dict(),
             "config_hash": training.config.hash(),
             "settings_hash": training.settings_hash,

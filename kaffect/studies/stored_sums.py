@@ -43,16 +43,20 @@ DAMAGED = "the file with its sums over people is damaged (folder clusters)"
 Sums = Mapping[str, ClusterSums]
 
 
+# Key of a record that was read beside those of other folders: its own results folder.
+ORIGIN = "origin"
+
+
 class StoredSums:
-    """The sums that the records of a results folder name, each file read once.
+    """The sums that the records of results folders name, each file read once.
 
     Args:
-        folder: of the results; None: there are none.
+        folder: of the results that have no `ORIGIN`; None: there are none.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
-        self._read: dict[str, Sums | KaffectError] = {}
+        self._read: dict[tuple[Path, str], Sums | KaffectError] = {}
 
     def of(self, run: Mapping[str, Any]) -> Sums:
         """Task -> sums of one record.
@@ -60,13 +64,13 @@ class StoredSums:
         Raises:
             ArtifactError, DatasetError: it names none, or the file is missing or damaged.
         """
-        name = run.get("clusters")
-        if self.folder is None or name is None:
+        name, folder = run.get("clusters"), run.get(ORIGIN, self.folder)
+        if folder is None or name is None:
             raise ArtifactError(NOT_KEPT)
-        key = str(name)
+        key = Path(folder), str(name)
         if key not in self._read:
             try:
-                self._read[key] = self._open(key)
+                self._read[key] = _open(*key)
             except KaffectError as error:
                 self._read[key] = error
         found = self._read[key]
@@ -74,17 +78,18 @@ class StoredSums:
             raise found
         return found
 
-    def _open(self, name: str) -> Sums:
-        try:
-            path = safe_join(self.folder or "", name)
-        except KaffectError as error:
-            raise ArtifactError(DAMAGED) from error
-        if not path.is_file():
-            raise ArtifactError(MISSING)
-        try:
-            return parse_sums(read_json(path))
-        except KaffectError as error:
-            raise ArtifactError(DAMAGED) from error
+
+def _open(folder: Path, name: str) -> Sums:
+    try:
+        path = safe_join(folder, name)
+    except KaffectError as error:
+        raise ArtifactError(DAMAGED) from error
+    if not path.is_file():
+        raise ArtifactError(MISSING)
+    try:
+        return parse_sums(read_json(path))
+    except KaffectError as error:
+        raise ArtifactError(DAMAGED) from error
 
 
 def parse_sums(stored: Any) -> dict[str, ClusterSums]:

@@ -16,6 +16,7 @@ import matplotlib
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.pr_curve import summary as pr_curve
 
 from kaffect.appending import shorten
 from kaffect.data.prepared.shards import whole_records
@@ -25,6 +26,8 @@ from kaffect.files import full_disk_named
 matplotlib.use("Agg")  # no screen is needed, nor asked for
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+
+CURVE_POINTS = 101  # thresholds of a precision-recall curve
 
 
 class RunSummaries:
@@ -59,6 +62,18 @@ class RunSummaries:
         with self._writing(), self.writer.as_default(step):
             tf.summary.image(name, pixels[None])
 
+    def precision_recall(
+        self, step: int, name: str, labels: np.ndarray, probabilities: np.ndarray
+    ) -> None:
+        """The precision-recall curve of one class or Action Unit.
+
+        Args:
+            labels: bool [n]; probabilities: of the class, [n], from 0 to 1.
+        """
+        curve = pr_curve.pb(f"precision_recall/{name}", labels, probabilities, CURVE_POINTS)
+        with self.writer.as_default(step):
+            tf.summary.experimental.write_raw_pb(curve.SerializeToString())
+
     def close(self) -> None:
         """Write what is still held back; after a full disk it is lost."""
         if not self._full:
@@ -76,6 +91,23 @@ class RunSummaries:
             for path in self._folder.glob("events.out.tfevents.*"):
                 shorten(path, whole_records(path)[1])
             raise
+
+
+def state_hparams(
+    folder: str | Path, settings: Mapping[str, Sequence[Any]], metrics: Sequence[str]
+) -> None:
+    """Say which columns the HParams plugin shows of the runs below `folder`, in this order.
+
+    Args:
+        settings: name -> the values that runs have.
+        metrics: tags of their scalars.
+    """
+    columns = [hparams.HParam(name, hparams.Discrete(values)) for name, values in settings.items()]
+    shown = [hparams.Metric(tag, display_name=tag) for tag in metrics]
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default():
+        hparams.hparams_config(columns, shown)
+    writer.close()
 
 
 def figure_pixels(figure: Figure) -> np.ndarray:

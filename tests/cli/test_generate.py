@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kaffect.cli import main
+from kaffect.data.prepared.stills import read_stills
 from kaffect.files import read_json, write_json
 from kaffect.labels import ACTION_UNITS_8
 from kaffect.studies.gan.generation import generate_faces
@@ -139,3 +140,37 @@ def test_a_gan_without_valence_cannot_be_asked_for_it(
     command = ["generate", "--model", str(tmp_path), "--count", "1", "--candidates", "4"]
     assert main([*command, "--grid", "no.png", "--valence", "0.5"]) == 2
     assert "does not judge valence and arousal" in capsys.readouterr().err
+
+
+def test_single_faces_are_a_list_that_data_takes(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "generated"
+    command = ["generate", "--model", str(model), "--count", "6", "--seed", "3"]
+    assert main([*command, "--out", str(out)]) == 0
+    faces, stills = generate_faces(model, 6, seed=3), read_stills(out / "faces.csv")
+    assert sum(len(stills.splits[name]) for name in stills.splits) == 6
+    with open(out / "faces.csv", encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    for row, image, judged in zip(rows, faces.images, faces.judged, strict=True):
+        np.testing.assert_array_equal(read_image(out / row["path"]), image)
+        units = np.array([judged[name] for name in ACTION_UNITS_8])
+        assert [int(row[name]) for name in ACTION_UNITS_8] == (units >= 0.5).astype(int).tolist()
+        sure = np.maximum(units, 1 - units).mean()
+        assert float(row["confidence"]) == pytest.approx(sure, abs=1e-6) and row["seed"] == "3"
+        assert float(row["valence"]) == pytest.approx(np.clip(judged["valence"], -1, 1), abs=1e-6)
+    values = sorted(float(row["confidence"]) for row in rows)
+    some, least = tmp_path / "some", (values[2] + values[3]) / 2
+    assert main([*command, "--out", str(some), "--confidence", str(least)]) == 0
+    kept = (some / "faces.csv").read_text().splitlines()[1:]
+    assert len(kept) == len(list(some.glob("faces/*.png"))) == 3
+    capsys.readouterr()
+    for folder, more, said in (
+        (out, [], "there is something in it"),
+        (tmp_path / "none", ["--confidence", "1"], "the highest here"),
+        (tmp_path / "none", ["--confidence", "2"], "--confidence. Expected 0 to 1"),
+    ):
+        assert main([*command, "--out", str(folder), *more]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+    assert not (tmp_path / "none").exists() and len(list(out.glob("faces/*.png"))) == 6

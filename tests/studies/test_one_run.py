@@ -20,7 +20,7 @@ Finished = tuple[Path, Path]
 def folder(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Row 2 of Table XI, finished; nothing is trained beside it."""
     monkeypatch.setenv("KAFFECT_HOME", str(finished[1].parent / "home"))
-    monkeypatch.setattr(runner.TableRun, "run", lambda self, training: None)
+    monkeypatch.setattr(runner, "_run_jobs", lambda table, engine: None)
     return Path(shutil.copytree(finished[1], tmp_path / "out"))
 
 

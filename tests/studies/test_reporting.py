@@ -61,7 +61,7 @@ def test_a_last_line_that_was_cut_is_told_and_the_others_hold(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--report"], "--report: name the results folder with --out"),
+        (["--report"], "--report: name folders of results"),
         (["--report", "--out", "{}/nothing"], "no results of table XI"),
         (["--report", "--out", "{}", "--row", "1"], "--report: --row does not go with it"),
         (["--report", "--out", "{}", "--resume"], "--report: --resume does not go with it"),

@@ -5,7 +5,8 @@
 
 `path` is relative to the image folder and cannot leave it. Every other column may be
 absent and every cell empty: that label is then missing (-5 for valence and arousal,
--1 for the others mean the same). An expression is a name or a class number.
+-1 for the others mean the same). An expression is a name or a class number. The columns
+`confidence` and `seed`, which generated faces have, are left aside.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from kaffect.labels import (
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 _OTHER_COLUMNS = ("path", *VALENCE_AROUSAL, "expression", "split", "subject")
+# Of `kaffect generate --out`; they label nothing.
+_ABOUT = ("confidence", "seed")
 # Of the pictures for training, without a validation split in the file.
 HELD_OUT = 0.1
 
@@ -141,7 +144,7 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if not found:
         raise AnnotationError(path, None, "expected a list of stills. Received: no text at all")
     (number, header), lines = found[0], found[1:]
-    unknown = [n for n in header if n not in _OTHER_COLUMNS and n not in ACTION_UNIT_NAMES]
+    unknown = [n for n in header if n not in (*_OTHER_COLUMNS, *_ABOUT, *ACTION_UNIT_NAMES)]
     if "path" not in header or unknown or len(set(header)) < len(header):
         raise AnnotationError(
             path, number, "not the header of a list of stills. Expected path, then any of "

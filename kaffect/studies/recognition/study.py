@@ -17,6 +17,7 @@ from kaffect.files import stable_hash
 from kaffect.labels import AFF_WILD
 from kaffect.models.affwildnet_variables import RESEARCH_USE_ONLY
 from kaffect.studies.pictures import picture_attention, picture_faces
+from kaffect.studies.pictures_of_runs import ATTENTION
 from kaffect.studies.plan import Plan, Training
 from kaffect.studies.recognition.encoding import (
     Encoder,
@@ -71,15 +72,18 @@ class Recognition(Adapter):
         formats = {find_weights(file).format for file in files}
         return (RESEARCH_USE_ONLY,) if "tensorflow" in formats else ()
 
+    def shared_work(self, training: Training) -> str:
+        return _shared_key(training.config)
+
     def prepare(self, training: Training, folder: Path) -> RowTraining:
         config: RecognitionConfig = training.config
         key, encoder, features, place = self._shared(config)
         bench = self._benches[config.train.precision]
-        return SequenceTraining(config, self.source, bench, encoder, features, place)
+        return SequenceTraining(config, self.source, folder, bench, encoder, features, place)
 
     def _shared(self, config: RecognitionConfig) -> tuple[str, Encoder, Features, Path | None]:
         """The CNN of a row and its features; those of the row before where they are the same."""
-        key = stable_hash([encoder_settings(config), config.train.cnn])
+        key = _shared_key(config)
         if self._encoder is None or self._encoder[0] != key:
             encoder = fixed_encoder(config, self.source, self.strategy)
             features, place = None, None
@@ -92,6 +96,11 @@ class Recognition(Adapter):
         return self._encoder
 
 
+def _shared_key(config: RecognitionConfig) -> str:
+    """Of a CNN and its features."""
+    return stable_hash([encoder_settings(config), config.train.cnn])
+
+
 class SequenceTraining(RowTraining):
     """Training of one sequence network, on cached features of the fixed CNN or end to end."""
 
@@ -99,12 +108,14 @@ class SequenceTraining(RowTraining):
         self,
         config: RecognitionConfig,
         source: Source,
+        folder: Path,
         bench: Workbench,
         encoder: Encoder,
         features: Features,
         place: Path | None,
     ) -> None:
         self.config, self.source, self.bench, self.features = config, source, bench, features
+        self.folder = folder
         self.encoder, self.origin = place, encoder.origin
         self.trainer = bench.trainer(config, encoder.network)
         self.frames_per_step = config.data.sequences * config.data.sequence_length
@@ -154,7 +165,8 @@ class SequenceTraining(RowTraining):
         picture_faces(summaries, step, scored.index, scored.answers, self.config.loss.tasks)
         if self.features is not None:
             batches = self.evaluation("validation")
-            picture_attention(summaries, step, self.bench.attention, batches)
+            path = self.folder / ATTENTION
+            picture_attention(summaries, step, self.bench.attention, batches, path)
 
 
 def training_windows(index: FrameIndex, data: RecognitionData) -> np.ndarray:

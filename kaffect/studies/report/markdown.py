@@ -8,7 +8,7 @@ from kaffect.studies.report.summary import Summary
 from kaffect.studies.report.terminal import NOT_RUN, measured, printed
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text that Markdown, and the HTML inside it, show as it is."""
     for character in "\\`*_[]|<>":
         text = text.replace(character, f"\\{character}" if character not in "<>" else character)
@@ -18,16 +18,16 @@ def _escape(text: str) -> str:
 def render_markdown(summary: Summary) -> str:
     """The comparison as a Markdown section with one table, notes above it, differences and
     origin below it."""
-    lines = [f"## {_escape(summary.heading)}", ""]
-    lines += [f"- {_escape(note)}" for note in summary.notes]
+    lines = [f"## {escape(summary.heading)}", ""]
+    lines += [f"- {escape(note)}" for note in summary.notes]
     names = [METRICS[metric][0] for metric in summary.metrics]
     heads = ["#", "row"] + [f"{name}, {summary.paper_header}" for name in names]
     for column in summary.columns:
         heads += [f"{name}, {column.header}" for name in names] if column.runs else [column.header]
     aligns = [":--" if head == "row" else "--:" for head in heads]
-    lines += ["", f"| {' | '.join(map(_escape, heads))} |", f"| {' | '.join(aligns)} |"]
+    lines += ["", f"| {' | '.join(map(escape, heads))} |", f"| {' | '.join(aligns)} |"]
     for line in [*summary.lines, *summary.baselines]:
-        row = ["" if line.row is None else str(line.row), _escape(line.label)]
+        row = ["" if line.row is None else str(line.row), escape(line.label)]
         row += [printed(line.paper.get(metric)) for metric in summary.metrics]
         for column, cell in zip(summary.columns, line.cells, strict=True):
             if not column.runs:
@@ -36,11 +36,11 @@ def render_markdown(summary: Summary) -> str:
             row += [measured(cell, metric).replace("*", "\\*") for metric in summary.metrics]
         lines.append(f"| {' | '.join(row)} |")
     for part in differences_of(summary):
-        lines += ["", f"### {_escape(part.heading)}", ""]
-        lines.append(f"| # | row | {' | '.join(_escape(name) for name in part.names)} |")
+        lines += ["", f"### {escape(part.heading)}", ""]
+        lines.append(f"| # | row | {' | '.join(escape(name) for name in part.names)} |")
         lines.append(f"| --: | :-- |{' --: |' * len(part.names)}")
         for own in part.lines:
             figures = " | ".join(own.figures).replace("*", "\\*")
-            lines.append(f"| {own.row} | {_escape(own.label)} | {figures} |")
-    lines += ["", _escape("; ".join(summary.provenance)) + "."]
+            lines.append(f"| {own.row} | {escape(own.label)} | {figures} |")
+    lines += ["", escape("; ".join(summary.provenance)) + "."]
     return "\n".join(lines) + "\n"
