@@ -52,7 +52,8 @@ def shard(folder: Path, seed: int, **changes) -> Path:
         write_json(folder / f"details/row-{row}-seed-{seed}.json", details)
         record = write(folder, row, seed, history=history, best_step=3, study="recognition")
         record |= {"variant": "", "data_hash": HASH, "profile": "demo",
-                   "data_kind": "synthetic", "data_name": "synthetic Aff-Wild", "precision": "float32", "wall_time": 60.0,
+                   "data_kind": "synthetic", "data_name": "synthetic Aff-Wild",
+                   "precision": "float32", "wall_time": 60.0,
                    "scored_split": "test", "folder": f"checkpoints/row-0{row}-seed-{seed}",
                    "details": f"details/row-{row}-seed-{seed}.json",
                    "environment": {"processor": "An <odd> one", "threads": 1}}  # fmt: skip
