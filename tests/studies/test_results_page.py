@@ -12,7 +12,7 @@ from PIL import Image
 
 from experiments import run
 from kaffect.files import write_json
-from tests.studies.test_report_intervals import write
+from tests.studies.report.test_cells import write
 
 HASH = "0123456789abcdef"
 SPLITS = ("train", "validation", "test")
