@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,11 @@ def register(commands: Any) -> None:
         "--import", dest="imported", type=Path, action="append", default=[], metavar="FILE",
         help="first take labels into the annotator's log: a data tree, VIDEO.eaf (ELAN) or "
         ".json (Label Studio); VIDEO.csv of `kaffect predict` becomes a proposal; may be repeated",
+    )  # fmt: skip
+    annotate.add_argument(
+        "--propose", type=Path, nargs="?", const=Path(), metavar="DIR",
+        help="first let a network read the videos, and show what it says as a proposal beside "
+        "the labels: an export (saved_models/NAME); default: the project's own network",
     )  # fmt: skip
     annotate.add_argument(
         "--export", type=Path, metavar="OUT",
@@ -93,9 +99,38 @@ def annotate_videos(options: argparse.Namespace) -> int:
     if options.export is not None:
         _export(project, options)
         return 0
-    with _annotation_site(project, options.annotator, tasks, options.imported) as site:
-        _serve(site, options)
+    with contextlib.ExitStack() as files:
+        imported = list(options.imported)
+        if options.propose is not None:
+            folder = Path(files.enter_context(tempfile.TemporaryDirectory()))
+            imported += _proposals(project, options.propose, folder)
+        _serve(
+            files.enter_context(_annotation_site(project, options.annotator, tasks, imported)),
+            options,
+        )
     return 0
+
+
+def _proposals(project: Project, model: Path, folder: Path) -> list[Path]:
+    """What a network says of each video with a face, as tables of `kaffect predict` in `folder`."""
+    from kaffect.serving.own_model import announced_own_model
+    from kaffect.serving.predict.run import PredictOptions, predict
+    from kaffect.serving.predict.sources import find_sources
+    from kaffect.serving.predictor import Predictor
+
+    chosen = announced_own_model() if model == Path() else model
+    predictor = Predictor.from_saved_model(chosen)
+    tables = []
+    for name in project.videos:
+        (source,) = find_sources(str(project.sources[name]))
+        result = predict(source, predictor, PredictOptions(folder / name, summary=False))
+        if not result.people:
+            print(f"no proposal for {name}: no face was found", flush=True)
+            continue
+        table = folder / f"{name}.csv"
+        result.files[0].rename(table)
+        tables.append(table)
+    return tables
 
 
 def _review(project: Project, options: argparse.Namespace) -> None:

@@ -19,9 +19,9 @@ def register(commands: Any) -> None:
     predict.add_argument(
         "--model",
         type=Path,
-        required=True,
         metavar="DIR",
-        help="an export (saved_models/NAME), or a training (its results folder or run)",
+        help="an export (saved_models/NAME), or a training (its results folder or run); default: "
+        "the project's own network",
     )
     predict.add_argument(
         "--out", type=Path, default=Path("predictions"), help="folder (default predictions/)"
@@ -66,12 +66,14 @@ def run_predict(options: argparse.Namespace) -> None:
         raise ConfigError("--batch and --max-gap: expected positive numbers")
     from kaffect.faces import other_detector
     from kaffect.serving.own_detector import detector_of
+    from kaffect.serving.own_model import announced_own_model
     from kaffect.serving.predict.run import PredictOptions, predict
     from kaffect.serving.predict.sources import find_sources
     from kaffect.serving.predictor import Predictor
 
     sources = find_sources(options.source)
-    predictor = Predictor.from_saved_model(_export_of(options.model))
+    model = announced_own_model() if options.model is None else _export_of(options.model)
+    predictor = Predictor.from_saved_model(model)
     detector = detector_of(predictor.facts, options.detector, options.detector_model)
     if note := other_detector(predictor.facts.detector, detector.describe()):
         print(f"note: {note}")

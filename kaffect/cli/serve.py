@@ -62,7 +62,7 @@ def register(commands: Any) -> None:
     serve.add_argument(
         "--demo", nargs="?", const="", metavar="NAME",
         help="also offer a web page to try a model with camera or file (default: the first that "
-        "reads faces)",
+        "reads faces, or the project's own where no model is named)",
     )  # fmt: skip
     serve.add_argument(
         "--detector",
@@ -90,10 +90,14 @@ def serve_models(options: argparse.Namespace) -> int:
     named = [folders.parse_model(text) for text in options.model]
     if options.models is not None:
         named += folders.models_below(options.models, _report)
+    if not named and options.demo is not None:
+        from kaffect.serving.own_model import NAME, announced_own_model
+
+        named = [(NAME, announced_own_model())]
     if not named:
         raise ConfigError(
             "No model to serve. Expected --model NAME=DIR or --models ROOT, with folders "
-            "written by 'kaffect export'"
+            "written by 'kaffect export', or --demo for the project's own"
         )
     versions = _load(named, options)
     models = Models(servable for model in versions for servable in model.servables)

@@ -352,8 +352,8 @@ def _stored() -> dict[str, Any]:
 
 # These and the two exports that other tests share hold every operation.
 _BETWEEN_THEM = (
-    "sequences, masked", "imported, recurrent", "resnet", "mobilenet", "ssgan generator",
-    "ssgan discriminator",
+    "sequences, masked", "imported, recurrent", "resnet", "resnet, grey", "mobilenet",
+    "ssgan generator", "ssgan discriminator",
 )  # fmt: skip
 
 
