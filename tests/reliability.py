@@ -247,6 +247,9 @@ CHECKS = {
             "test_it_ends_after_the_grace_whatever_is_computed",
         ),
         measured=("benchmark_server.py --abuse --seconds 2",),
+        note="measured beside other programs, about 13 that wanted 2 cores; the target of twice "
+        "is missed there by clients that do not read, by large JSON over REST and, barely, by "
+        "silent calls over gRPC",
     ),
     21: Check(
         "Exports answer as their networks; artefacts of an earlier commit",
