@@ -18,6 +18,7 @@ from kaffect.errors import ConfigError
 from kaffect.studies.finding import find_figure, find_table
 from kaffect.studies.options import FLAGS, is_given
 from kaffect.studies.registry import STUDIES
+from kaffect.studies.results_page import USED as PAGE_FLAGS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/**/*.md")])
@@ -88,6 +89,9 @@ def check(program: str) -> None:
 def check_flags(options: argparse.Namespace) -> None:
     """The flags are those of the table or figure, which is there."""
     name = options.table or options.figure
+    if name is None:
+        assert options.report and {f for f in FLAGS if is_given(options, f)} <= set(PAGE_FLAGS)
+        return
     if name.endswith(".py") or not re.fullmatch(r"[IVX]+|A?\d+", name):
         return
     if options.figure:
@@ -102,6 +106,8 @@ def test_a_wrong_command_is_found() -> None:
     for wrong in (
         "python experiments/run.py --table XI --criteria abaw1",
         "python experiments/run.py --table XII",
+        "python experiments/run.py --report part-1 --row 2",
+        "python experiments/run.py --seeds 2",
         "kaffect predicct talk.mp4",
         "kaffect predict talk.mp4 --modell x",
         "python scripts/benchmark_nothing.py",
