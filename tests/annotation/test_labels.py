@@ -1,4 +1,4 @@
-"""Labels from the log: ranges, states, undo and redo, two passes, and the rule for traces."""
+"""Labels from the log: ranges, states, undo and redo, two passes, and traces over each other."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kaffect.annotation.events import EventChecker, EventError
+from kaffect.annotation.events import EventChecker
 from kaffect.annotation.labels import AnnotatorLabels
-from kaffect.annotation.resample import resample, scaled
+from kaffect.annotation.resample import scaled
 from kaffect.labels import AFF_WILD
 
 FRAMES = 60
@@ -121,52 +121,3 @@ def test_relative_traces_are_scaled_over_the_video() -> None:
     assert va[:30, 0].tolist() == [0.0] * 30 and va[30:, 0].tolist() == [-1.0] * 30
     assert va[:, 1].tolist() == pytest.approx([0.2] * 60), "within [-1, 1] nothing is scaled"
     assert scaled(np.array([np.nan, 0.5, -2.0]))[1:].tolist() == [0.25, -1.0]
-
-
-def test_a_frame_has_the_mean_of_the_held_position() -> None:
-    """Beside a plain sum over a fine grid of time."""
-    rng = np.random.default_rng(4)
-    times = np.sort(rng.uniform(0.313, 1.4, 70))
-    times[0] = 0.313
-    values = rng.uniform(-1, 1, (70, 2))
-    first, found = resample(times, values, 1.51, 60)
-    assert first == 9, "the middle of frame 9 is the first that lies in the take"
-    assert len(found) == 45 - 9, "the middle of frame 44 is the last"
-    for frame in (9, 10, 23, 44):
-        grid = frame / 30 + (np.arange(20_000) + 0.5) / 20_000 / 30
-        grid = grid[(grid >= times[0]) & (grid <= 1.51)]
-        held = values[np.searchsorted(times, grid, side="right") - 1]
-        np.testing.assert_allclose(found[frame - first], held.mean(axis=0), atol=2e-4)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"kind": "erase"},
-        {"kind": "label", "set": [["AU1", 0, 60, "present"]]},
-        {"kind": "label", "set": [["AU1", 9, 8, "present"]]},
-        {"kind": "label", "set": [["AU1", 0, 1, "Happiness"]]},
-        {"kind": "label", "set": [["AU99", 0, 1, "present"]]},
-        {"kind": "label", "set": [["AU1", True, 1, "present"]]},
-        {"kind": "label", "set": [["AU1", 0, 1, {"a": 1}]]},
-        {"kind": "label", "set": []},
-        {"kind": "label", "set": [["AU1", 0, 1, "present"]], "video": "../b"},
-        {"kind": "label", "set": [["AU1", 0, 1, "present"]], "pass": 0},
-        {"kind": "values", "first": 0, "values": [[1, 1]], "dimensions": ["valence"]},
-        {"kind": "samples", "take": "t1", "samples": [[float("nan"), 0, 0, 0, 0]]},
-        {"kind": "samples", "take": "t1", "samples": [[0, 0, 1e300, 0, 0]]},
-        {"kind": "samples", "take": "t1", "samples": [[0, 0, 0, 0, 0]] * 2001},
-        {"kind": "take", "take": "t 1", "device": "mouse"},
-        {"kind": "comment", "frame": 0, "text": "  "},
-        {"kind": "comment", "frame": 0, "text": "\ud800"},
-        {"kind": "done", "task": "va", "done": 1},
-        {"kind": "undo", "id": "no such id!"},
-        "label",
-    ],
-    ids=lambda event: str(event)[:60],
-)
-def test_what_no_page_sends_is_refused(event: Any) -> None:
-    with pytest.raises(EventError):
-        if isinstance(event, str):
-            EventChecker(AFF_WILD, {"a": FRAMES}).check(event)
-        replay(event)

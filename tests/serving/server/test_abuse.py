@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.serving.server import hostile, served
-from tests.serving.server.test_grpc import predict
+from tests.serving.server.test_grpc_service import predict
 
 LIMITS = replace(
     served.LIMITS, concurrent=4, uploads=2, connections=40, client_share=0.5, body_seconds=2.0

@@ -14,7 +14,7 @@ import pytest
 from kaffect.serving.server.access import AccessLog, Call, request_id
 from tests.serving.server import hostile, served
 from tests.serving.server.test_abuse import PREDICT, until
-from tests.serving.server.test_grpc import predict
+from tests.serving.server.test_grpc_service import predict
 
 
 def lines(stream: io.StringIO, count: int) -> list[dict[str, Any]]:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from kaffect.data.prepared.records import Scoring
 from kaffect.labels import AFF_WILD2
 from kaffect.metrics import best_logit_thresholds, f1_per_class, p_au, p_expr, p_va
-from kaffect.metrics.thresholds import probabilities
-from kaffect.studies.curves import curves_figure, histogram_figure
 from kaffect.studies.framewise.scores import score_frames
-from kaffect.studies.scoring import score, thresholds_for
-from kaffect.studies.submission import to_labels
+from kaffect.studies.scoring import thresholds_for
 
 
 @pytest.fixture
@@ -114,49 +108,3 @@ def test_thresholds_move_the_decisions(case):
     assert tuned["p_au"] > plain["p_au"]
     assert tuned["p_au"] == pytest.approx(np.mean([tuned[f"f1_{n.lower()}"]
                                                    for n in AFF_WILD2.action_units]))  # fmt: skip
-
-
-def test_probabilities_without_overflow():
-    np.testing.assert_allclose(probabilities(np.array([-1e4, 0.0, 1e4])), [0, 0.5, 1])
-    np.testing.assert_allclose(probabilities([-40.0]), [np.exp(-40)], rtol=1e-12)
-
-
-def test_saturated_units_are_decided_as_they_were_chosen():
-    """From the choice on validation to every place that decides; the record stays readable."""
-    scoring = SimpleNamespace(
-        row=np.arange(3), au_valid=np.ones(3, bool), action_units=np.array([[0, 1], [1, 1], [0, 0]])
-    )
-    answers = {"action_unit_logits": np.array([[40, -30], [45, -29], [38, -31]], np.float32)}
-    cuts = thresholds_for(answers, np.arange(3), scoring)
-    assert score(answers, np.arange(3), scoring, ("au",), threshold=cuts)["au_f1_macro"] == 1
-    np.testing.assert_array_equal(to_labels("au", answers, cuts), scoring.action_units)
-    recorded = json.loads(json.dumps(np.asarray(cuts).tolist()))
-    again = to_labels("au", answers, np.array(recorded))
-    np.testing.assert_array_equal(again, scoring.action_units)
-
-
-def test_figures_show_what_they_are_given():
-    looks = ((4, 2.0, 2.2, 0.1), (8, 1.0, 2.1, 0.2))
-    history = [
-        {
-            "step": step,
-            "train": {"expression": loss, "accuracy": 3 * score, "ccc_arousal": -score},
-            "validation": {"loss_expression": other, "p_expr": score, "accuracy": 2 * score},
-        }
-        for step, loss, other, score in looks
-    ]
-    left, right, seen = curves_figure(history, 4, "row", 8).axes
-    shown = {line.get_label(): line.get_ydata() for line in seen.lines[:-1]}
-    expected = {"accuracy, train": [0.3, 0.6], "accuracy, validation": [0.2, 0.4]}
-    expected["CCC arousal, train"] = [-0.1, -0.2]
-    assert shown.keys() == expected.keys(), "validation has no CCC: no curve"
-    for label, values in expected.items():
-        np.testing.assert_allclose(shown[label], values)
-    assert [line.get_label() for line in left.lines[:2]] == [
-        "expression, train",
-        "expression, validation",
-    ]
-    np.testing.assert_array_equal(left.lines[0].get_data(), [[1, 2], [2.0, 1.0]])
-    np.testing.assert_array_equal(right.lines[0].get_ydata(), [0.1, 0.2])
-    axis = histogram_figure({"train": [3, 1], "validation": [0, 2]}, ("a", "b"), "t").axes[0]
-    assert [bar.get_height() for bar in axis.patches] == [0.75, 0.25, 0, 1]
