@@ -25,11 +25,6 @@ from kaffect.studies.data_tables import paper_values
 from kaffect.studies.image_grids import read_image
 
 
-@pytest.fixture(scope="module")
-def tree(shared_tree: Path) -> DataTree:
-    return DataTree.open(shared_tree)
-
-
 def test_tables_beside_the_papers(tree: DataTree) -> None:
     tables = tables_of(describe(tree), paper_values())
     first = {row[0]: row[1:] for row in tables["I"].rows}
