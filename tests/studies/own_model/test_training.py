@@ -51,40 +51,43 @@ def _trained(faces, folder, report=lambda *_: None):
     return [np.asarray(variable) for variable in network.trainable_variables], scores
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(some_faces, tmp_path):
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "stopped").mkdir()
-    whole, scores = _trained(some_faces, tmp_path / "whole")
+@pytest.fixture(scope="module")
+def finished(some_faces, tmp_path_factory):
+    """(folder, weights, scores) of a training that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, *_trained(some_faces, folder)
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(some_faces, finished, tmp_path):
+    _, whole, scores = finished
 
     def stop_in_second_epoch(done, total, text):
         if done == total // 2 + 1:
             raise _Stopped
 
     with pytest.raises(_Stopped):
-        _trained(some_faces, tmp_path / "stopped", stop_in_second_epoch)
+        _trained(some_faces, tmp_path, stop_in_second_epoch)
     updates = []
-    weights, again = _trained(
-        some_faces, tmp_path / "stopped", lambda done, *_: updates.append(done)
-    )
+    weights, again = _trained(some_faces, tmp_path, lambda done, *_: updates.append(done))
     assert min(updates) == 5  # the first epoch was not trained again
     assert all(np.array_equal(a, b) for a, b in zip(whole, weights))
     assert again == scores
 
 
-def test_a_state_of_other_settings_is_not_taken(some_faces, tmp_path):
-    _trained(some_faces, tmp_path)
-    other = dataclasses.replace(SETTINGS, epochs=1, learning_rate=1e-3)
+def test_a_state_of_other_settings_is_not_taken(some_faces, finished):
+    """Of the same settings nothing is left to train; with others it begins at update 1."""
+    other = dataclasses.replace(SETTINGS, learning_rate=1e-3)
     updates = []
-    network = _network()
-    train(
-        network,
-        some_faces.part(slice(0, 32)),
-        some_faces.part(slice(32, 48)),
-        other,
-        tmp_path,
-        lambda done, *_: updates.append(done),
-    )
-    assert min(updates) == 1
+
+    def stop_at_once(done, total, text):
+        updates.append(done)
+        raise _Stopped
+
+    _trained(some_faces, finished[0], stop_at_once)
+    assert not updates
+    with pytest.raises(_Stopped):
+        train(_network(), some_faces, some_faces, other, finished[0], stop_at_once)
+    assert updates == [1]
 
 
 def test_a_loss_that_is_not_finite_stops_it(some_faces, tmp_path):
