@@ -43,7 +43,7 @@ Record = Mapping[str, Any]
 
 
 def keep(folder: Path, kept: Path = KEPT) -> None:
-    """Copy the lines and sums of a results folder."""
+    """Copy the lines and sums of a results folder, in the place of those that were kept before."""
     for lines in sorted(folder.glob("table_*.jsonl")):
         target = kept / lines.stem
         records = [
@@ -52,6 +52,7 @@ def keep(folder: Path, kept: Path = KEPT) -> None:
         ]
         text = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records)
         write_text(target / lines.name, text)
+        shutil.rmtree(target / "clusters", ignore_errors=True)
         for record in records:
             if "clusters" in record:
                 path = target / record["clusters"]
