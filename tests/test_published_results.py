@@ -48,3 +48,11 @@ def test_a_changed_line_changes_the_page(publish: ModuleType, tmp_path: Path) ->
         assert number in text
         lines.write_text(text.replace(number, '"ccc_valence": 0.0', 1))
         assert publish.section(table, lines.parent) != before
+
+
+def test_no_sums_are_kept_that_no_line_names(publish: ModuleType) -> None:
+    for _, folder in publish.published():
+        records = publish.read_records(folder / f"{folder.name}.jsonl")
+        named = {record["clusters"] for record in records if "clusters" in record}
+        kept = {path.relative_to(folder).as_posix() for path in folder.glob("clusters/*")}
+        assert kept == named
