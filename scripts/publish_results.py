@@ -33,6 +33,7 @@ from kaffect.studies.results import read_records  # noqa: E402
 from kaffect.studies.stored_sums import StoredSums  # noqa: E402
 
 KEPT = ROOT / "experiments" / "results"
+READING = KEPT / "READING.md"  # written by hand: what the figures can support
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 # Of each record; histories and paths of one machine are left where the table was trained.
 LEFT_OUT = ("history", "folder")
@@ -99,7 +100,9 @@ def page(kept: Path = KEPT) -> str:
         "the lines in `experiments/results/`. What figures like these can support: "
         "[statistics.md](statistics.md).\n"
     )
-    return "\n".join([head, *(section(table, folder) for table, folder in published(kept))])
+    reading = READING.read_text(encoding="utf-8")
+    tables_in_it = (section(table, folder) for table, folder in published(kept))
+    return "\n".join([head, *tables_in_it, reading])
 
 
 def readme_table(kept: Path = KEPT) -> str:
