@@ -181,6 +181,6 @@ def test_another_backbone(name, features):
 
 def test_unknown_preprocessing():
     with pytest.raises(
-        ConfigError, match="'None', 'imagenet', 'paper', 'vggface'. Received: 'zero-one'"
+        ConfigError, match="'None', 'grey', 'imagenet', 'paper', 'vggface'. Received: 'zero-one'"
     ):
         vggface_gru_attention(4, preprocessing="zero-one", **SMALL)

@@ -136,8 +136,9 @@ def test_the_terminal_view(clip: Path, predictor: Predictor, tmp_path: Path) -> 
 def test_a_source_that_breaks_off_leaves_no_file(predictor: Predictor, tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", map(draw, range(60)), 30)
     data = bytearray(path.read_bytes())
-    start = data.find(b"mdat") + 8
-    data[start : start + 2000] = b"\x55" * 2000
+    start = data.find(b"mdat") + 4
+    length = int.from_bytes(data[start - 8 : start - 4], "big") - 8
+    data[start : start + length] = b"\x55" * length  # not one frame can be decoded
     path.write_bytes(bytes(data))
     with pytest.raises(VideoError, match="v.mp4"):
         predict(Source("v", str(path), "video"), predictor, PredictOptions(tmp_path / "out"))

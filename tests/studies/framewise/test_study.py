@@ -141,11 +141,13 @@ def scalars(folder: Path) -> dict[str, list[float]]:
 
     events = EventAccumulator(str(folder), {"tensors": 0})
     events.Reload()
-    return {
-        tag: [float(tensor_util.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
+    curves = {
+        tag: [tensor_util.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)]
         for tag in events.Tags()["tensors"]
         if "/" in tag and not tag.startswith("_")
     }
+    # Those of precision and recall are whole tables.
+    return {t: [float(v) for v in values] for t, values in curves.items() if not values[0].ndim}
 
 
 @pytest.fixture
