@@ -23,7 +23,7 @@ import requests
 from kaffect.loopback import HostCheck
 from tests.serving.server import hostile, served
 from tests.serving.server.test_abuse import PREDICT
-from tests.serving.server.test_grpc import predict
+from tests.serving.server.test_grpc_service import predict
 
 PAGE = Path(__file__).parents[3] / "docs" / "serving.md"
 NAME, LOGIN = "affect.example.org", ("anna", "a password")
