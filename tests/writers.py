@@ -144,8 +144,10 @@ def _read_stream(root: Path) -> str:
 
 def _log(root: Path, version: int) -> None:
     with open_log(root, "project", "anna") as log:
-        # Each event is appended once: what failed is sent again.
-        log.append([{"id": str(n), "text": "x" * 50} for n in range(3 * version)])
+        # Each event is appended once: what failed is sent again. Its time would not always be of
+        # the same length.
+        events = [{"id": str(n), "at": 0.5, "text": "x" * 50} for n in range(3 * version)]
+        log.append(events)
 
 
 def _read_log(root: Path) -> str:

@@ -29,9 +29,10 @@ from experiments import run
 sys.exit(run.main(sys.argv[2:]))
 """
 KILLS = 5
-_SMALL = ["train.steps=12", "train.evaluate_every=2"]
 TABLES: dict[str, tuple[str, list[str]]] = {
-    "XI": ("row-02-seed-0", ["--table", "XI", "--row", "2", *_SMALL]),
+    "XI": (
+        "row-02-seed-0", ["--table", "XI", "--row", "2", "train.steps=24", "train.epochs=24"],
+    ),
     "IX, configuration 1": (
         "configuration-1-row-05-seed-0",
         ["--table", "IX", "--row", "5", "--configuration", "1", "train.steps=36",
