@@ -14,9 +14,6 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import os
-import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from kaffect.files import write_text  # noqa: E402
+from kaffect.processor import processor_name, processors  # noqa: E402
 from kaffect.studies.results import commit, now  # noqa: E402
 from tests.reliability import CHECKS, Check  # noqa: E402
 
@@ -48,14 +46,6 @@ def functions(root: Path = ROOT) -> dict[str, bool]:
                 nightly = any("mark.nightly" in ast.unparse(d) for d in node.decorator_list)
                 found[f"{path.relative_to(root).as_posix()}::{node.name}"] = nightly
     return found
-
-
-def processor() -> str:
-    """Of this machine, as it calls itself, with the number of cores in use."""
-    with open("/proc/cpuinfo", encoding="utf-8") as handle:
-        found = re.search(r"^model name\s*:\s*(.*)$", handle.read(), re.MULTILINE)
-    name = found[1] if found else platform.processor()
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
 def run_tests(tests: Iterable[str]) -> dict[str, Line]:
@@ -140,7 +130,12 @@ def run(chosen: Iterable[str]) -> int:
 
 def keep(number: Any, found: dict[str, Line]) -> None:
     """Put the lines of a check in the place of its earlier ones."""
-    head = {"check": number, "time": now(), "commit": commit(), "processor": processor()}
+    head = {
+        "check": number,
+        "time": now(),
+        "commit": commit(),
+        "processor": f"{processor_name()}, {processors()} cores",
+    }
     lines = {key: line for key, line in read_lines().items() if key[0] != number}
     for test, line in found.items():
         lines[number, test] = {**head, "test": test, **line}

@@ -43,7 +43,7 @@ from kaffect.models import (  # noqa: E402
     layers_compute_in,
     sequence_head,
 )
-from kaffect.studies.environment import processor  # noqa: E402
+from kaffect.processor import processor_name  # noqa: E402
 from kaffect.studies.pictures import read_images  # noqa: E402
 from kaffect.synthetic import SyntheticConfig, write_tree  # noqa: E402
 from kaffect.training.multitask import (  # noqa: E402
@@ -150,7 +150,7 @@ def main() -> None:
     update, answer = row(options.precision)
     costs = {"prepare, boxes given": prepare, "MTCNN": detection(face), "features": features}
     costs |= {"CNN update": train, "row update": update, "row answer": answer}
-    print(f"{processor()}, {options.precision}; processor milliseconds for a frame")
+    print(f"{processor_name()}, {options.precision}; processor milliseconds for a frame")
     for name, seconds in costs.items():
         print(f"  {name:20s} {1e3 * seconds:9.3f}")
     print(f"  bytes: prepared {record:.0f}, features {4 * FEATURES}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import secrets
 import socket
 from collections.abc import Iterable
@@ -115,8 +114,3 @@ def thread_variables(threads: int) -> dict[str, str]:
     """Environment variables that hold TensorFlow to so many threads, in a process that starts."""
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     return dict.fromkeys(names, str(threads))
-
-
-def processors() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

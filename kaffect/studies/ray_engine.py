@@ -18,7 +18,8 @@ from ray.exceptions import RayError, RayTaskError
 
 from kaffect.errors import ConfigError, KaffectError
 from kaffect.files import home, write_json
-from kaffect.studies.engine import Engine, processors, thread_variables
+from kaffect.processor import processors
+from kaffect.studies.engine import Engine, thread_variables
 from kaffect.studies.jobs import finish, job_file
 from kaffect.studies.plan import Plan, Training
 from kaffect.studies.problems import Problem

@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import DatasetError
 from kaffect.studies.details import details_of, plane
-from kaffect.studies.environment import environment, processor
+from kaffect.studies.environment import environment
 from kaffect.studies.split_facts import require_apart, split_facts, split_hash
 from tests.studies.test_clusters import CUTS, TRACKS, split  # noqa: F401 - a fixture
 
@@ -70,7 +70,6 @@ def test_a_person_in_two_sets_is_rejected() -> None:
 def test_the_environment_names_processor_and_versions(tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
     info.write_text("processor : 0\nmodel name\t: Some Processor 9\nmodel name : other\n")
-    assert processor(info) == "Some Processor 9"
-    assert processor(tmp_path / "none")
     found = environment(info)
+    assert found["processor"] == "Some Processor 9"
     assert found["numpy"] == np.__version__ and int(found["threads"]) >= 1
