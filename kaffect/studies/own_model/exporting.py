@@ -17,7 +17,7 @@ from kaffect.metrics.intervals import Interval
 from kaffect.serving.export import export_model
 from kaffect.serving.facts import Facts
 from kaffect.studies.own_model.faces import Faces
-from kaffect.studies.own_model.train import OwnModelSettings, predictions, scores_of
+from kaffect.studies.own_model.train import Batch, OwnModelSettings, predictions, scores_of
 
 _LIMITS = (
     "It has never seen a real face. It knows what the renderer of kaffect draws: no child's skin, "
@@ -48,7 +48,7 @@ def export_own_model(
         test: rendered people whom nothing was chosen on.
         notes: what was measured elsewhere, such as on real faces.
     """
-    tested = scores_of(network, test, settings)
+    found = predictions(network, test, settings)
     facts = Facts(
         title="Own network of kaffect: valence and arousal, expressions, Action Units of one face",
         label_space=AFF_WILD2,
@@ -60,12 +60,12 @@ def export_own_model(
         },
         metrics={
             "rendered validation people": _numbers(chosen),
-            "rendered test people": _numbers(tested),
+            "rendered test people": _numbers(scores_of(found, test)),
         },
         scored_in="float32",
         action_unit_thresholds=dict.fromkeys(AFF_WILD2.action_units, 0.5),
         action_unit_logit_thresholds=dict.fromkeys(AFF_WILD2.action_units, 0.0),
-        notes=(*notes, _intervals(network, test, settings), *_LIMITS),
+        notes=(*notes, _intervals(found, test), *_LIMITS),
         licence=LICENCE,
         source={"command": "scripts/train_own_model", "config": asdict(settings)},
     )
@@ -76,9 +76,8 @@ def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(v) for name, v in scores.items() if isinstance(v, (int, float))}
 
 
-def _intervals(network: keras.Model, test: Faces, settings: OwnModelSettings) -> str:
+def _intervals(found: Batch, test: Faces) -> str:
     """The scores on rendered test people with 95 % intervals over people, in words."""
-    found = predictions(network, test, settings)
     people = np.arange(len(test))
     said = found["expression_logits"].argmax(1)
     units = (found["action_unit_logits"] > 0).astype(int)

@@ -116,7 +116,7 @@ def train(
             losses.append(float(step({k: tf.constant(v) for k, v in batch.items()})))
             report(epoch * per_epoch + number + 1, total, "")
         require_finite({"loss": float(np.mean(losses))}, (epoch + 1) * per_epoch)
-        scores = scores_of(network, validation, settings)
+        scores = scores_of(predictions(network, validation, settings), validation)
         state.save(epoch + 1, scores)
         text = f"loss {np.mean(losses):.3f}, " + ", ".join(
             f"{name} {scores[name]:.3f}" for name in _CHOSEN_BY
@@ -138,11 +138,8 @@ def predictions(network: keras.Model, faces: Faces, settings: OwnModelSettings) 
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def scores_of(
-    network: keras.Model, faces: Faces, settings: OwnModelSettings
-) -> dict[str, float | None]:
-    """Scores of all three tasks by name."""
-    found = predictions(network, faces, settings)
+def scores_of(found: Batch, faces: Faces) -> dict[str, float | None]:
+    """Scores of all three tasks by name, of the `predictions` for `faces`."""
     units = (found["action_unit_logits"] > 0).astype(int)
     va = va_scores(faces.valence_arousal, found["valence_arousal"])
     expression = expression_scores(
