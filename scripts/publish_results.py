@@ -29,7 +29,7 @@ from kaffect.studies.plan import Plan  # noqa: E402
 from kaffect.studies.registry import TRAINED  # noqa: E402
 from kaffect.studies.report import render_markdown  # noqa: E402
 from kaffect.studies.reporting import summary_of  # noqa: E402
-from kaffect.studies.results import read_records  # noqa: E402
+from kaffect.studies.results import is_row, read_records  # noqa: E402
 from kaffect.studies.stored_sums import StoredSums  # noqa: E402
 
 KEPT = ROOT / "experiments" / "results"
@@ -72,7 +72,7 @@ def published(kept: Path = KEPT) -> Iterator[tuple[Table, Path]]:
 def section(table: Table, folder: Path) -> str:
     """The report of a table as the page has it: command, machine, then figures beside figures."""
     records = list(read_records(folder / f"{folder.name}.jsonl"))
-    trained = [record for record in records if isinstance(record["row"], int)]
+    trained = [record for record in records if is_row(record)]
     study = TRAINED[table.study]
     profile = study.profiles[trained[0]["profile"]]
     variants = dict.fromkeys(record["variant"] for record in trained)
@@ -115,7 +115,7 @@ def readme_table(kept: Path = KEPT) -> str:
     table, figures = find_trained("XI"), published_figures("XI")
     rows: dict[int, list[Record]] = {}
     for record in read_records(found["XI"] / "table_xi.jsonl"):
-        if isinstance(record["row"], int):
+        if is_row(record):
             rows.setdefault(record["row"], []).append(record)
     seeds = min(len(records) for records in rows.values())
     lines = [

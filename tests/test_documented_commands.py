@@ -16,9 +16,10 @@ from experiments import run
 from kaffect import cli
 from kaffect.errors import ConfigError
 from kaffect.studies.finding import find_figure, find_table
-from kaffect.studies.options import FLAGS, is_given
+from kaffect.studies.options import FLAGS
+from kaffect.studies.options import WITH_REPORT as PAGE_FLAGS
+from kaffect.studies.options import is_given
 from kaffect.studies.registry import STUDIES
-from kaffect.studies.results_page import USED as PAGE_FLAGS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/**/*.md")])

@@ -16,6 +16,7 @@ from kaffect.studies.experiment import Table
 from kaffect.studies.finding import tables
 from kaffect.studies.jobs import JOBS, all_records, finished_tables
 from kaffect.studies.registry import TRAINED
+from kaffect.studies.results import is_row
 from kaffect.studies.split_facts import facts_file, require_apart
 from kaffect.studies.stored_sums import ORIGIN
 
@@ -39,7 +40,7 @@ class Results:
     @property
     def variants(self) -> tuple[str, ...]:
         """Those of the study that have results, in its order."""
-        present = {record.get("variant", "") for record in self.records if _is_row(record)}
+        present = {record.get("variant", "") for record in self.records if is_row(record)}
         return tuple(name for name in TRAINED[self.table.study].variants if name in present)
 
     def of(self, variant: str) -> list[Record]:
@@ -115,7 +116,7 @@ def _results(table: Any, name: str, records: list[Record]) -> Results:
 def _require_one_column(name: str, records: Iterable[Record]) -> None:
     """Reject what a table would put into one column: two sets of data, two precisions."""
     columns: dict[tuple, dict[str, dict[str, str]]] = {}
-    for record in filter(_is_row, records):
+    for record in filter(is_row, records):
         key = tuple(record.get(part) for part in ("variant", "data_kind", "data_name", "profile"))
         parts = columns.setdefault(key, {"data_hash": {}, "precision": {}})
         for part, values in parts.items():
@@ -143,7 +144,3 @@ def _facts(records: Iterable[Record]) -> dict[str, Any]:
             require_apart(facts)
             found[name] = facts
     return found
-
-
-def _is_row(record: Record) -> bool:
-    return isinstance(record["row"], int)

@@ -16,12 +16,10 @@ from kaffect.errors import ConfigError
 from kaffect.files import writer_lock
 from kaffect.studies.engine import LOCAL, Engine, engine_of
 from kaffect.studies.experiment import Table, loaded
-from kaffect.studies.options import require_used
+from kaffect.studies.options import require_report
 from kaffect.studies.plan import Plan, make_plan
 from kaffect.studies.results import require_table, results_file, results_folder, state_data
 
-# What `--report` reads of the command line.
-WITH_REPORT = ("out", "report", "criteria")
 # Of a results folder: held while a table runs.
 _LOCK = "run"
 
@@ -46,7 +44,7 @@ def report_again(table: Table, options: argparse.Namespace) -> None:
         ConfigError: a flag of training beside `--report`, or no results of this table there.
         ArtifactError: the results cannot be read.
     """
-    require_used(options, WITH_REPORT, "--report: {} does not go with it")
+    require_report(options)
     if options.out is None:
         raise ConfigError("--report: name folders of results, or the one of --table with --out DIR")
     results = results_file(options.out, table.name)

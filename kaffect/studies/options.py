@@ -156,6 +156,8 @@ RUN = (
     *TREE,
 )
 PICTURE = ("data", "profile", "out", "dry_run")
+# What `--report` reads of the command line.
+WITH_REPORT = ("out", "report", "criteria")
 # Tables I to IV and figures 1 to 4, which count the labels of a tree.
 COUNTS = (*PICTURE, "task")
 
@@ -193,6 +195,15 @@ def require_used(options: argparse.Namespace, used: Iterable[str], rule: str) ->
             known = ", ".join(map(spelt, used))
             said = rule.format(spelt(flag))
             raise ConfigError(f"{said}. Expected some of {known}. Received: {received}")
+
+
+def require_report(options: argparse.Namespace) -> None:
+    """Reject flags of training beside `--report`.
+
+    Raises:
+        ConfigError: names the flag.
+    """
+    require_used(options, WITH_REPORT, "--report: {} does not go with it")
 
 
 def preparation_of(options: argparse.Namespace, default: Preparation | None = None) -> Preparation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,6 +151,11 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(record, dict):
             raise ArtifactError(f"{path}:{number}: expected a JSON object. Received: {line[:60]}")
         yield record
+
+
+def is_row(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of a row of its table, and not of a baseline beside them."""
+    return isinstance(record["row"], int)
 
 
 def finished_runs(path: Path, data_hash: str) -> set[tuple[Any, Any, Any]]:

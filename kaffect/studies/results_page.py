@@ -18,7 +18,7 @@ from kaffect.files import read_json, safe_join, write_text
 from kaffect.pages import render
 from kaffect.studies.collected import Record, Results, collect
 from kaffect.studies.experiment import loaded
-from kaffect.studies.options import require_used
+from kaffect.studies.options import require_report
 from kaffect.studies.pictures_of_runs import generated_faces, picture_of_run
 from kaffect.studies.plan import Plan
 from kaffect.studies.reference import FOLDER
@@ -27,10 +27,10 @@ from kaffect.studies.report import Summary, drawings, render_markdown
 from kaffect.studies.report.html import view_of
 from kaffect.studies.report.markdown import escape
 from kaffect.studies.reporting import summary_of
+from kaffect.studies.results import is_row
 from kaffect.studies.stored_sums import ORIGIN, StoredSums
 
 PAGE, TEXT = "report.html", "report.md"
-USED = ("out", "report", "criteria")
 # Of each study: its errata and decisions, below `experiments/reference`.
 _DOCUMENTS = {
     "recognition": ("ERRATA.md", "DECISIONS.md"),
@@ -92,7 +92,7 @@ def report_results(options: argparse.Namespace) -> None:
         ConfigError: a flag of training, a folder without results, or results that cannot stand
             in one column; nothing is written.
     """
-    require_used(options, USED, "--report: {} does not go with it")
+    require_report(options)
     folders = list(options.report) or sorted(path for path in Path("runs").glob("*"))
     if not folders:
         raise ConfigError("--report: name folders of results; there is none in runs/")
@@ -135,7 +135,7 @@ def _sections(results: Results, criteria: str) -> Iterator[Section]:
     study = TRAINED[results.table.study]
     for variant in results.variants:
         records = results.of(variant)
-        profile = next(r["profile"] for r in records if isinstance(r["row"], int))
+        profile = next(record["profile"] for record in records if is_row(record))
         plan = Plan(results.table, study.profiles[profile], None, (), criteria=criteria)
         stored = StoredSums()
         summary = summary_of(plan, loaded(study.adapter), variant, records, stored=stored)
@@ -146,7 +146,7 @@ def _sections(results: Results, criteria: str) -> Iterator[Section]:
 
 
 def _rows(records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if isinstance(record["row"], int)]
+    return [record for record in records if is_row(record)]
 
 
 def _splits_table(records: Sequence[Record], facts: dict[str, Any]) -> TextTable:

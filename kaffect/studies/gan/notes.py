@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kaffect.studies.gan.quality import FEATURES_NOTE
+from kaffect.studies.results import is_row
 
 Record = Mapping[str, Any]
 _MEASURES = ("fid", "kid", "precision", "recall")
@@ -15,7 +16,7 @@ _MEASURES = ("fid", "kid", "precision", "recall")
 
 def _latest(records: Sequence[Record]) -> list[Record]:
     """The newest record of each trained row and seed, of those with the newest one's settings."""
-    trained = [r for r in records if isinstance(r["row"], int)]
+    trained = [r for r in records if is_row(r)]
     settings = {r["row"]: r.get("settings_hash") for r in trained}
     found = {
         (r["row"], r["seed"]): r for r in trained if r.get("settings_hash") == settings[r["row"]]
