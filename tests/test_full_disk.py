@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import json
 import os
-import resource
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,19 +22,9 @@ from kaffect.cli import main
 from kaffect.data.prepared.shards import whole_records
 from kaffect.errors import StorageError
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.summaries import RunSummaries
+from kaffect.training.summaries import RunSummaries, state_hparams
 from tests.data.drawing import build_tree, draw, write_boxes, write_video
-
-
-@contextlib.contextmanager
-def limited(size: int) -> Iterator[None]:
-    """No file may grow beyond `size` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.full_disk import limited
 
 
 @contextlib.contextmanager
@@ -65,6 +54,23 @@ def test_summaries_end_with_a_whole_event(limit: int, tmp_path: Path) -> None:
     assert events.stat().st_size == size <= limit
     assert count == sum(1 for _ in tf.data.TFRecordDataset(str(events)))
     assert (count > 1) == (limit >= 1000)
+
+
+def _curve(folder: Path) -> None:
+    with contextlib.closing(RunSummaries(folder, {"a": 1})) as made:
+        for step in range(40):
+            made.precision_recall(step, "anger", np.array([True, False]), np.array([0.9, 0.2]))
+
+
+def _columns(folder: Path) -> None:
+    state_hparams(folder, {"rate": [f"{number}" for number in range(9999)]}, ["loss"])
+
+
+@pytest.mark.parametrize("write", [_curve, _columns])
+def test_no_summary_is_lost_in_silence(write: Callable[[Path], None], tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="tfevents: cannot be written: "):
+        with limited(2000):
+            write(tmp_path)
 
 
 def unpacked(golden: Path, kind: str, folder: Path) -> Path:

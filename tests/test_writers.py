@@ -9,7 +9,6 @@ import builtins
 import contextlib
 import io
 import os
-import resource
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 
 from kaffect import files
 from kaffect.errors import StorageError
+from tests.full_disk import limited
 from tests.writers import WRITERS, Writer
 
 OLD, NEW = 1, 2
@@ -60,17 +60,6 @@ def failing_at(nth: int) -> Iterator[Callable[[], int]]:
         patch.setattr(builtins, "open", opened)
         patch.setattr(io, "open", opened)
         yield lambda: count
-
-
-@contextlib.contextmanager
-def limited(size: int) -> Iterator[None]:
-    """No file may grow beyond `size` bytes, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class States:

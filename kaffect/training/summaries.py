@@ -7,7 +7,9 @@ Serves the researcher who watches a table being made:
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ matplotlib.use("Agg")  # no screen is needed, nor asked for
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
+_EVENTS = "events.out.tfevents"
 CURVE_POINTS = 101  # thresholds of a precision-recall curve
 
 
@@ -71,7 +74,7 @@ class RunSummaries:
             labels: bool [n]; probabilities: of the class, [n], from 0 to 1.
         """
         curve = pr_curve.pb(f"precision_recall/{name}", labels, probabilities, CURVE_POINTS)
-        with self.writer.as_default(step):
+        with self._writing(), self.writer.as_default(step):
             tf.summary.experimental.write_raw_pb(curve.SerializeToString())
 
     def close(self) -> None:
@@ -79,16 +82,16 @@ class RunSummaries:
         if not self._full:
             with self._writing():
                 self.writer.close()
+                _require_whole(self._folder)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            with full_disk_named(self._folder / "events.out.tfevents"):
+            with full_disk_named(self._folder / _EVENTS):
                 yield
         except StorageError:
             self._full = True
-            # The last event may be half there.
-            for path in self._folder.glob("events.out.tfevents.*"):
+            for path in _cut_events(self._folder):
                 shorten(path, whole_records(path)[1])
             raise
 
@@ -101,13 +104,29 @@ def state_hparams(
     Args:
         settings: name -> the values that runs have.
         metrics: tags of their scalars.
+
+    Raises:
+        StorageError: the disk is full.
     """
     columns = [hparams.HParam(name, hparams.Discrete(values)) for name, values in settings.items()]
     shown = [hparams.Metric(tag, display_name=tag) for tag in metrics]
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default():
-        hparams.hparams_config(columns, shown)
-    writer.close()
+    with full_disk_named(Path(folder) / _EVENTS):
+        writer = tf.summary.create_file_writer(str(folder))
+        with writer.as_default():
+            hparams.hparams_config(columns, shown)
+        writer.close()
+        _require_whole(Path(folder))
+
+
+def _require_whole(folder: Path) -> None:
+    """Raise where an event is half there: TensorFlow closes a writer on a full disk in silence."""
+    if _cut_events(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _cut_events(folder: Path) -> list[Path]:
+    files = folder.glob(f"{_EVENTS}.*")
+    return [path for path in files if whole_records(path)[1] < path.stat().st_size]
 
 
 def figure_pixels(figure: Figure) -> np.ndarray:
