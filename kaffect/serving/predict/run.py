@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import queue
-import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from kaffect.background import in_background
 from kaffect.data.video.media import MOST_WAITING_BYTES
 from kaffect.errors import VideoError
 from kaffect.faces import FaceDetector, TrackerConfig, other_detector
@@ -29,8 +28,6 @@ from kaffect.serving.predictor import MAX_GAP, Predictor
 
 # Frames that reading may be ahead of the network; of large ones fewer (MOST_WAITING_BYTES).
 _AHEAD = 64
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -158,73 +155,13 @@ def answers(
         frames(), detector, predictor.facts.crop_rule, options.tracker, at_once=at_once
     )
     ahead = 1 if at_once else _AHEAD
-    with contextlib.closing(in_background(cropped, ahead, _bytes)) as waiting:
+    ready = in_background(cropped, ahead, _bytes, MOST_WAITING_BYTES, name="frames")
+    with contextlib.closing(ready) as waiting:
         yield from reader.read(waiting)
 
 
 def _bytes(cropped: CroppedFrame) -> int:
     return cropped.frame.image.nbytes
-
-
-def in_background(
-    items: Iterable[Item],
-    ahead: int,
-    size: Callable[[Item], int] = lambda _: 0,
-    most: int = MOST_WAITING_BYTES,
-) -> Generator[Item, None, None]:
-    """`items`, computed by a thread that is at most `ahead` of them in front.
-
-    What is raised there is raised here; closing this iterator ends the thread.
-
-    Args:
-        size: bytes of an item; those that wait hold at most `most` together, or are one.
-    """
-    waiting: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(ahead)
-    ended, room = threading.Event(), threading.Condition()
-    held = [0]
-
-    def reserve(wanted: int) -> None:
-        with room:
-            while held[0] and held[0] + wanted > most and not ended.is_set():
-                room.wait(0.1)
-            held[0] += wanted
-
-    def release(size: int) -> None:
-        with room:
-            held[0] -= size
-            room.notify()
-
-    def put(more: bool, item: Item | BaseException | None) -> bool:
-        while not ended.is_set():
-            with contextlib.suppress(queue.Full):
-                waiting.put((more, item), timeout=0.1)
-                return True
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                reserve(size(item))
-                if not put(True, item):
-                    return
-            put(False, None)
-        except BaseException as error:  # handed over, not swallowed
-            put(False, error)
-
-    thread = threading.Thread(target=work, daemon=True, name="frames")
-    thread.start()
-    try:
-        while True:
-            more, item = waiting.get()
-            if isinstance(item, BaseException):
-                raise item
-            if not more:
-                return
-            release(size(item))  # type: ignore[arg-type]
-            yield item  # type: ignore[misc]
-    finally:
-        ended.set()
-        thread.join()
 
 
 class _Outputs:

@@ -5,8 +5,7 @@ The checkpoint is chosen on rendered people; no real face is seen here.
 
 from __future__ import annotations
 
-import queue
-import threading
+import contextlib
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kaffect.background import in_background
 from kaffect.files import stable_hash, write_arrays
 from kaffect.labels import ACTION_UNITS_12, EXPRESSIONS_8
 from kaffect.losses.framewise import framewise_losses
@@ -112,9 +112,11 @@ def train(
     step = _step_function(network, optimizer, settings)
     for epoch in range(first, settings.epochs):
         losses = []
-        for number, batch in enumerate(_batches(faces, settings, epoch)):
-            losses.append(float(step({k: tf.constant(v) for k, v in batch.items()})))
-            report(epoch * per_epoch + number + 1, total, "")
+        batches = in_background(_batches(faces, settings, epoch), _AHEAD, name="batches")
+        with contextlib.closing(batches):
+            for number, batch in enumerate(batches):
+                losses.append(float(step({k: tf.constant(v) for k, v in batch.items()})))
+                report(epoch * per_epoch + number + 1, total, "")
         require_finite({"loss": float(np.mean(losses))}, (epoch + 1) * per_epoch)
         scores = scores_of(predictions(network, validation, settings), validation)
         state.save(epoch + 1, scores)
@@ -180,19 +182,11 @@ def _step_function(
 
 
 def _batches(faces: Faces, settings: OwnModelSettings, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch, made in a thread ahead of the training."""
-    ready: queue.Queue[Batch | None] = queue.Queue(_AHEAD)
-
-    def make() -> None:
-        rng = np.random.default_rng(derived_seed(settings.seed, "order", epoch))
-        order = rng.permutation(len(faces))
-        for number in range(len(faces) // settings.batch):
-            ready.put(_batch(rng, faces, order[number * settings.batch :], settings))
-        ready.put(None)
-
-    threading.Thread(target=make, daemon=True).start()
-    while (batch := ready.get()) is not None:
-        yield batch
+    """The batches of one epoch."""
+    rng = np.random.default_rng(derived_seed(settings.seed, "order", epoch))
+    order = rng.permutation(len(faces))
+    for number in range(len(faces) // settings.batch):
+        yield _batch(rng, faces, order[number * settings.batch :], settings)
 
 
 def _batch(

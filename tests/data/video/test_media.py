@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ from kaffect.data.video import media
 from kaffect.data.video.resample import VideoReader
 from kaffect.errors import VideoError
 from kaffect.faces.tracker import FaceTracker
-from kaffect.serving.predict.run import in_background
 from kaffect.serving.predict.sources import Source, read_picture
 from tests.data.drawing import draw, write_video
 
@@ -62,29 +59,6 @@ def test_large_frames_are_refused_before_they_are_decoded(
     monkeypatch.setattr(media, "check_pixels", lambda *_: None)
     with pytest.raises(VideoError, match="v.mp4"):
         list(VideoReader(path))
-
-
-def test_what_waits_is_bounded_in_bytes() -> None:
-    made: list[int] = []
-    taken = 0
-    stalled = threading.Event()
-
-    def frames() -> Iterator[np.ndarray]:
-        for k in range(40):
-            made.append(k)
-            if len(made) > taken + 6:
-                stalled.set()
-            yield np.zeros(1000, np.uint8)
-
-    for item in in_background(frames(), 64, lambda frame: int(frame.nbytes), most=3000):
-        # Three wait, one is held back by the thread, one is here.
-        assert len(made) <= taken + 5
-        taken += 1
-        assert item.nbytes == 1000
-    assert taken == 40 and not stalled.is_set()
-    # One that is too large on its own still passes.
-    large = iter([np.zeros(9000, np.uint8)] * 2)
-    assert len(list(in_background(large, 4, lambda frame: int(frame.nbytes), most=3000))) == 2
 
 
 class _Counting:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -20,7 +18,7 @@ from kaffect.errors import VideoError
 from kaffect.serving.loading import Export
 from kaffect.serving.predict import run
 from kaffect.serving.predict.live import people_table
-from kaffect.serving.predict.run import PredictOptions, answers, in_background, predict
+from kaffect.serving.predict.run import PredictOptions, answers, predict
 from kaffect.serving.predict.sources import Source, find_sources
 from kaffect.serving.predictor import Predictor
 from tests.data.drawing import draw, write_video
@@ -143,22 +141,6 @@ def test_a_source_that_breaks_off_leaves_no_file(predictor: Predictor, tmp_path:
     with pytest.raises(VideoError, match="v.mp4"):
         predict(Source("v", str(path), "video"), predictor, PredictOptions(tmp_path / "out"))
     assert not [p for p in (tmp_path / "out").glob("*")]
-    assert not [t for t in threading.enumerate() if t.name == "frames"]
-
-
-def test_background_work() -> None:
-    def numbers() -> Iterator[int]:
-        yield from range(5)
-        raise VideoError("number 5 is damaged")
-
-    found = []
-    with pytest.raises(VideoError, match="number 5"):
-        for number in in_background(numbers(), 2):
-            found.append(number)
-    assert found == [0, 1, 2, 3, 4]
-    endless = in_background(itertools.count(), 2)
-    assert next(endless) == 0
-    endless.close()
     assert not [t for t in threading.enumerate() if t.name == "frames"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -96,6 +97,15 @@ def test_a_loss_that_is_not_finite_stops_it(some_faces, tmp_path):
     )
     with pytest.raises(TrainingDiverged):
         _trained(broken, tmp_path)
+
+
+def test_a_batch_that_cannot_be_made_stops_it(some_faces, tmp_path):
+    broken = dataclasses.replace(some_faces, image=np.empty(len(some_faces), object))
+    ended = ThreadPoolExecutor(1).submit(
+        train, _network(), broken, some_faces, SETTINGS, tmp_path
+    )  # fmt: skip
+    with pytest.raises(TypeError, match="NoneType"):
+        ended.result(120)  # fails, instead of hanging for ever
 
 
 def test_augmentation_is_a_function_of_its_generator(some_faces):
