@@ -1,4 +1,4 @@
-"""Configuration 2 (Tables VII, VIII) with its losses in eager PyTorch, for `benchmark_gan.py`."""
+"""Configuration 2 (Tables VII, VIII) with its losses in PyTorch, for `benchmarks/gan.py`."""
 
 from __future__ import annotations
 
@@ -51,14 +51,22 @@ class Discriminator(nn.Module):
 
 
 class TorchGan:
-    """One discriminator and one generator update on a fixed batch, losses as in Eq. 1-3."""
+    """One discriminator and one generator update on a fixed batch, losses as in Eq. 1-3.
 
-    def __init__(self, batch: dict[str, Any], *, bfloat16: bool) -> None:
+    Args:
+        bfloat16: compute by autocast to bfloat16.
+        compiled: both networks by `torch.compile`.
+    """
+
+    def __init__(self, batch: dict[str, Any], *, bfloat16: bool, compiled: bool = False) -> None:
         torch.manual_seed(0)
         self.bfloat16 = bfloat16
         layout = torch.channels_last
         self.generator = Generator().to(memory_format=layout)
         self.discriminator = Discriminator().to(memory_format=layout)
+        if compiled:
+            self.generator.compile()
+            self.discriminator.compile()
         self.g_adam, self.d_adam = (
             torch.optim.Adam(net.parameters(), lr=rate, betas=(0.5, 0.999), eps=1e-8)
             for net, rate in ((self.generator, 1e-4), (self.discriminator, 1e-5))

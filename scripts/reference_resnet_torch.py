@@ -1,4 +1,4 @@
-"""ResNet-18 with three heads in eager PyTorch, for `benchmark_resnet.py`."""
+"""ResNet-18 with three heads in PyTorch, for `benchmarks/resnet.py`."""
 
 from __future__ import annotations
 
@@ -52,12 +52,19 @@ class ResNet18(nn.Module):
 
 
 class TorchTrainer:
-    """One update on a fixed batch: normalisation of the pixels, MSE + CE + BCE, Adam."""
+    """One update on a fixed batch: normalisation of the pixels, MSE + CE + BCE, Adam.
 
-    def __init__(self, batch: dict[str, Any], *, bfloat16: bool) -> None:
+    Args:
+        bfloat16: compute by autocast to bfloat16.
+        compiled: the network by `torch.compile`.
+    """
+
+    def __init__(self, batch: dict[str, Any], *, bfloat16: bool, compiled: bool = False) -> None:
         torch.manual_seed(0)
         self.bfloat16 = bfloat16
         self.network = ResNet18().to(memory_format=torch.channels_last)
+        if compiled:
+            self.network.compile()
         self.adam = torch.optim.Adam(self.network.parameters(), lr=1e-3)
         pixels = np.ascontiguousarray(np.moveaxis(batch["images"], -1, 1))
         self.images = torch.from_numpy(pixels).to(memory_format=torch.channels_last)

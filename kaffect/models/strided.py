@@ -17,7 +17,7 @@ from kaffect.errors import ConfigError, expected_received
 from kaffect.models.biased import Conv2D, Conv2DTranspose
 from kaffect.models.winograd import strided_conv2d, strided_conv2d_transpose
 
-# Measured with scripts/benchmark_gan.py: above these sizes the direct sums are as fast.
+# Measured with scripts/benchmark.py gan: above these sizes the direct sums are as fast.
 LARGEST_SIDE = 12  # of the smaller of the two images
 FEWEST_CHANNELS = 128  # of the smaller of input and output
 TILES = (4, 3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +20,7 @@ from kaffect.labels import AFF_WILD2
 from kaffect.studies.framewise.pictures import histograms
 from kaffect.studies.framewise.study import FrameTraining
 from kaffect.training.loop import Progress, Schedule
+from scripts.benchmarks import resnet
 
 
 def progress(scores: Sequence[float], every: int = 10) -> Progress:
@@ -127,16 +126,7 @@ def test_histograms_count_the_labelled_frames_that_are_used() -> None:
 # --- speed ---------------------------------------------------------------------------------------
 
 
-def test_the_benchmark_times_the_whole_augmentation_of_the_sound_recipe(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    scripts = Path(__file__).parents[3] / "scripts"
-    monkeypatch.syspath_prepend(str(scripts))
-    described = importlib.util.spec_from_file_location("timed", scripts / "benchmark_resnet.py")
-    assert described is not None and described.loader is not None
-    module = importlib.util.module_from_spec(described)
-    described.loader.exec_module(module)
-    monkeypatch.delitem(sys.modules, "step_timing", raising=False)
-    assert module.sound_augmentation() == Warp(
+def test_the_benchmark_times_the_whole_augmentation_of_the_sound_recipe() -> None:
+    assert resnet.sound_augmentation() == Warp(
         flip=True, rotation=10.0, zoom=0.08, shift=0.05, brightness=20, contrast=0.2
     )

@@ -1,27 +1,24 @@
-"""Speed of the second study's training step (ResNet-18, 112x112, batch 64) against eager PyTorch.
+"""The second study's training step: ResNet-18, 112x112, batch 64, three losses and Adam.
 
-Pixels in, three losses, backward pass and Adam, in each library's precisions. What decoding and
-the whole augmentation of the sound recipe (Table A4, row 8) cost a batch stands beside that.
-PyTorch is optional:
-
-    pip install torch        # once, into the same environment
-    python scripts/benchmark_resnet.py [--rounds 3] [--steps 2]
+What reading, decoding and the whole augmentation of the sound recipe (Table A4, row 8) cost a
+batch stands beside that.
 """
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+import time
 from typing import Any
 
-from step_timing import POLICIES, Comparison
+from scripts.benchmarks.frame import Benchmark, Variant, ratio
+from scripts.benchmarks.frame.measure import Step
+from scripts.benchmarks.frame.training import OURS, against_pytorch, training_variants
 
 BATCH, SIZE = 64, 112
+READING = "reading and augmentation"
 
 
-def _random_batch() -> dict[str, Any]:
+def random_batch() -> dict[str, Any]:
+    """Pixels and labels of `BATCH` faces."""
     import numpy as np
 
     generator = np.random.default_rng(0)
@@ -33,7 +30,7 @@ def _random_batch() -> dict[str, Any]:
     }
 
 
-def keras_step(precision: str) -> Callable[[], float]:
+def keras_step(policy: str) -> Step:
     """Our `FramewiseTrainer.train_step`, compiled."""
     import tensorflow as tf
 
@@ -42,26 +39,21 @@ def keras_step(precision: str) -> Callable[[], float]:
     from kaffect.training.framewise import FramewiseTrainer
     from kaffect.training.schedules import make_optimizer
 
-    policy = POLICIES[precision]
     with layers_compute_in(policy):
         network = affect_resnet18(SIZE, seed=0)
     trainer = FramewiseTrainer(network, FramewiseLoss(), {})
     optimizer = make_optimizer(FramewiseTraining(), 1000, policy, trainer.trained_variables)
     trainer.compile(optimizer=optimizer, jit_compile=False)
-    data = {key: tf.constant(value) for key, value in _random_batch().items()}
+    data = {key: tf.constant(value) for key, value in random_batch().items()}
     step = tf.function(trainer.train_step)
-
-    def run() -> float:
-        return float(step(data)["loss"])
-
-    return run
+    return lambda: float(step(data)["loss"])
 
 
-def torch_step(precision: str) -> Callable[[], float]:
-    """The same in eager PyTorch, channels last."""
+def torch_step(precision: str, compiled: bool) -> Step:
+    """The same in PyTorch, channels last."""
     from scripts.reference_resnet_torch import TorchTrainer
 
-    return TorchTrainer(_random_batch(), bfloat16=precision == "bfloat16").step
+    return TorchTrainer(random_batch(), bfloat16=precision == "bfloat16", compiled=compiled).step
 
 
 def sound_augmentation() -> Any:
@@ -73,8 +65,14 @@ def sound_augmentation() -> Any:
     return Warp.of(FramewiseConfig().changed(SOUND).data)
 
 
-def pipeline_step() -> Callable[[], float]:
-    """One batch of 112x112 JPEG pictures read, decoded and augmented by `tf.data`."""
+def reading_step() -> Step:
+    """A batch of 112x112 JPEG pictures read, decoded and augmented by `tf.data`, mean of 40.
+
+    Batches come from a pool in bursts: only the mean over many says what one costs.
+    """
+    import tempfile
+    from pathlib import Path
+
     import cv2
     import numpy as np
 
@@ -95,20 +93,26 @@ def pipeline_step() -> Callable[[], float]:
     index = PreparedData.open(out).split("train")
     batches = iter(training_frames(index, batch=BATCH, augment=sound_augmentation()))
 
-    def run() -> float:
-        return float(next(batches)["images"][0, 0, 0, 0])
+    def run() -> tuple[float, float]:
+        started, busy = time.perf_counter(), time.process_time()
+        for _ in range(40):
+            float(next(batches)["images"][0, 0, 0, 0])
+        return (time.perf_counter() - started) / 40, (time.process_time() - busy) / 40
 
     return run
 
 
-if __name__ == "__main__":
-    sys.exit(
-        Comparison(
-            script=__file__,
-            title=f"one update of the second study's ResNet-18 ({SIZE}x{SIZE})",
-            batch=BATCH,
-            keras_step=keras_step,
-            torch_step=torch_step,
-            parts={"decoding and augmentation": pipeline_step},
-        ).run()
-    )
+BENCHMARK = Benchmark(
+    title="one update of the second study's ResNet-18, 112x112, batch 64",
+    variants={
+        **training_variants(keras_step, torch_step),
+        READING: Variant(reading_step, own_time=True, steps=1, warmup=1),
+    },
+    figures=[
+        *against_pytorch(1.2),
+        ratio("reading and augmenting a batch / our best step", [READING], OURS),
+    ],
+    amount=BATCH,
+    unit="images",
+    steps=3,
+)
