@@ -78,7 +78,7 @@ def serve_models(options: argparse.Namespace) -> int:
     _require_packages()
     import asyncio
 
-    from kaffect.serving.server import folders
+    from kaffect.serving.server import folders, garbage
     from kaffect.serving.server.access import AccessLog
     from kaffect.serving.server.engine import Engine
     from kaffect.serving.server.running import Address, RunningServer, serve_until_signal
@@ -108,7 +108,9 @@ def serve_models(options: argparse.Namespace) -> int:
         Address(options.host, options.rest_port, options.grpc_port),
         hosts=HostCheck(options.host, options.allowed_host),
         access_log=AccessLog() if options.access_log else None,
-        background=watch(models, versions, options.poll) if options.poll else None,
+        background=(
+            watch(models, versions, options.poll, garbage.set_apart) if options.poll else None
+        ),
     )
     if options.demo is not None:
         _add_demo(server, models, options)

@@ -123,7 +123,7 @@ class Engine:
             return await asyncio.get_running_loop().run_in_executor(self._decode, function)
 
     async def parse(
-        self, body: list[bytes], servable: Servable, client: str
+        self, body: list[json_tensors.Body], servable: Servable, client: str
     ) -> tuple[Signature, Arrays, int | None]:
         """A JSON body as `json_tensors.decode` reads it; large ones in another process.
 

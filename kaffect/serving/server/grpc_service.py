@@ -82,7 +82,10 @@ class GrpcService:
                 work = self._answer(incoming, kind, answer, call, memory)
                 return await self._engine.in_time(work, call, context.time_remaining())
             except RequestError as error:
-                await context.abort(grpc.StatusCode[error.code], error.reason)
+                # Not by `abort`: what that raises holds, in a cycle, all that the call held.
+                context.set_code(grpc.StatusCode[error.code])
+                context.set_details(error.reason)
+                return b""
             finally:
                 if self._log is not None:
                     self._log.write(call)

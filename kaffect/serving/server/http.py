@@ -246,7 +246,7 @@ def require_json(request: web.BaseRequest) -> None:
         )
 
 
-async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
+async def read_body(request: web.BaseRequest, limits: Limits) -> bytearray:
     """The whole body, decompressed, never more than `limits.body_bytes`.
 
     Raises:
@@ -275,7 +275,7 @@ async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
         raise invalid("The body is broken") from error
     if inflate and not inflate.eof:
         raise invalid("The body is broken off")
-    return bytes(body)
+    return body
 
 
 def _too_long(limits: Limits) -> RequestError:

@@ -18,12 +18,15 @@ import numpy as np
 import orjson
 
 from kaffect.serving.server import json_tensors
+from kaffect.serving.server.json_tensors import Body
 from kaffect.serving.server.limits import RequestError
 from kaffect.serving.server.servable import Arrays, Servable, Signature, TensorSpec
 
 # Length of a header of JSON, and of what follows it.
 _LENGTHS = struct.Struct("<QQ")
 _ROOT = str(Path(__file__).parents[3])
+# What is copied at a time: copying 15 MiB at once would keep other requests waiting.
+_PIECE = 1 << 16
 
 
 class JsonProcess:
@@ -33,7 +36,7 @@ class JsonProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def decode(
-        self, body: list[bytes], servable: Servable
+        self, body: list[Body], servable: Servable
     ) -> tuple[Signature, Arrays, int | None]:
         """As `json_tensors.decode`; called for one body at a time.
 
@@ -47,12 +50,13 @@ class JsonProcess:
         data = body.pop()
         try:
             process.stdin.write(_LENGTHS.pack(len(header), len(data)) + header)
-            process.stdin.write(data)
+            for start in range(0, len(data), _PIECE):
+                process.stdin.write(data[start : start + _PIECE])
+                await process.stdin.drain()
             del data
-            await process.stdin.drain()
             sizes = _LENGTHS.unpack(await process.stdout.readexactly(_LENGTHS.size))
             answer = orjson.loads(await process.stdout.readexactly(sizes[0]))
-            content = await process.stdout.readexactly(sizes[1])
+            content = await _read(process.stdout, sizes[1])
         except (OSError, asyncio.IncompleteReadError) as error:
             await self.close()
             raise RequestError(
@@ -84,6 +88,17 @@ class JsonProcess:
             await process.wait()
 
 
+async def _read(stream: asyncio.StreamReader, size: int) -> bytearray:
+    """As `readexactly`, piece by piece."""
+    content = bytearray()
+    while len(content) < size:
+        piece = await stream.read(min(_PIECE, size - len(content)))
+        if not piece:
+            raise asyncio.IncompleteReadError(b"", size)
+        content += piece
+    return content
+
+
 def _described(signature: Signature) -> dict[str, Any]:
     return {
         name: [spec.dtype.str if not spec.is_string else "O", spec.shape]
@@ -103,13 +118,14 @@ def _packed(arrays: Arrays) -> tuple[list[Any], list[bytes]]:
     return described, parts
 
 
-def _unpacked(described: list[Any], content: bytes) -> Arrays:
+def _unpacked(described: list[Any], content: bytearray) -> Arrays:
     arrays, place = {}, 0
+    view = memoryview(content)
     for name, kind, shape, sizes in described:
         if kind == "O":
             array = np.empty(len(sizes), object)
             for index, size in enumerate(sizes):
-                array[index] = content[place : place + size]
+                array[index] = bytes(view[place : place + size])
                 place += size
         else:
             array = np.frombuffer(content, kind, int(np.prod(shape)), place)
@@ -130,7 +146,7 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
             for name, inputs in orjson.loads(incoming.read(header)).items()
         }  # fmt: skip
         try:
-            body = [incoming.read(size)]
+            body: list[Body] = [incoming.read(size)]
             signature, arrays, rows = json_tensors.decode(body, Servable("", 0, signatures))
             described, parts = _packed(arrays)
             answer = {"signature": signature.name, "rows": rows, "arrays": described}

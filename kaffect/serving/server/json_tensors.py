@@ -22,9 +22,10 @@ from kaffect.serving.server.servable import Arrays, Servable, Signature, TensorS
 
 KNOWN_KEYS = {"signature_name", "instances", "inputs"}
 DEPTH = 16
+Body = bytes | bytearray
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: Body) -> dict[str, Any]:
     """The body of a predict request as an object with known keys only.
 
     Raises:
@@ -46,7 +47,7 @@ def parse(body: bytes) -> dict[str, Any]:
     return request
 
 
-def decode(body: list[bytes], servable: Servable) -> tuple[Signature, Arrays, int | None]:
+def decode(body: list[Body], servable: Servable) -> tuple[Signature, Arrays, int | None]:
     """The signature, inputs and number of rows of a predict request; None for columns.
 
     Args:

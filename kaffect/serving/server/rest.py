@@ -108,14 +108,14 @@ class RestApi:
         require_json(request)
         engine.require_open()
         async with engine.shares.uploads.place(call.client):
-            body = [await read_body(request, engine.limits)]
+            body: list[json_tensors.Body] = [await read_body(request, engine.limits)]
         call.received = len(body[0])
         memory.hold(call.received)
         with engine.admitted(call.client):
             return await self._compute(call, servable, body, memory)
 
     async def _compute(
-        self, call: Call, servable: Servable, body: list[bytes], memory: Memory
+        self, call: Call, servable: Servable, body: list[json_tensors.Body], memory: Memory
     ) -> bytes:
         engine, client = self._engine, call.client
         signature, arrays, rows = await engine.parse(body, servable, client)

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from kaffect.errors import ConfigError
 from kaffect.loopback import HostCheck
+from kaffect.serving.server import garbage
 from kaffect.serving.server.access import AccessLog
 from kaffect.serving.server.connections import Connections
 from kaffect.serving.server.engine import Engine
@@ -155,6 +156,7 @@ async def serve_until_signal(server: RunningServer, announce: str = "") -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await server.start()
+    garbage.set_apart()
     print(announce.format(rest=server.rest_port, grpc=server.grpc_port), flush=True)
     await stopped.wait()
     print("stopping: requests that were admitted are answered first", flush=True)

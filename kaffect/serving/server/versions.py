@@ -137,10 +137,22 @@ def _state(folder: Path) -> Any:
     return tuple(files)
 
 
-async def watch(models: Models, versions: Sequence[Versions], seconds: float) -> None:
-    """Look for other versions every so many seconds, and serve them; never ends."""
+async def watch(
+    models: Models,
+    versions: Sequence[Versions],
+    seconds: float,
+    settled: Callable[[], None] = lambda: None,
+) -> None:
+    """Look for other versions every so many seconds, and serve them; never ends.
+
+    `settled` is called at the look after a change, when former versions have mostly answered.
+    """
+    replaced = False
     while True:
         await asyncio.sleep(seconds)
+        if replaced:
+            replaced = False
+            settled()
         for model in versions:
             try:
                 changed = await asyncio.to_thread(model.look)
@@ -149,5 +161,6 @@ async def watch(models: Models, versions: Sequence[Versions], seconds: float) ->
                 continue
             if changed:
                 models.replace(model.name, model.servables)
+                replaced = True
                 numbers = ", ".join(str(s.version) for s in model.servables) or "none"
                 LOG.warning("%s: versions served from now on: %s", model.name, numbers)
