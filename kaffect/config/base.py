@@ -32,6 +32,16 @@ PositiveCount = Annotated[int, Gt(0)]
 Count = Annotated[int, Ge(0)]
 
 Kind = TypeVar("Kind")
+
+
+class Later:
+    """Marks a setting that is younger than published results: hashes leave its default out.
+
+    So a run has the name that it had before there was the setting.
+    """
+
+
+LATER = Later()
 _NONE = ("none", "null")
 # The settings that are paths of files, by part and name.
 _FILES = (("model", "weights"), ("prepare", "detector_model"))
@@ -75,8 +85,13 @@ class Settings:
         return dict(_flat(self.to_dict()))
 
     def identity(self) -> dict[str, Any]:
-        """As `to_dict`, but files of weights are named by their contents and not by their path."""
+        """As `to_dict`, but files of weights are named by their contents and not by their path.
+
+        Of the run that this one starts from, its content says all (`kaffect.config.start`).
+        """
         values = self.to_dict()
+        if "start" in values:
+            del values["start"]["run"]
         for part, key in _FILES:
             if values.get(part, {}).get(key) is not None:
                 values[part][key] = content_of(values[part][key])
@@ -84,7 +99,18 @@ class Settings:
 
     def hash(self) -> str:
         """A short name of this configuration, the same in every process and for a moved file."""
-        return stable_hash(self.identity())
+        return stable_hash(self.without_later(self.identity()))
+
+    @classmethod
+    def without_later(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`values` without the settings marked `LATER` that have their default."""
+        found = {name: dict(part) for name, part in values.items()}
+        for name, part in _fields(cls).items():
+            for key, field in _fields(part.annotation).items():
+                later = LATER in field.metadata
+                if later and found[name].get(key, field.default) == field.default:
+                    found[name].pop(key, None)
+        return {name: part for name, part in found.items() if part}
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """A copy with dotted settings changed, such as {"train.steps": 300}.

@@ -13,9 +13,20 @@ from annotated_types import Ge, Le
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kaffect.config.base import STRICT, Count, NotNegative, Positive, PositiveCount, Settings, Share
+from kaffect.config.base import (
+    LATER,
+    STRICT,
+    Count,
+    NotNegative,
+    Positive,
+    PositiveCount,
+    Rate,
+    Settings,
+    Share,
+)
 from kaffect.config.choices import Precision, Task, Thresholds, VaLoss
 from kaffect.config.preparation import Preparation
+from kaffect.config.start import Start
 from kaffect.errors import ConfigError, expected_received
 
 Balance = Literal["none", "balanced"]
@@ -35,6 +46,7 @@ class FramewiseModel(Settings):
     Attributes:
         backbone: a name of `kaffect.models.BACKBONES`; the study's is ResNet-18.
         stem, extra_normalization: of ResNet-18 alone.
+        mirrored: answers are the mean of the picture's and of its mirror image's.
     """
 
     PART: ClassVar[str] = "model"
@@ -45,8 +57,9 @@ class FramewiseModel(Settings):
     stem: Literal["imagenet", "no_pool", "small"] = "imagenet"
     extra_normalization: bool = False
     dropout: Annotated[float, Ge(0), Le(0.95)] = 0.0
-    preprocessing: Literal["paper", "imagenet"] = "imagenet"
+    preprocessing: Literal["paper", "imagenet", "grey"] = "imagenet"
     weights: str | None = None
+    mirrored: Annotated[bool, LATER] = False
 
     def check(self) -> None:
         if self.backbone != "resnet18" and (self.stem != "imagenet" or self.extra_normalization):
@@ -167,6 +180,8 @@ class FramewiseTraining(Settings):
         patience: stop after so many validation passes without a better score; 0 never does.
         thresholds: of Action Units: probability 'half', or those of the best F1 on 'validation'.
         seed: initial weights, data order and dropout.
+        ema: decay of the moving average of the weights that is validated and kept; 0: the
+            weights themselves.
     """
 
     PART: ClassVar[str] = "train"
@@ -186,6 +201,7 @@ class FramewiseTraining(Settings):
     thresholds: Thresholds = "half"
     seed: Count = 0
     precision: Precision = "auto"
+    ema: Annotated[Rate, LATER] = 0.0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -195,5 +211,6 @@ class FramewiseConfig(Settings):
     model: FramewiseModel = field(default_factory=FramewiseModel)
     loss: FramewiseLoss = field(default_factory=FramewiseLoss)
     prepare: Preparation = field(default_factory=Preparation)
+    start: Start = field(default_factory=Start)
     data: FramewiseData = field(default_factory=FramewiseData)
     train: FramewiseTraining = field(default_factory=FramewiseTraining)

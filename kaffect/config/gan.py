@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from kaffect.config.base import STRICT, Count, NotNegative, Positive, PositiveCount, Rate, Settings
 from kaffect.config.choices import Precision, Selected, Thresholds, VaLoss
 from kaffect.config.preparation import Preparation
+from kaffect.config.start import Start
 from kaffect.errors import ConfigError, expected_received
 
 # One letter for each update of a round: D the discriminator, G the generator.
@@ -187,6 +188,7 @@ class GanConfig(Settings):
     model: GanModel = field(default_factory=GanModel)
     loss: GanLoss = field(default_factory=GanLoss)
     prepare: Preparation = field(default_factory=Preparation)
+    start: Start = field(default_factory=Start)
     data: GanData = field(default_factory=GanData)
     train: GanTraining = field(default_factory=GanTraining)
     quality: GanQuality = field(default_factory=GanQuality)

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from kaffect.config.base import STRICT, Count, Positive, PositiveCount, Rate, Settings, Share
 from kaffect.config.choices import Precision, Selected, VaLoss
 from kaffect.config.preparation import Preparation
+from kaffect.config.start import Start
 from kaffect.errors import ConfigError
 
 Implementation = Literal["fused", "cell"]
@@ -181,6 +182,7 @@ class RecognitionConfig(Settings):
     """One row of Table X or XI with one seed: everything that decides its numbers."""
 
     prepare: Preparation = field(default_factory=Preparation)
+    start: Start = field(default_factory=Start)
     data: RecognitionData = field(default_factory=RecognitionData)
     model: RecognitionModel = field(default_factory=RecognitionModel)
     loss: RecognitionLoss = field(default_factory=RecognitionLoss)

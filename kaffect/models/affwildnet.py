@@ -20,6 +20,7 @@ from kaffect.models.dropout import Dropout
 from kaffect.models.dtypes import full_precision
 from kaffect.models.initial_weights import fill_encoder
 from kaffect.models.initialisers import derived_seed
+from kaffect.models.mirrored import MeanOfMirrored, WithMirror
 from kaffect.models.preprocessing import MODES, ImagePreprocessing
 from kaffect.models.time_axis import FoldTime, UnfoldTime
 
@@ -158,6 +159,7 @@ def frame_classifier(
     dropout: float = 0.5,
     seed: int | None = None,
     name: str = "frame_classifier",
+    mirrored: bool = False,
 ) -> keras.Model:
     """Single images to outputs: trains the CNN before the recurrence (not in the paper).
 
@@ -167,20 +169,27 @@ def frame_classifier(
         dropout: share of the encoder's features dropped in training.
         seed: of the initial weights and of the dropout.
         name: of the model.
+        mirrored: in inference, answer with the mean of the picture's and its mirror image's.
 
     Returns:
         images -> dict of float32: `valence_arousal` [batch, 2], `expression_logits` [batch,
         expressions], `action_unit_logits` [batch, action_units].
     """
     inputs = keras.Input(encoder.input_shape[1:], dtype=encoder.inputs[0].dtype, name="images")
-    x = encoder(inputs)
+    x = encoder(WithMirror(name="with_mirror")(inputs) if mirrored else inputs)
     x = Dropout(dropout, seed=derived_seed(seed, _DROPOUT), name="fc6_dropout")(x)
     sizes = {
         "valence_arousal": 2 * bool(valence_arousal),
         "expression_logits": expressions,
         "action_unit_logits": action_units,
     }
-    return keras.Model(inputs, _heads(x, sizes, seed), name=name)
+    answers = _heads(x, sizes, seed)
+    if mirrored:
+        answers = {
+            key: MeanOfMirrored(name=f"{key}_of_both", dtype="float32")(value)
+            for key, value in answers.items()
+        }
+    return keras.Model(inputs, answers, name=name)
 
 
 def vggface_gru_attention(

@@ -84,6 +84,7 @@ def affect_network(
     weights: str | Path | None = None,
     seed: int | None = None,
     name: str = "affect_network",
+    mirrored: bool = False,
     **options: Any,
 ) -> keras.Model:
     """`affect_resnet18` with any backbone; its features are flattened where they are maps.
@@ -93,6 +94,7 @@ def affect_network(
         image_size, width, weights: of the backbone.
         valence_arousal, expressions, action_units, dropout, preprocessing, seed, name: as in
             `affect_resnet18`.
+        mirrored: as in `frame_classifier`.
         options: further arguments of the backbone.
 
     Returns:
@@ -122,4 +124,5 @@ def affect_network(
         dropout,
         derived_seed(seed, _HEADS),
         name,
+        mirrored,
     )

@@ -51,6 +51,15 @@ class Export:
         """Side of the face pictures that it takes."""
         return int(self.manifest["picture_shape"][0])
 
+    def weights(self) -> dict[str, np.ndarray]:
+        """What the graph reads, by the name of its layer and its own: "conv1/kernel" -> array.
+
+        Copies that are rounded for a graph of half precision have no layer and are left out.
+        """
+        variables = list(getattr(self._loaded, "parameters", ()))
+        names = [variable.name.partition(":")[0] for variable in variables]
+        return {n: v.numpy() for n, v in zip(names, variables) if "/" in n}
+
     def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Call a signature with arrays; give arrays.
 

@@ -17,7 +17,7 @@ from kaffect.studies.results import results_folder
 
 ALL = "ALL"
 # What every table takes.
-USED = tuple(name for name in RUN if name not in ("row", "set", "report"))
+USED = tuple(name for name in RUN if name not in ("row", "set", "start", "report"))
 # Tables of one study stand together: they share prepared data, trained CNNs and features.
 _ORDER = ("data", "layers", "recognition", "framewise", "gan")
 

@@ -22,7 +22,7 @@ Record = dict[str, Any]
 
 def job_hash(training: Training, table: str, data_hash: str) -> str:
     """A hash of all that decides a job's numbers: table, row, settings with the seed, data."""
-    settings = training.config.to_dict()
+    settings = training.config.without_later(training.config.to_dict())
     return stable_hash([table, training.variant, training.number, settings, data_hash])
 
 

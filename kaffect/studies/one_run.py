@@ -21,8 +21,8 @@ CHECKPOINTS = "checkpoints"
 # Differences that a message names.
 _MOST = 5
 _NAME = re.compile(r"(?:(?P<variant>.+)-)?row-(?P<row>[0-9]+)-seed-(?P<seed>[0-9]+)")
-# The path of a weights file says nothing of its content, which an identity has.
-_PATHS = ("model.weights", "prepare.detector_model")
+# The path of a file or run says nothing of its content, which an identity has.
+_PATHS = ("model.weights", "prepare.detector_model", "start.run")
 
 
 def require_one_run(

@@ -116,6 +116,12 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "train behind a fixed CNN, or end to end (Section IV-C.2)",
     },
     "weights": {"metavar": "FILE", "help": "of the CNN: keras-vggface, AffWildNet; ResNet-18"},
+    "start": {
+        "type": Path,
+        "metavar": "RUN",
+        "help": "begin with the layers of this run (of any study) or export that fit by name and "
+        "shape",
+    },
     "criteria": {
         "choices": tuple(CRITERIA),
         "default": "official",
@@ -152,6 +158,7 @@ RUN = (
     "report",
     "precision",
     "set",
+    "start",
     "profile_steps",
     *TREE,
 )

@@ -13,7 +13,7 @@ from kaffect.config import Settings, parse_setting
 from kaffect.config.preparation import Preparation
 from kaffect.errors import ConfigError, expected_received
 from kaffect.labels import TASKS
-from kaffect.studies.experiment import Changes, Profile, Row, Table, TrainedStudy
+from kaffect.studies.experiment import Changes, Profile, Row, Table, TrainedStudy, loaded
 from kaffect.studies.options import PREPARATION, is_given
 from kaffect.studies.problems import RowError
 from kaffect.studies.registry import TRAINED
@@ -66,6 +66,7 @@ class Plan:
         flags: settings that flags of the command line stand for.
         overrides: settings of `--set`, over every row.
         weights: a file for the rows that start from one.
+        start: path and content of the run that these rows start from (`--start`), as settings.
         precision: what "auto" means; None: not decided yet.
         shard: (I, N): only every Nth training, from the Ith on; None: all of them.
         criteria: whose formulas the table shows (framewise study).
@@ -82,6 +83,7 @@ class Plan:
     flags: Changes = field(default_factory=dict)
     overrides: Changes = field(default_factory=dict)
     weights: str | None = None
+    start: Changes = field(default_factory=dict)
     precision: str | None = None
     shard: tuple[int, int] | None = None
     criteria: str = "official"
@@ -106,6 +108,7 @@ class Plan:
             **self.profile.variant_changes.get(variant, {}),
             **self._start(row),
             **row.changes,
+            **({} if row.start == "none" else self.start),
             **self.flags,
             **self.overrides,
             SEED: seed,
@@ -209,6 +212,8 @@ class Plan:
         return notes
 
     def _weights_note(self) -> str:
+        if self.start:
+            return "initial weights: of the run that --start names, where they fit; else He's"
         if self.weights is None:
             return "no weights file: He initialisation"
         rows = [str(n) for n, row in enumerate(self.table.rows, 1) if row.start != "none"]
@@ -243,6 +248,8 @@ def make_plan(table: Table, options: argparse.Namespace) -> Plan:
         raise ConfigError(f"--seeds: expected 1 or more. Received: {options.seeds}")
     profile = study.profiles[profile_name(options)]
     seeds = options.seeds or (profile.seeds if options.row is None else 1)
+    if options.start is not None and options.weights is not None:
+        raise ConfigError("--start and --weights: expected one of them. Received: both")
     plan = Plan(
         table=table,
         profile=profile,
@@ -253,6 +260,7 @@ def make_plan(table: Table, options: argparse.Namespace) -> Plan:
         flags=_flag_settings(study, options),
         overrides=overrides_of(options.set, study),
         weights=require_weights(options.weights),
+        start=start_of(options.start),
         shard=shard_of(options.shard),
         criteria=options.criteria,
         keep_going=options.keep_going,
@@ -398,6 +406,18 @@ def require_weights(weights: str | None) -> str | None:
     if weights is not None:
         find_weights(weights)
     return weights
+
+
+def start_of(path: Path | None) -> Changes:
+    """The settings that `--start` stands for, with the hash of what is there now.
+
+    Raises:
+        StartError: there is no trained network.
+    """
+    if path is None:
+        return {}
+    content: str = loaded("kaffect.studies.starting:content_of")(path)
+    return {"start.run": str(path), "start.content": content}
 
 
 def with_precision(plan: Plan, precision: str) -> Plan:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from kaffect.data.prepared.records import FrameIndex
 from kaffect.studies.plan import Plan, Training
 from kaffect.studies.sources import Source, open_planned
+from kaffect.studies.starting import Filled
 from kaffect.training.loop import LENGTH, Progress, Schedule
 from kaffect.training.prediction import Predictions
 from kaffect.training.summaries import RunSummaries
@@ -59,6 +60,17 @@ class RowTraining:
     restore_best = True
     encoder: Path | None = None
     origin: str | None = None
+
+    @property
+    def networks(self) -> Mapping[str, keras.Model]:
+        """What `--start` fills, by role: 'network', or 'generator' and 'discriminator'."""
+        return {"network": self.trainer.learner}
+
+    # Layers that were filled in networks that other rows share.
+    filled: Filled | None = None
+
+    def started(self) -> None:
+        """Is called when the networks have the weights of the run of `--start`."""
 
     def batches(self, first: int, steps: int) -> tf.data.Dataset:
         """The batches of the updates `first` to `first + steps - 1`, a function of the step."""

@@ -38,6 +38,7 @@ from kaffect.studies.row import Adapter, Record, RowTraining, Scored
 from kaffect.studies.scoring import HALF
 from kaffect.studies.sources import Source
 from kaffect.studies.split_facts import data_facts, facts_file, require_apart
+from kaffect.studies.starting import begin
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.devices import choose_strategy, on_devices, on_one_device
 from kaffect.training.loop import Progress, require_more, train
@@ -223,11 +224,12 @@ class TableRun:
         """Train, score, draw and record one row."""
         folder = self._folder(training)
         row = self.adapter.prepare(training, folder)
+        start = begin(row, training.config.start)
         summaries = RunSummaries(self.folder / TENSORBOARD / training.name, hparams_of(training))
         with contextlib.closing(summaries):
             if self.resume:
                 require_more(CheckpointFolder(folder), row.schedule)
-            notes = self._notes(training, row)
+            notes = [*self._notes(training, row), *start.get("notes", ())]
             description = self._describe(training, row, folder, notes)
             progress = self._fit(training, row, folder, summaries, description)
             started = time.monotonic()
@@ -235,6 +237,7 @@ class TableRun:
             summaries.scalars(progress.step, scored.split, _numbers(scored.metrics))
             record = self._record(training, row, notes, progress, scored)
             files = self._keep(training, scored, record)
+            record |= start.get("record", {})
             what = scored.index, scored.answers, training.config.loss.tasks
             picture_precision_recall(summaries, progress.step, *what)
             row.draw(scored, record, summaries)

@@ -23,7 +23,7 @@ from kaffect.studies.registry import TRAINED
 
 NAME = "run"
 # Of `kaffect train --config`: what is no setting, or goes with the data.
-_WITH_A_FILE = ("data", "profile", "out", "resume", "dry_run", "profile_steps", *TREE)
+_WITH_A_FILE = ("data", "profile", "out", "resume", "dry_run", "start", "profile_steps", *TREE)
 
 
 def train_one(options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from kaffect.losses import framewise_losses, tasks_with_labels, uncertainty_weig
 from kaffect.losses.framewise import TASK_NAMES
 from kaffect.models import affect_network, layers_compute_in
 from kaffect.training.determinism import derived_seed
+from kaffect.training.ema import ExponentialMovingAverage
 from kaffect.training.multitask import Batch, LossFunction, MultiTaskTrainer
 from kaffect.training.precision import precision_here
 from kaffect.training.schedules import make_optimizer
@@ -78,11 +79,15 @@ class TaskUncertainty(keras.layers.Layer):
 class FramewiseTrainer(MultiTaskTrainer):
     """As `MultiTaskTrainer`; with `weighting` 'uncertainty' the weights of the tasks are learned.
 
+    With `ema` a `learner` is updated, and `network`, which is validated and kept, is the moving
+    average of its weights.
+
     Args:
         network: maps `batch['images']` to a dictionary of outputs.
         config: of the losses.
         weights: of classes and units (`label_weights`).
         strategy: as of `MultiTaskTrainer`.
+        learner: built like `network`, for `ema`, the decay of the average.
     """
 
     def __init__(
@@ -91,11 +96,18 @@ class FramewiseTrainer(MultiTaskTrainer):
         config: FramewiseLoss,
         weights: Mapping[str, Any],
         strategy: tf.distribute.Strategy | None = None,
+        learner: keras.Model | None = None,
+        ema: float = 0.0,
     ) -> None:
         losses_by_task = task_losses(config, weights)
         super().__init__(network, self._weighted, inputs="images", strategy=strategy)
         self.config = config
         self._task_losses = losses_by_task
+        self.average: ExponentialMovingAverage | None = None
+        if learner is not None:
+            self.learner = learner
+            with self.strategy.scope():
+                self.average = ExponentialMovingAverage(learner, ema, network)
         self.uncertainty: TaskUncertainty | None = None
         if config.weighting == "uncertainty":
             with self.strategy.scope():
@@ -104,12 +116,20 @@ class FramewiseTrainer(MultiTaskTrainer):
     @property
     def trained_variables(self) -> list[Any]:
         extra = self.uncertainty.trainable_variables if self.uncertainty else []
-        return [*self.network.trainable_variables, *extra]
+        return [*self.learner.trainable_variables, *extra]
 
     @property
     def saved(self) -> dict[str, Any]:
-        extra = {"uncertainty": self.uncertainty} if self.uncertainty else {}
+        extra: dict[str, Any] = {"uncertainty": self.uncertainty} if self.uncertainty else {}
+        if self.average is not None:
+            extra |= {"learner": self.learner, "average": self.average}
         return {**super().saved, **extra}
+
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        terms = super().train_step(data)
+        if self.average is not None:
+            self.average.update()
+        return terms
 
     def _weighted(self, batch: Batch, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         terms = self._task_losses(batch, outputs)
@@ -142,9 +162,12 @@ def compiled_trainer(
     Raises:
         ArtifactError: as of `build_framewise`.
     """
+    ema, learner = config.train.ema, None
     with strategy.scope():
         network = build_framewise(config, space)
-    trainer = FramewiseTrainer(network, config.loss, weights, strategy)
+        if ema:
+            learner = build_framewise(config, space)
+    trainer = FramewiseTrainer(network, config.loss, weights, strategy, learner, ema)
     policy = precision_here(config.train.precision)
     with strategy.scope():
         optimizer = make_optimizer(config.train, steps, policy, trainer.trained_variables)

@@ -130,6 +130,11 @@ class GanTrainer(keras.Model):
         optimizer.build(network.trainable_variables)
         return optimizer
 
+    def restart_averages(self) -> None:
+        """Let the averages begin with the weights that the networks have now."""
+        for average in filter(None, (self.average, self.discriminator_average)):
+            average.restart()
+
     @property
     def unit_names(self) -> tuple[str, ...]:
         """Names of the Action Unit outputs, in order."""

@@ -55,13 +55,15 @@ class MultiTaskTrainer(keras.Model):
         super().__init__(name="trainer")
         self.strategy = strategy or tf.distribute.get_strategy()
         self.network = network
+        # What is updated; another network than the one that answers where that is an average.
+        self.learner = network
         self.losses_of = losses
         self.inputs_key = inputs
 
     @property
     def trained_variables(self) -> list[Any]:
         """The variables that the optimiser updates."""
-        variables: list[Any] = self.network.trainable_variables
+        variables: list[Any] = self.learner.trainable_variables
         return variables
 
     updates_in_batch = 1
@@ -87,7 +89,7 @@ class MultiTaskTrainer(keras.Model):
     def _update(self, data: Batch, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """One update from the whole batch, of which this device computes `inputs`."""
         with tf.GradientTape() as tape:
-            outputs = self.network(inputs, training=True)
+            outputs = self.learner(inputs, training=True)
             terms = self.losses_of(data, keras.tree.map_structure(whole_batch, outputs))
             scaled = self.optimizer.scale_loss(part_of(terms["loss"]))
         variables = self.trained_variables

@@ -39,6 +39,20 @@ def test_average_follows_the_recurrence() -> None:
     assert len(average.variables) == 3
 
 
+def test_a_network_can_hold_the_averages() -> None:
+    model, into = _model(0), _model(1)
+    average = ExponentialMovingAverage(model, 0.5, into)
+    np.testing.assert_array_equal(into.get_weights()[0], model.get_weights()[0])
+    first = model.get_weights()[0]
+    model.set_weights([first + 1.0, *model.get_weights()[1:]])
+    average.update()
+    np.testing.assert_allclose(into.get_weights()[0], first + 0.9, rtol=1e-6)
+    assert len(average.variables) == 1, "its own alone: the averages are the network's"
+    average.restart()
+    np.testing.assert_array_equal(into.get_weights()[0], first + 1.0)
+    assert int(average.count.value) == 0
+
+
 def test_initial_weights_are_soon_forgotten() -> None:
     model = _model(0)
     average = ExponentialMovingAverage(model, 0.999)

@@ -37,7 +37,7 @@ def test_weights_of_classes_and_units():
     assert label_weights(FramewiseLoss(), index(**columns), np.arange(100)) == {}
 
 
-def make_trainer(weighting: str = "uncertainty") -> FramewiseTrainer:
+def network() -> keras.Model:
     x = keras.Input((4, 4, 3), name="images")
     h = keras.layers.Flatten()(x)
     start = keras.initializers.GlorotUniform
@@ -45,8 +45,13 @@ def make_trainer(weighting: str = "uncertainty") -> FramewiseTrainer:
         "valence_arousal": keras.layers.Dense(2, kernel_initializer=start(1))(h),
         "expression_logits": keras.layers.Dense(8, kernel_initializer=start(2))(h),
     }
+    return keras.Model(x, outputs)
+
+
+def make_trainer(weighting: str = "uncertainty", ema: float = 0.0) -> FramewiseTrainer:
     losses = FramewiseLoss(tasks=("va", "expression"), weighting=weighting, va_weight=3.0)
-    trainer = FramewiseTrainer(keras.Model(x, outputs), losses, {})
+    learner = network() if ema else None
+    trainer = FramewiseTrainer(network(), losses, {}, learner=learner, ema=ema)
     settings = FramewiseTraining(optimizer="adamw", learning_rate=0.01, weight_decay=0.01)
     optimizer = make_optimizer(settings, 24, "float32", trainer.trained_variables)
     trainer.compile(optimizer=optimizer, jit_compile=False)
@@ -65,8 +70,8 @@ def batches(first: int, steps: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(first, first + steps).map(batch)
 
 
-def run(folder: Path, steps: int, seen: list) -> FramewiseTrainer:
-    trainer = make_trainer()
+def run(folder: Path, steps: int, seen: list, ema: float = 0.0) -> FramewiseTrainer:
+    trainer = make_trainer(ema=ema)
 
     def note(progress) -> None:
         seen.append((progress.step, len(progress.history)))
@@ -83,18 +88,33 @@ def run(folder: Path, steps: int, seen: list) -> FramewiseTrainer:
     return trainer
 
 
-def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path):
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path, ema):
     seen: list = []
-    whole = run(tmp_path / "whole", 12, seen)
+    whole = run(tmp_path / "whole", 12, seen, ema)
     assert seen == [(0, 0), (4, 1), (8, 2)]
-    run(tmp_path / "parts", 4, [])
-    parts = run(tmp_path / "parts", 12, seen := [])
+    run(tmp_path / "parts", 4, [], ema)
+    parts = run(tmp_path / "parts", 12, seen := [], ema)
     assert seen == [(4, 1), (8, 2)]
-    ours = [*whole.trained_variables, *whole.optimizer.variables]
-    theirs = [*parts.trained_variables, *parts.optimizer.variables]
+    ours, theirs = (
+        [*t.trained_variables, *t.optimizer.variables, *t.network.variables] for t in (whole, parts)
+    )
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.abs(whole.uncertainty.log_variances.numpy()).min() > 0.01, "they were learned"
+
+
+def test_the_network_is_the_average_of_what_is_trained():
+    trainer = make_trainer("fixed", ema=0.15)
+    wanted = trainer.network.get_weights()
+    for n, batch in enumerate(batches(0, 4)):
+        trainer.train_step(batch)
+        decay = min(0.15, (1 + n) / (10 + n))
+        new = trainer.learner.get_weights()
+        wanted = [decay * a + (1 - decay) * b for a, b in zip(wanted, new)]
+    assert not np.allclose(new[0], wanted[0], atol=1e-5)
+    for a, b in zip(trainer.network.get_weights(), wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
 def test_fixed_weights_multiply_their_tasks():

@@ -143,6 +143,10 @@ class FrameTraining(RowTraining):
             mixing_alpha=data.mixing_alpha,
         )
 
+    def started(self) -> None:
+        if self.trainer.average is not None:
+            self.trainer.average.restart()
+
     def before(self, progress: Progress) -> None:
         if self.config.train.schedule == "plateau":
             losses = [entry["validation"]["loss"] for entry in progress.history]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -105,6 +106,13 @@ class GanTraining(RowTraining):
         real, _ = real_faces(source, config.model.image_size, REAL_FACES)
         self.watch = GanWatch(self.trainer, folder, real)
         self._validation = source.split("validation")
+
+    @property
+    def networks(self) -> Mapping[str, keras.Model]:
+        return {name: getattr(self.trainer, name) for name in ("generator", "discriminator")}
+
+    def started(self) -> None:
+        self.trainer.restart_averages()
 
     def batches(self, first: int, steps: int) -> tf.data.Dataset:
         return self._batches(first, steps)

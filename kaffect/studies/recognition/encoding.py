@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -25,6 +26,7 @@ from kaffect.models.affwildnet_variables import CONVOLUTIONS
 from kaffect.studies.recognition.start import PREPROCESSING, PUBLISHED
 from kaffect.studies.scoring import score
 from kaffect.studies.sources import Source
+from kaffect.studies.starting import Filled, read_start
 from kaffect.training.checkpoints import CheckpointFolder, network_hash
 from kaffect.training.determinism import derived_seed
 from kaffect.training.loop import Progress, Schedule, train
@@ -48,11 +50,15 @@ _BEHIND_THE_CNN = ("learning_rate", "epochs", "steps", "patience", "cnn")
 
 @dataclass(frozen=True)
 class Encoder:
-    """A fixed CNN: the network and where its weights come from, in words for the report."""
+    """A fixed CNN: the network and where its weights come from, in words for the report.
+
+    `started` are the layers that `--start` filled.
+    """
 
     network: keras.Model
     origin: str
     progress: Progress | None = None
+    started: Filled | None = None
 
 
 def fixed_encoder(
@@ -74,11 +80,16 @@ def fixed_encoder(
     with strategy.scope():
         network = build_encoder(replace(config, model=replace(model, weights=None)))
     filled = fill_encoder(network, model.weights) if model.weights else ()
+    started = None
+    if config.start.run is not None:
+        started = read_start(config.start).fill(network)
+        filled = started.taken
     frozen = filled if config.pretrain.layers == "missing" else ()
     progress = None
     if config.pretrain.trains and set(frozen) < set(LAYERS):
         progress = train_encoder(network, config, source, strategy, frozen)
-    return Encoder(network, origin_of(config, network, filled, frozen, progress), progress)
+    origin = origin_of(config, network, filled, frozen, progress)
+    return Encoder(network, origin, progress, started)
 
 
 def origin_of(
@@ -104,6 +115,8 @@ def origin_of(
         own = PREPROCESSING[published.format]
         other = f", not {own} as the file was trained with" * (config.model.preprocessing != own)
         found.append(f"preprocessing {config.model.preprocessing}{other}")
+    elif filled:
+        found.append(f"{named(filled)} of {Path(str(config.start.run)).name} (--start)")
     if rest:
         # The heads of `train.cnn=end_to_end` train every layer further.
         start = "He initialisation"
@@ -185,7 +198,7 @@ def encoder_settings(config: RecognitionConfig) -> dict[str, Any]:
     What is left out is listed, so that a setting of tomorrow makes another CNN rather than the
     wrong one.
     """
-    values = config.identity()
+    values = config.without_later(config.identity())
     del values["loss"]
     values["train"] = {k: v for k, v in values["train"].items() if k not in _BEHIND_THE_CNN}
     return values

@@ -116,7 +116,7 @@ class SequenceTraining(RowTraining):
     ) -> None:
         self.config, self.source, self.bench, self.features = config, source, bench, features
         self.folder = folder
-        self.encoder, self.origin = place, encoder.origin
+        self.encoder, self.origin, self.filled = place, encoder.origin, encoder.started
         self.trainer = bench.trainer(config, encoder.network)
         self.frames_per_step = config.data.sequences * config.data.sequence_length
         self.schedule = schedule_of(config, source)
