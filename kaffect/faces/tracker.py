@@ -6,20 +6,26 @@ frame needs the box of the right one. Serves `kaffect data prepare` and predicti
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from kaffect.background import in_background
 from kaffect.data.video.media import MOST_WAITING_BYTES
 from kaffect.errors import ConfigError
 from kaffect.faces.appearance import Look
 from kaffect.faces.detector import Detection, FaceDetector, check_frame, covered, overlap
 from kaffect.faces.flow import FlowImage, follow, likeness, patch
 from kaffect.faces.people import Person, TrackedFace, assign
+
+# Frames that reading, and detecting, may be ahead of following; of large ones fewer.
+_AHEAD = 96
 
 
 @dataclass(frozen=True)
@@ -110,28 +116,57 @@ class FaceTracker:
         self._history: deque[FlowImage] = deque(maxlen=self.config.search_every)
         # Of the last `update`: (frames back, face) of who was there before they were found.
         self.earlier: list[tuple[int, TrackedFace]] = []
+        # Cascades and networks keep state while they detect.
+        self._detecting = threading.Lock()
 
-    def run(self, frames: Iterable[np.ndarray]) -> Iterator[list[TrackedFace]]:
+    def run(
+        self, frames: Iterable[np.ndarray], *, ahead: bool = False
+    ) -> Generator[list[TrackedFace], None, None]:
         """`update` over all frames; key frames go to the detector in batches.
 
         Args:
             frames: [height, width, 3] uint8 RGB each, in the order of time.
+            ahead: read frames in one thread and detect in the key frames in another one, while
+                this one follows. The answers are the same.
         """
-        step, frames = self.config.detect_every, iter(frames)
-        while chunk := self._chunk(frames, step):
-            keys = range(-(self._frame + 1) % step, len(chunk), step)
-            found = dict(zip(keys, self.detector.detect([chunk[key] for key in keys])))
-            for place, frame in enumerate(chunk):
-                yield self.update(frame, found.get(place))
-            chunk.clear()  # before the next is read
+        with contextlib.ExitStack() as threads:
+            if ahead:
+                frames = in_background(
+                    frames, _AHEAD, lambda frame: frame.nbytes, MOST_WAITING_BYTES // 4
+                )
+                threads.enter_context(contextlib.closing(frames))
+            known = self._with_key_frames(frames)
+            if ahead:
+                known = in_background(
+                    known, _AHEAD, lambda pair: pair[0].nbytes, MOST_WAITING_BYTES // 2
+                )
+                threads.enter_context(contextlib.closing(known))
+            for frame, detections in known:
+                yield self.update(frame, detections)
 
-    def _chunk(self, frames: Iterator[np.ndarray], step: int) -> list[np.ndarray]:
+    def _with_key_frames(
+        self, frames: Iterable[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, list[Detection] | None]]:
+        """All frames; the key frames with what the detector says."""
+        step, frames, number = self.config.detect_every, iter(frames), self._frame + 1
+        while chunk := self._chunk(frames, step):
+            keys = range(-number % step, len(chunk), step)
+            found = dict(zip(keys, self._detect([chunk[key] for key in keys])))
+            number += len(chunk)
+            for place in range(len(chunk)):
+                yield chunk.popleft(), found.get(place)
+
+    def _chunk(self, frames: Iterator[np.ndarray], step: int) -> deque[np.ndarray]:
         """Frames for one call of the detector; fewer where they are large."""
-        chunk = list(itertools.islice(frames, 1))
+        chunk = deque(itertools.islice(frames, 1))
         if chunk:
             fits = MOST_WAITING_BYTES // max(1, chunk[0].nbytes * step)
             chunk += itertools.islice(frames, step * max(1, min(self.detector.batch, fits)) - 1)
         return chunk
+
+    def _detect(self, frames: list[np.ndarray]) -> list[list[Detection]]:
+        with self._detecting:
+            return self.detector.detect(frames)
 
     def update(
         self, frame: np.ndarray, detections: list[Detection] | None = None
@@ -148,7 +183,7 @@ class FaceTracker:
         image = FlowImage.of(check_frame(frame), self.config.flow_side)
         self._follow(image)
         if detections is None and self._must_detect():
-            (detections,) = self.detector.detect([frame])
+            (detections,) = self._detect([frame])
         if detections is not None:
             self._use_detections(frame, image, detections)
         self._before = image
@@ -210,7 +245,8 @@ class FaceTracker:
         missed = [p for p in self._followed if p.seen != self._frame and p.confirmed]
         for person in missed:
             left, top, right, bottom = person.box.tolist()
-            again = self.detector.detect_near(frame, (left, top, right, bottom))
+            with self._detecting:
+                again = self.detector.detect_near(frame, (left, top, right, bottom))
             if again is None or overlap(again.box, person.box) < 0.4:
                 continue
             if not self._claimed(again, person):

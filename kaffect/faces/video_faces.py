@@ -6,8 +6,10 @@ confirmed late is kept from the first frame on, and short gaps are closed.
 
 from __future__ import annotations
 
+import contextlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,12 +143,17 @@ def find_faces(
     frames: Iterable[tuple[int, np.ndarray]],
     detector: FaceDetector,
     config: TrackerConfig | None = None,
+    passed: Callable[[int], None] = lambda number: None,
 ) -> VideoFaces:
     """The faces of all `frames`: (1-based number, [height, width, 3] uint8 RGB), in order.
 
-    Holds a few dozen frames at a time, whatever the length of the video.
+    Reads and detects ahead in threads of their own. Holds a bounded number of frames at a time,
+    whatever the length of the video.
+
+    Args:
+        passed: called with the number of each frame that is done; may raise to stop.
     """
-    waiting: list[int] = []
+    waiting: deque[int] = deque()
 
     def images() -> Iterator[np.ndarray]:
         for number, image in frames:
@@ -156,12 +163,14 @@ def find_faces(
 
     rows, shown = _Rows(), array("i")
     tracker = FaceTracker(detector, config)
-    for faces in tracker.run(images()):
-        shown.append(waiting.pop(0))
-        for face in faces:
-            rows.add(shown[-1], face)
-        for back, face in tracker.earlier:
-            rows.add(shown[-1 - back], face)
+    with contextlib.closing(tracker.run(images(), ahead=True)) as found:
+        for faces in found:
+            shown.append(waiting.popleft())
+            passed(shown[-1])
+            for face in faces:
+                rows.add(shown[-1], face)
+            for back, face in tracker.earlier:
+                rows.add(shown[-1 - back], face)
     return _close_gaps(rows.result(), np.array(shown, np.int32))
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
 
-from kaffect.errors import ConfigError
-from kaffect.faces import FaceTracker, TrackedFace, TrackerConfig, overlap, track_faces
+from kaffect.errors import ConfigError, VideoError
+from kaffect.faces import Detection, FaceTracker, TrackedFace, TrackerConfig, overlap, track_faces
 from tests.faces.scenes import Actor, Box, Knowing, Scene
 
 
@@ -149,9 +151,66 @@ def test_chunks_change_nothing_but_when_answers_come() -> None:
     assert live == one
 
 
-def test_landmarks_move_with_the_face() -> None:
-    from kaffect.faces import Detection
+class Slow(Knowing):
+    """A detector that takes a while, and that must not be asked by two threads at once."""
 
+    busy = overlapped = False
+
+    def detect(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
+        self.overlapped |= self.busy
+        self.busy = True
+        time.sleep(0.005)
+        found = super().detect(frames)
+        self.busy = False
+        return found
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_reading_and_detecting_ahead_changes_nothing(batch: int) -> None:
+    """Also where a doubted face is looked for between the key frames: they cross and are hidden."""
+    scene = Scene([Actor("red", walk(60, 1.6)), Actor("blue", walk(180, -1.6))], 80)
+
+    def faces(ahead: bool) -> tuple[list, set[int]]:
+        detector = Slow(scene.visible, batch=batch)
+        tracker = FaceTracker(detector)
+        found = []
+        for now in tracker.run(iter(scene.images()), ahead=ahead):
+            found.append((now, tracker.earlier))
+        assert not detector.overlapped
+        return found, set(detector.asked)
+
+    step_by_step, asked = faces(False)
+    assert asked - set(range(0, 80, 10))
+    assert faces(True) == (step_by_step, asked)
+
+
+def test_an_error_while_reading_ahead_comes_behind_the_frames_before_it() -> None:
+    scene = Scene([Actor("red", walk(40, 1.2))], 47)
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from scene.images()
+        raise VideoError("frame 47 is damaged")
+
+    before = threading.active_count()
+    answers = FaceTracker(Knowing(scene.visible)).run(broken(), ahead=True)
+    found = []
+    with pytest.raises(VideoError, match="47"):
+        for faces in answers:
+            found.append(faces)
+    # The chunk in which it happened was not looked at; step by step neither.
+    assert found == track_all(scene)[:40]
+    stopped = FaceTracker(Knowing(scene.visible)).run(iter(scene.images()), ahead=True)
+    next(stopped)
+    stopped.close()
+    assert threading.active_count() == before
+
+
+def track_all(scene: Scene) -> list[list[TrackedFace]]:
+    tracker = FaceTracker(Knowing(scene.visible))
+    return [tracker.update(image) for image in scene.images()]
+
+
+def test_landmarks_move_with_the_face() -> None:
     scene = Scene([Actor("red", walk(40, 1.5))], 30)
 
     class WithPoints(Knowing):

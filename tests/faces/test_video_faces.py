@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,21 @@ def test_people_are_told_apart_by_their_colours() -> None:
     both = np.concatenate([again.looks, faces.looks])
     joined = VideoFaces(**{**vars(faces), "looks": both})
     assert joined.unlike(0, 1 + red) < same < joined.unlike(0, 1 + blue)
+
+
+def test_who_is_told_of_each_frame_may_stop() -> None:
+    scene = Scene([Actor("red", lambda n: (60, 60))], 40)
+    passed: list[int] = []
+
+    def stop(number: int) -> None:
+        passed.append(number)
+        if len(passed) == 7:
+            raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        find_faces(numbered(scene), Knowing(scene.visible), passed=stop)
+    assert passed == [1, 3, 5, 7, 9, 11, 13] and threading.active_count() == before
 
 
 def test_nobody() -> None:

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from kaffect.background import in_background
 from kaffect.data.annotations.files import Annotation
 from kaffect.data.prepared.examples import encode_frame, encode_image
 from kaffect.data.prepared.settings import PrepareSettings
@@ -25,6 +26,7 @@ from kaffect.data.prepared.track_people import choose_people
 from kaffect.data.tree import Track
 from kaffect.data.video.face_folders import FaceFolder
 from kaffect.data.video.lengths import check_length, tolerated
+from kaffect.data.video.media import MOST_WAITING_BYTES
 from kaffect.data.video.mp4 import Mp4Writer
 from kaffect.data.video.resample import VideoFrame, VideoReader, nearest_frame
 from kaffect.errors import AnnotationError, VideoError
@@ -36,6 +38,8 @@ from kaffect.labels import AU, EXPRESSION, LABEL_COLUMNS, TASK_BY_NAME, VA
 
 # A note is made of a track with a face in a smaller share of its annotated frames.
 _LOW_COVERAGE = 0.5
+# Frames that decoding may be ahead of writing; of large ones fewer.
+_AHEAD = 32
 _lock = threading.Lock()
 _idle: dict[str, list[FaceDetector]] = {}
 
@@ -150,23 +154,27 @@ class VideoJob:
     ) -> VideoFaces:
         if path.is_file():
             return VideoFaces.load(path)
+        reader, reported = open_frames(self.tracks, settings.fps), 0
+
+        def passed(frame: int) -> None:
+            nonlocal reported
+            progress(frame - reported)
+            reported = frame
+
         with _detector_for(settings) as detector:
-            found = find_faces(self._source_frames(settings, progress), detector, settings.tracker)
+            found = find_faces(_source_frames(reader), detector, settings.tracker, passed)
+        passed(reader.decoded)
         found.save(path)
         return found
 
-    def _source_frames(
-        self, settings: PrepareSettings, progress: Callable[[int], None]
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """The source frames that the constant-rate video shows, each once."""
-        reader, last, reported = open_frames(self.tracks, settings.fps), 0, 0
-        for frame in reader:
-            if frame.source != last:
-                last = frame.source
-                yield last, frame.image
-            progress(reader.decoded - reported)
-            reported = reader.decoded
-        progress(reader.decoded - reported)
+
+def _source_frames(reader: VideoReader | FaceFolder) -> Iterator[tuple[int, np.ndarray]]:
+    """The source frames that the constant-rate video shows, each once."""
+    last = 0
+    for frame in reader:
+        if frame.source != last:
+            last = frame.source
+            yield last, frame.image
 
 
 @contextlib.contextmanager
@@ -427,7 +435,8 @@ def write_tracks(
             handle = files.enter_context(atomic_write(video_copy, "wb"))
             copy = files.enter_context(Mp4Writer(handle, settings.fps))
         reported = 0
-        for frame in reader:
+        decoded = in_background(reader, _AHEAD, _bytes, MOST_WAITING_BYTES // 4)
+        for frame in files.enter_context(contextlib.closing(decoded)):
             for writer in writers:
                 writer.add(frame)
             if copy is not None:
@@ -440,3 +449,7 @@ def write_tracks(
     for job, values in zip(jobs, columns):
         with atomic_write(job.columns, "wb") as handle:
             np.savez(handle, **values)  # type: ignore[arg-type]
+
+
+def _bytes(frame: VideoFrame) -> int:
+    return frame.image.nbytes

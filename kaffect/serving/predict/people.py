@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -65,7 +66,7 @@ def cropped_frames(
 
     Args:
         at_once: give each frame as soon as it was read (cameras); by default the detector gets
-            several key frames together, which is faster.
+            several key frames together, and reads and detects ahead in threads of their own.
     """
     waiting: deque[SourceFrame] = deque()
     last = CroppedFrame(SourceFrame(-1, 0.0, np.zeros(0), True, ()), (), ())
@@ -78,12 +79,17 @@ def cropped_frames(
                 yield frame.image
 
     # Frames that show the same picture as the one before have its faces too.
-    found = map(tracker.update, fresh()) if at_once else tracker.run(fresh())
-    for faces in found:
-        while not waiting[0].fresh:
-            yield CroppedFrame(waiting.popleft(), last.faces, last.crops)
-        last = _cropped(waiting.popleft(), [f for f in faces if f.confirmed], rule)
-        yield last
+    found = (
+        (tracker.update(image) for image in fresh())
+        if at_once
+        else tracker.run(fresh(), ahead=True)
+    )
+    with contextlib.closing(found):
+        for faces in found:
+            while not waiting[0].fresh:
+                yield CroppedFrame(waiting.popleft(), last.faces, last.crops)
+            last = _cropped(waiting.popleft(), [f for f in faces if f.confirmed], rule)
+            yield last
     for frame in waiting:
         yield CroppedFrame(frame, last.faces, last.crops)
 
