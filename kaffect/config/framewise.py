@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -167,6 +167,29 @@ class FramewiseData(Settings):
 
 
 @dataclass(frozen=True, config=STRICT)
+class FramewiseGenerated(Settings):
+    """Generated faces beside the real ones (the paper's "enrichment"; Table IX-E).
+
+    A GAN of the paper's first configuration is trained on the same labelled frames, with all other
+    training faces as its unlabelled ones; its discriminator labels what its generator draws.
+
+    Attributes:
+        count: generated faces; 0: none.
+        share: part of each batch that they are.
+        width, steps, rate: of that GAN: factor on its channels, updates of either network, learning
+            rate of both; the rest is as in the demo profile of Table IX.
+    """
+
+    PART: ClassVar[str] = "generated"
+
+    count: Annotated[Count, LATER] = 0
+    share: Annotated[float, Gt(0), Lt(1), LATER] = 0.5
+    width: Annotated[Positive, LATER] = 0.5
+    steps: Annotated[PositiveCount, LATER] = 3000
+    rate: Annotated[Positive, LATER] = 1e-3
+
+
+@dataclass(frozen=True, config=STRICT)
 class FramewiseTraining(Settings):
     """Optimisation.
 
@@ -213,4 +236,16 @@ class FramewiseConfig(Settings):
     prepare: Preparation = field(default_factory=Preparation)
     start: Start = field(default_factory=Start)
     data: FramewiseData = field(default_factory=FramewiseData)
+    generated: FramewiseGenerated = field(default_factory=FramewiseGenerated)
     train: FramewiseTraining = field(default_factory=FramewiseTraining)
+
+    def check(self) -> None:
+        if not self.generated.count:
+            return
+        if self.data.mixing != "none" or self.data.balanced:
+            what = "data.mixing and data.balanced beside generated.count"
+            received = (self.data.mixing, self.data.balanced)
+            raise ConfigError(expected_received(what, "'none' and False", received))
+        if "expression" in self.loss.tasks:
+            what = "loss.tasks beside generated.count (no GAN labels expressions)"
+            raise ConfigError(expected_received(what, "'va', 'au' or both", self.loss.tasks))

@@ -88,6 +88,7 @@ class Table(Experiment):
         legend: what abbreviations in the rows' short names mean.
         figures: row -> metric -> the publication's figure; without them those that
             `experiments/reference` has for this name.
+        against: the row that differences are from; None: the best one on validation.
     """
 
     section: str = ""
@@ -99,6 +100,7 @@ class Table(Experiment):
     metrics: tuple[str, ...] = ()
     legend: str = ""
     figures: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    against: int | None = None
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ def summary_of(
         metrics=metrics,
         wording=Wording(study.publication, study.runs, study.criterion),
         stored=stored,
+        against=plan.table.against,
     )
 
 

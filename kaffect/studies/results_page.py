@@ -186,10 +186,11 @@ def _drawings(
 ) -> tuple[list[Drawing], list[str]]:
     """Curves of all rows, and pictures of the best one with its first seed."""
     rows = _rows(records)
-    best = {line.row for line in summary.lines if any(cell.best for cell in line.cells)}
-    chosen = sorted((r for r in rows if r["row"] in best), key=lambda r: (r["row"], r["seed"]))
+    marks = {line.row: cell.mark for line in summary.lines for cell in line.cells if cell.mark}
+    chosen = sorted((r for r in rows if r["row"] in marks), key=lambda r: (r["row"], r["seed"]))
     record = (chosen or sorted(rows, key=lambda r: (r["row"], r["seed"])))[0]
-    which = f"row {record['row']}{' (best)' * bool(chosen)}, seed {record['seed']}"
+    mark = f" ({marks[record['row']]})" if chosen else ""
+    which = f"row {record['row']}{mark}, seed {record['seed']}"
     splits, missing, drawn = _short(record, facts), [], []
     lines = drawings.curves(rows)
     if lines is not None:

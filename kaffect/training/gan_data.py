@@ -40,6 +40,8 @@ class GanBatches:
         unlabelled: share of them without labels; 0 where there are no such frames.
         select: labelled frames are 'all' faces with any label, or those that Section II-D
             keeps of the partition ('paper'), chosen by `selection_seed`.
+        labelled: these rows have labels and all other faces of `train` none, whatever the
+            partition and `select` say.
         seed: of the order.
         augment: change of the pictures, or None.
     """
@@ -53,13 +55,19 @@ class GanBatches:
         unlabelled: float = 0.25,
         select: str = "all",
         selection_seed: int = 0,
+        labelled: np.ndarray | None = None,
         seed: int = 0,
         augment: Augmentation | None = MIRROR,
     ) -> None:
         self.index = train
-        part = train.for_partition(partition)
-        self.labelled = labelled_rows(part) if select == "all" else part.kept_rows(selection_seed)
-        self.hidden = unlabelled_rows(train, partition) if unlabelled else np.zeros(0, np.int64)
+        if labelled is None:
+            part = train.for_partition(partition)
+            chosen = labelled_rows(part) if select == "all" else part.kept_rows(selection_seed)
+            others = unlabelled_rows(train, partition)
+        else:
+            chosen = labelled
+            others = np.setdiff1d(train.rows[train.has_face[train.rows]], labelled)
+        self.labelled, self.hidden = chosen, others if unlabelled else np.zeros(0, np.int64)
         # At least one frame with labels, whatever is rounded.
         self.without = min(round(batch * unlabelled), batch - 1) if len(self.hidden) else 0
         self.batch, self.seed, self.augment = batch, seed, augment

@@ -23,6 +23,7 @@ from kaffect.errors import KaffectError
 from kaffect.labels import AFF_WILD, AFF_WILD2
 from kaffect.studies import row
 from kaffect.studies.finding import find_trained
+from kaffect.studies.framewise.generated import gan_config, generated_in_batch
 from kaffect.studies.framewise.study import Framewise
 from kaffect.studies.plan import Plan
 from kaffect.studies.recognition import study as recognition
@@ -98,6 +99,10 @@ CHECKS: dict[str, dict[str, Check]] = {
         "loss.expression_weight": (2.0, {}, loss),
         "loss.au_weight": (2.0, {}, loss),
         "data.mixing_alpha": (5.0, {"data.mixing": "mixup"}, mixture),
+        "generated.share": (0.2, {}, generated_in_batch),
+        "generated.width": (0.2, {"loss.tasks": ["va"]}, gan_config),
+        "generated.steps": (30, {"loss.tasks": ["va"]}, gan_config),
+        "generated.rate": (1e-5, {"loss.tasks": ["va"]}, gan_config),
         "train.momentum": (0.5, {"train.optimizer": "sgd"}, momentum),
         "train.plateau_factor": (0.5, {"train.schedule": "plateau"}, rate_after_five_bad_passes),
         "train.plateau_patience": (0, {"train.schedule": "plateau"}, rate_after_five_bad_passes),

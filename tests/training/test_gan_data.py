@@ -104,3 +104,11 @@ def test_batches_depend_on_the_step_only(frames: list[dict]) -> None:
     later = [e["images"].numpy() for e in batches(2, 2)]
     whole = [e["images"].numpy() for e in batches(0, 4)]
     np.testing.assert_array_equal(np.stack(later), np.stack(whole[2:]))
+
+
+def test_given_rows_alone_have_labels(frames: list[dict]) -> None:
+    batches = GanBatches(_index(), batch=8, unlabelled=0.25, labelled=np.array([3, 12, 15]))
+    next(iter(batches(0, 1)))
+    labelled, hidden = (call["rows"].tolist() for call in frames)
+    assert labelled == [3, 12, 15]
+    assert hidden == [n for n in range(20) if n not in (3, 12, 15, 17)]  # 17 shows no face

@@ -80,7 +80,9 @@ class StillSet:
         return tuple(path.relative_to(root).as_posix() for path in self.splits[split].paths)
 
 
-def read_stills(path: str | Path, root: str | Path | None = None, *, space: str = "") -> StillSet:
+def read_stills(
+    path: str | Path, root: str | Path | None = None, *, space: str = "", hold_out: bool = True
+) -> StillSet:
     """Read and check a list of labelled images; opens no image.
 
     Without a `split` column, or with one that names no validation pictures, every tenth
@@ -90,6 +92,7 @@ def read_stills(path: str | Path, root: str | Path | None = None, *, space: str 
         root: the image folder; by default the one that the file lies in.
         space: 'aff-wild' or 'aff-wild2'; by default the one that the columns and expressions fit:
             aff-wild2 with its 12 units or with the expression Other (7), else aff-wild.
+        hold_out: False: pictures for training all stay there.
 
     Raises:
         AnnotationError: a line that is not as above, a picture twice, or not there.
@@ -103,7 +106,7 @@ def read_stills(path: str | Path, root: str | Path | None = None, *, space: str 
     rows = [_row(path, number, dict(zip(header, fields)), label_space, root)
             for number, fields in lines]  # fmt: skip
     _reject_repeats(path, rows)
-    notes = _assign_splits(rows)
+    notes = _assign_splits(rows, hold_out)
     _reject_leaks(path, rows)
     splits = {}
     for split in SPLITS:
@@ -258,11 +261,11 @@ def _reject_repeats(path: Path, rows: list[_Row]) -> None:
             raise AnnotationError(path, row.line, f"the picture of line {other} again: {row.name}")
 
 
-def _assign_splits(rows: list[_Row]) -> tuple[str, ...]:
+def _assign_splits(rows: list[_Row], hold_out: bool) -> tuple[str, ...]:
     """Fill in what the file leaves open; a function of paths and subjects alone."""
     for row in rows:
         row.split = row.split or "train"
-    if any(row.split == "validation" for row in rows):
+    if not hold_out or any(row.split == "validation" for row in rows):
         return ()
     for row in rows:
         if row.split == "train":

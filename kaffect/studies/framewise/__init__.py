@@ -18,6 +18,8 @@ SMOKE = Profile(
         "model.image_size": 32,
         "model.width": 0.0625,
         "data.batch": 16,
+        "generated.width": 0.1,
+        "generated.steps": 12,
         "train.steps": 4,
         "train.epochs": 2,
     },

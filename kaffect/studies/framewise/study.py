@@ -23,6 +23,12 @@ from kaffect.studies.framewise.criteria import (
     shown_metrics,
     with_columns,
 )
+from kaffect.studies.framewise.generated import (
+    beside,
+    faces_key,
+    generated_faces,
+    generated_in_batch,
+)
 from kaffect.studies.framewise.pictures import draw_training
 from kaffect.studies.framewise.scores import labels_of, score_frames
 from kaffect.studies.plan import Plan, Training
@@ -58,6 +64,11 @@ class Framewise(Adapter):
 
     def prepare(self, training: Training, folder: Path) -> RowTraining:
         return FrameTraining(training, self.source, self.strategy, self.folder, self.stills)
+
+    def shared_work(self, training: Training) -> str:
+        if not training.config.generated.count:
+            return training.name
+        return faces_key(training.config, self.source)
 
     def free(self, training: Training) -> tuple[str, ...]:
         train = training.config.train
@@ -121,6 +132,7 @@ class FrameTraining(RowTraining):
         self.frames_per_step = config.data.batch
         self.predict = predictor(self.trainer.network)
         self._losses = task_losses(config.loss, self.weights)
+        self.generated = generated_faces(config, source) if config.generated.count else None
         self._busy = time.process_time()
 
     @property
@@ -130,15 +142,27 @@ class FrameTraining(RowTraining):
         return np.unique(np.concatenate(groups))
 
     def batches(self, first: int, steps: int) -> tf.data.Dataset:
+        data, train = self.config.data, self.source.split("train")
+        if self.generated is None:
+            return self._frames(train, self.rows, data.batch, "frame order", first, steps)
+        drawn, count = self.generated, generated_in_batch(self.config)
+        return beside(
+            self._frames(train, self.rows, data.batch - count, "frame order", first, steps),
+            self._frames(drawn, drawn.rows, count, "generated order", first, steps),
+        )
+
+    def _frames(
+        self, index: FrameIndex, rows: Any, batch: int, order: str, first: int, steps: int
+    ) -> tf.data.Dataset:
         data = self.config.data
         return training_frames(
-            self.source.split("train"),
-            batch=data.batch,
-            seed=derived_seed(self.config.train.seed, "frame order"),
+            index,
+            batch=batch,
+            seed=derived_seed(self.config.train.seed, order),
             first_step=first,
             steps=steps,
             augment=Warp.of(data),
-            rows=self.rows,
+            rows=rows,
             mixing=data.mixing,
             mixing_alpha=data.mixing_alpha,
         )
@@ -193,7 +217,11 @@ class FrameTraining(RowTraining):
         units = len(index.data.label_space.action_units)
         every = self.schedule.evaluate_every
         extra = {
-            "frames": {"train": len(self.seen), "validation": len(self.validation)},
+            "frames": {
+                "train": len(self.seen),
+                "validation": len(self.validation),
+                **({"generated": len(self.generated)} if self.generated is not None else {}),
+            },
             "best_epoch": round(progress.best_step / every, 2),
             "epochs_to_95_percent": epochs_to_95_percent(progress.history, every),
             "cpu_time": round(time.process_time() - self._busy, 2),

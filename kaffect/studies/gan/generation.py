@@ -171,7 +171,21 @@ def generate_faces(
     """
     if count < 1:
         raise ConfigError(expected_received("Number of faces", "1 or more", count))
-    trainer = load_gan(model, which)
+    faces = faces_of(load_gan(model, which), count, seed, wish, candidates, average)
+    if grid is not None:
+        write_image(grid, image_grid(faces.images))
+    return faces
+
+
+def faces_of(
+    trainer: GanTrainer,
+    count: int,
+    seed: int,
+    wish: Wish = Wish(),
+    candidates: int | None = None,
+    average: bool = True,
+) -> GeneratedFaces:
+    """Faces of a GAN in memory; arguments and errors as of `generate_faces`."""
     number = count if wish.empty else max(count, candidates or max(1024, 32 * count))
     z = latents(seed, 0, number).numpy()
     images = FaceGenerator(trainer, average)(z)
@@ -181,8 +195,6 @@ def generate_faces(
         order = np.argsort(wish.distance(answers, names), kind="stable")[:count]
         images, z = images[order], z[order]
         answers = {name: values[order] for name, values in answers.items()}
-    if grid is not None:
-        write_image(grid, image_grid(images))
     return GeneratedFaces(images, z, tuple(_named(answers, names)))
 
 

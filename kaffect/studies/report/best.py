@@ -1,4 +1,4 @@
-"""The best row of a table on the validation split, among rows that can be compared (Section V)."""
+"""The row that others are compared with: the best on validation, or a given one (Section V)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,44 @@ Groups = Mapping[tuple[Key, Any], Runs]
 
 @dataclass(frozen=True)
 class Best:
-    """The best row of one column.
+    """The row that the others of one column are compared with.
 
     Attributes:
-        row: None where fewer than two rows can be compared.
+        row: the best, or the given one; None where fewer than two rows can be compared.
+        given: whether the table names the row.
         fitted: rows that did not compete because their Action Unit thresholds were chosen on
             the frames that they would be compared on.
     """
 
     row: int | None = None
     fitted: tuple[int, ...] = ()
+    given: bool = False
+
+    @property
+    def mark(self) -> str:
+        """Of the row's cells."""
+        return "reference" if self.given else "best"
+
+    @property
+    def name(self) -> str:
+        """In notes."""
+        return f"row {self.row}" if self.given else "the best row"
 
 
-def best_of(column: Key, groups: Groups, metrics: Sequence[str]) -> Best:
-    """The row with the highest mean validation score among the rows that train every task shown.
+def best_of(
+    column: Key, groups: Groups, metrics: Sequence[str], against: int | None = None
+) -> Best:
+    """The row `against` or, without one, the best on validation.
+
+    That is the row with the highest mean validation score among those that train every task shown.
 
     The score is a sum over tasks, so a row of one task cannot be compared with a row of two.
     Where rows have different seeds, as in a table half done, those that all have are compared.
     Thresholds of Action Units chosen on validation raise the score there: such rows compete
     only where there is no row at probability 0.5.
     """
+    if against is not None:
+        return Best(against if (column, against) in groups else None, given=True)
     scores: dict[int, dict[int, float]] = {}
     widths: dict[int, int] = {}
     for (key, row), runs in groups.items():

@@ -1,4 +1,4 @@
-"""The cells of a report (Section V): mean, 95 % interval and difference from the best row.
+"""The cells of a report (Section V): mean, 95 % interval and difference from the compared row.
 
 `docs/statistics.md` has the method and how to read them.
 """
@@ -48,7 +48,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """A row minus the best row, the mean over the seeds that both have, with its 95 % interval."""
+    """A row minus the one it is compared with: mean over common seeds, with a 95 % interval."""
 
     mean: float
     low: float
@@ -67,7 +67,7 @@ class Statistic:
 
     Attributes:
         reason: why there is no interval; "" where the metric never has one.
-        difference: from the best row, where the two can be compared.
+        difference: from the best or the named row, where the two can be compared.
     """
 
     mean: float
@@ -79,7 +79,7 @@ class Statistic:
 
     @property
     def star(self) -> bool:
-        """Whether the difference from the best row holds for new seeds and new people."""
+        """Whether the difference holds for new seeds and new people."""
         return self.difference is not None and self.difference.stands
 
 
@@ -95,11 +95,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """The results of one row in one column; `n` is 0 for a row that was not run."""
+    """The results of one row in one column; `n` is 0 for a row that was not run.
+
+    Attributes:
+        mark: of the row that the others are compared with: "best" or "reference".
+    """
 
     n: int = 0
     metrics: Mapping[str, Statistic] = field(default_factory=dict)
-    best: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,16 +117,17 @@ class Line:
     cells: tuple[Cell, ...]
 
 
-def cell_of(runs: Runs, shown: Sequence[str], best: bool, rivals: Runs, stored: StoredSums) -> Cell:
+def cell_of(runs: Runs, shown: Sequence[str], mark: str, rivals: Runs, stored: StoredSums) -> Cell:
     """The cell of one row in one column.
 
     Each metric has the mean of its runs, their deviation, an interval and, unless the row is
-    the best one, the difference from the best row.
+    the one that others are compared with, the difference from that.
 
     Args:
         runs: of the row, one for each seed.
         shown: metrics that get an interval.
-        rivals: the runs of the best row, which this one is compared with.
+        mark: of the cell.
+        rivals: the runs of the row that this one is compared with.
     """
     found = {}
     for name in dict.fromkeys(name for run in runs for name in run["metrics"]):
@@ -136,9 +141,9 @@ def cell_of(runs: Runs, shown: Sequence[str], best: bool, rivals: Runs, stored: 
             found[name] = Statistic(mean, deviation, several)
             continue
         interval, reason = interval_for(measured, name, stored)
-        difference = None if best else difference_for(measured, rivals, name, stored)
+        difference = None if mark else difference_for(measured, rivals, name, stored)
         found[name] = Statistic(mean, deviation, several, interval, reason, difference)
-    return Cell(len(runs), found, best)
+    return Cell(len(runs), found, mark)
 
 
 def interval_for(runs: Runs, metric: str, stored: StoredSums) -> tuple[Interval | None, str]:

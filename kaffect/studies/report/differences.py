@@ -1,4 +1,4 @@
-"""Each row's difference from the best row with its interval (Section V): what the stars say."""
+"""Each row's difference from the compared row with its interval (Section V): behind the stars."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Differences:
 
 
 def differences_of(summary: Summary) -> list[Differences]:
-    """A table for each column in which rows could be compared with the best one."""
+    """A table for each column in which rows could be compared with the best or the named one."""
     found = []
     for place, column in enumerate(summary.columns):
         cells = [(line, line.cells[place]) for line in summary.lines if line.row is not None]
-        best = next((line.row for line, cell in cells if cell.best), None)
+        marked = [(line.row, cell.mark) for line, cell in cells if cell.mark]
         compared = [
             metric
             for metric in summary.metrics
@@ -46,10 +46,12 @@ def differences_of(summary: Summary) -> list[Differences]:
         texts = [
             DifferenceLine(line.row or 0, line.label, _figures(cell, compared))
             for line, cell in cells
-            if not cell.best
+            if not cell.mark
         ]
         lines = tuple(line for line in texts if set(line.figures) != {NONE})
-        heading = f"Row minus best row {best}, with 95 % interval: {column.header}"
+        row, mark = marked[0]
+        which = f"best row {row}" if mark == "best" else f"row {row}"
+        heading = f"Row minus {which}, with 95 % interval: {column.header}"
         found.append(Differences(heading, tuple(METRICS[m][0] for m in compared), lines))
     return found
 

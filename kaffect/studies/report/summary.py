@@ -77,6 +77,7 @@ def summarise(
     metrics: Sequence[str] | None = None,
     wording: Wording = Wording(),
     stored: StoredSums = StoredSums(),
+    against: int | None = None,
 ) -> Summary:
     """Put the runs of `table` beside the paper's rows.
 
@@ -97,6 +98,7 @@ def summarise(
         metrics: which to show; by default those that the paper's rows have.
         wording: what to say of the publication.
         stored: the sums that the records name (`clusters`), for intervals.
+        against: the row that differences are from; None: the best on validation.
 
     Raises:
         ArtifactError: a record without one of the needed keys, or of an unknown `data_kind`.
@@ -115,12 +117,13 @@ def summarise(
     known = {row.row: row for row in reference}
     shown = tuple(metrics) if metrics is not None else _shown(reference, groups)
     places = [key for key, _ in columns]
-    best = {key: best_of(key, groups, shown) for key in places}
+    best = {key: best_of(key, groups, shown, against) for key in places}
 
     def cell(key: Key, row: int | str) -> Cell:
         rivals = groups.get((key, best[key].row), []) if isinstance(row, int) else []
         runs = groups.get((key, row), [])
-        return cell_of(runs, shown, best[key].row == row, rivals, stored)
+        mark = best[key].mark if best[key].row == row else ""
+        return cell_of(runs, shown, mark, rivals, stored)
 
     def line(row: int | str) -> Line:
         cells = tuple(cell(key, row) for key in places)

@@ -102,7 +102,7 @@ def _missing(rows: Rows, metrics: Sequence[str]) -> Iterator[str]:
 
 
 def _best(best: Best, wording: Wording) -> Iterator[str]:
-    if best.row is not None:
+    if best.row is not None and not best.given:
         yield (
             f"best: our best row on the validation split, by {wording.criterion}, among the rows "
             "that train all tasks."
@@ -127,14 +127,14 @@ def _stars(rows: Rows, metrics: Sequence[str], best: Best) -> Iterator[str]:
     if compared:
         none = "" if any(s.star for s in compared) else " No row has one."
         yield (
-            "*: differs from the best row: the 95 % interval of the difference, paired by seed and "
+            f"*: differs from {best.name}: the 95 % interval of the difference, paired by seed and "
             f"person, excludes 0.{none} Without a star two rows may differ or not. Many rows are "
             "looked at, for which the intervals are not widened."
         )
     left = {n for n, _, s in others if s.interval is not None and s.difference is None}
     if left:
         yield (
-            f"Not compared with the best row in everything: {_rows(sorted(left))} (fewer than two "
+            f"Not compared with {best.name} in everything: {_rows(sorted(left))} (fewer than two "
             "seeds in common, other frames, or no sums)."
         )
     for count in counts:
@@ -145,7 +145,7 @@ def _stars(rows: Rows, metrics: Sequence[str], best: Best) -> Iterator[str]:
 
 
 def _parts(rows: Rows, metrics: Sequence[str], best: Best) -> Iterator[str]:
-    """Whether more seeds or more people would make the best row's intervals shorter."""
+    """Whether more seeds or more people would make the compared row's intervals shorter."""
     parts = [
         f"{METRICS[metric][0]} {own.seed_error:.3f} and {own.cluster_error:.3f}"
         for number, metric, statistic in _figures(rows, metrics)
@@ -153,7 +153,7 @@ def _parts(rows: Rows, metrics: Sequence[str], best: Best) -> Iterator[str]:
     ]
     if parts:
         yield (
-            "Standard errors of the best row that come from the choice of seeds and from that of "
+            f"Standard errors of {best.name} that come from the choice of seeds and from that of "
             f"people: {'; '.join(parts)}."
         )
 

@@ -44,8 +44,8 @@ def measured(cell: Cell, metric: str) -> str:
     spread = "" if value.deviation is None else f" ± {value.deviation:.3f}"
     ends = value.interval
     interval = "" if ends is None else f" [{ends.low:.3f}, {ends.high:.3f}]"
-    best = ", best" if cell.best else ""
-    return f"{value.mean:.3f}{spread}{interval} (n={value.n}{best}){' *' * value.star}"
+    mark = f", {cell.mark}" if cell.mark else ""
+    return f"{value.mean:.3f}{spread}{interval} (n={value.n}{mark}){' *' * value.star}"
 
 
 def _compact(cell: Cell, metric: str) -> str:
@@ -129,7 +129,7 @@ def _ours(summary: Summary, place: int, column: Column, metrics: Sequence[str]) 
         cell = line.cells[place]
         found = zip([_compact(cell, metric) for metric in metrics], room)
         figures = [text if text.endswith("*") else text + space for text, space in found]
-        count = f"n={cell.n}{' best' * cell.best}" if cell.n else ""
+        count = f"n={cell.n} {cell.mark}".rstrip() if cell.n else ""
         table.add_row(*map(Text, [*figures, count]), end_section=last)
     return table
 

@@ -112,6 +112,7 @@ def test_without_validation_a_tenth_of_the_people_is_held_out(folder):
     assert "held out" in found.notes[0]
     again = read_stills(path).splits["validation"].paths
     assert again == found.splits["validation"].paths
+    assert set(read_stills(path, hold_out=False).splits) == {"train", "test"}
 
 
 HEAD = "path,valence,arousal,expression,AU1,split,subject\n"

@@ -224,7 +224,7 @@ def test_the_star_is_of_the_paired_difference(three) -> None:
     assert abs(mean) < half, "row 3 does not differ"
     stars = [valence(three.result, row).star for row in (1, 2, 3)]
     assert stars == [False, True, False]
-    assert [cell(three.result, row).best for row in (1, 2, 3)] == [True, False, False]
+    assert [bool(cell(three.result, row).mark) for row in (1, 2, 3)] == [True, False, False]
     assert "excludes 0" in note(three.result, "*: differs from the best row")
     assert "2/2^3 = 0.25" in note(three.result, "With 3 seeds")
 
@@ -394,7 +394,7 @@ def units(row: int, score: float, thresholds: str, **changes) -> dict:
 
 def best(*runs: dict) -> list[int | None]:
     result = summarise(runs, REFERENCE, table="A4", metrics=("au_f1_macro",))
-    return [line.row for line in result.lines if line.cells[-1].best]
+    return [line.row for line in result.lines if line.cells[-1].mark]
 
 
 def test_thresholds_chosen_on_validation_do_not_compete_there() -> None:
@@ -407,7 +407,7 @@ def test_thresholds_chosen_on_validation_do_not_compete_there() -> None:
     plain = {"metrics": {"ccc_valence": 0.5}}
     runs = [units(1, 0.5, "half", **plain), units(2, 0.9, "validation", **plain)]
     result = summarise(runs, REFERENCE, table="A4", metrics=("ccc_valence",))
-    assert cell(result, 2).best
+    assert cell(result, 2).mark == "best"
 
 
 def test_best_is_told_by_the_seeds_that_all_rows_have() -> None:

@@ -101,16 +101,26 @@ def test_best_row_is_chosen_on_validation_among_the_joint_rows() -> None:
         run(2, value=0.3, validation={"score": 0.8}),
         run(3, value=0.3, validation={"score": 0.99}),  # one task only: another scale
     )
-    assert [cell(result, row, 1).best for row in (1, 2, 3)] == [False, True, False]
+    assert [bool(cell(result, row, 1).mark) for row in (1, 2, 3)] == [False, True, False]
     assert any(note.startswith("best: our best row on the validation") for note in result.notes)
     single = summary(run(1))
-    assert not cell(single, 1, 1).best  # the best of one row says nothing
+    assert not cell(single, 1, 1).mark  # the best of one row says nothing
+
+
+def test_a_table_may_name_the_row_that_others_are_compared_with() -> None:
+    runs = [run(number, value=0.1 * number) for number in (1, 2, 3)]
+    result = summary(*runs, against=1)
+    assert [cell(result, row, 1).mark for row in (1, 2, 3)] == ["reference", "", ""]
+    assert not any("best row" in note for note in result.notes)
+    assert "n=1 reference" in render_html(result) and "(n=1, reference)" in render_markdown(result)
+    absent = summary(*runs[1:], against=1)
+    assert not any(cell(absent, row, 1).mark for row in (2, 3))
 
 
 def test_baselines_stand_below_and_are_never_best() -> None:
     result = summary(run(1), run(2), run("linear_probe", 0.95), run("constant", 0.0))
     assert [line.label for line in result.baselines] == ["constant predictor", "linear probe 12x12"]
-    assert not any(line.cells[1].best for line in result.baselines)
+    assert not any(line.cells[1].mark for line in result.baselines)
     plain = render_terminal(result, 100).plain
     assert plain.index("1e-3") < plain.index("constant predictor")
 
