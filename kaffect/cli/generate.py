@@ -36,6 +36,12 @@ def register(commands: Any) -> None:
         "--data takes",
     )
     p.add_argument(
+        "--beside",
+        type=Path,
+        metavar="LIST.csv",
+        help="with --out: copy these real pictures there and list them too, in their splits",
+    )
+    p.add_argument(
         "--confidence",
         type=float,
         default=0.0,
@@ -74,10 +80,14 @@ def run(options: argparse.Namespace) -> None:
         )
     if options.candidates is not None and options.candidates < 1:
         raise ConfigError(f"--candidates: expected 1 or more. Received: {options.candidates}")
+    if options.beside is not None and options.out is None:
+        raise ConfigError("--beside: expected --out FOLDER, where the list of both is written")
+    from kaffect.data.prepared.stills import read_stills
     from kaffect.files import write_text
     from kaffect.studies.gan.face_list import LIST, write_faces
     from kaffect.studies.gan.generation import Wish, generate_faces
 
+    real = read_stills(options.beside) if options.beside is not None else None
     wish = Wish(options.valence, options.arousal, unit_names(options.action_units))
     faces = generate_faces(
         options.model,
@@ -93,7 +103,7 @@ def run(options: argparse.Namespace) -> None:
         size = faces.images.shape[1]
         print(f"faces: {options.grid} ({len(faces.images)} of {size}x{size} pixels)")
     if options.out is not None:
-        kept = write_faces(options.out, faces, options.seed, options.confidence)
+        kept = write_faces(options.out, faces, options.seed, options.confidence, real)
         print(f"faces: {options.out / LIST} ({kept} of {len(faces.images)})")
     if options.csv is not None:
         write_text(options.csv, judged_csv(faces.judged))
