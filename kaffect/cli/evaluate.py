@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaffect.labels import SPLITS
 from kaffect.studies.options import TREE, add_flags, preparation_of
+
+if TYPE_CHECKING:
+    from kaffect.studies.evaluate import Evaluation
+    from kaffect.studies.robustness import Robustness
 
 
 def register(commands: Any) -> None:
@@ -27,15 +31,44 @@ def register(commands: Any) -> None:
     evaluate.add_argument(
         "--predictions", type=Path, metavar="FILE.csv", help="write what it says of each frame"
     )
+    evaluate.add_argument(
+        "--robustness",
+        action="store_true",
+        help="score it on changed pictures too (bars over eyes, nose and mouth; dark, bright; "
+        "JPEG 20; half resolution; other crops; grey; mirrored): each drop with its interval",
+    )
     add_flags(evaluate, TREE)
     evaluate.set_defaults(run=run_evaluate)
+
+
+def _print_scores(about: dict[str, Any], found: Evaluation, robustness: Robustness | None) -> None:
+    from kaffect.studies.stored_sums import counted
+
+    print(
+        f"{about['run']}, step {about['step']}, {about['data_kind']} data, "
+        f"{about['split']} set, {about['precision']}:"
+    )
+    if "note" in about:
+        print(f"note: {about['note']}")
+    for name, value in found.metrics.items():
+        ends = found.intervals.get(name)
+        shown = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
+        print(f"  {name:24s} {value:8.4f}{shown}")
+    if robustness is not None:
+        print(f"lost on changed pictures (perturbations {robustness.set_hash}):")
+        print("\n".join(f"  {line}" for line in robustness.lines()))
+    if found.intervals:
+        print(
+            "[low, high]: 95 % interval over people (videos, where people are not known): "
+            + ", ".join(f"{task} {counted(own.clusters)}" for task, own in found.sums.items())
+        )
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """`kaffect evaluate`."""
     from kaffect.faces import other_detector
     from kaffect.studies.evaluate import evaluate_run, open_data, write_predictions
-    from kaffect.studies.stored_sums import counted
+    from kaffect.studies.robustness import measure_robustness
     from kaffect.training.runs import find_run, load_run
 
     run = load_run(find_run(options.folder), options.which)
@@ -45,6 +78,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
     found = evaluate_run(run, prepared, options.split)
     if options.predictions is not None:
         write_predictions(options.predictions, found)
+    robustness = None
+    if options.robustness:
+        robustness = measure_robustness(run, prepared, options.split, found)
     about = {
         "run": str(run.folder),
         "study": run.description.kind,
@@ -58,24 +94,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
     }
     if options.json:
         intervals = {name: list(ends) for name, ends in found.intervals.items()}
-        scores = {"metrics": found.metrics, "intervals": intervals}
+        scores: dict[str, Any] = {"metrics": found.metrics, "intervals": intervals}
+        if robustness is not None:
+            scores["robustness"] = robustness.as_json()
         print(json.dumps({**about, **scores}, sort_keys=True))
         return
-    print(
-        f"{run.folder}, step {run.step}, {about['data_kind']} data, {options.split} set, "
-        f"{run.precision}:"
-    )
-    if note:
-        print(f"note: {note}")
-    for name, value in found.metrics.items():
-        ends = found.intervals.get(name)
-        shown = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
-        print(f"  {name:24s} {value:8.4f}{shown}")
-    if found.intervals:
-        print(
-            "[low, high]: 95 % interval over people (videos, where people are not known): "
-            + ", ".join(f"{task} {counted(own.clusters)}" for task, own in found.sums.items())
-        )
+    _print_scores(about, found, robustness)
     for kind, only in found.not_scored.items():
         for who, names in only.items():
             if names:

@@ -7,7 +7,7 @@ without training a table.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 
 from kaffect.config.preparation import Preparation
-from kaffect.data.batches.pipeline import evaluation_frames, evaluation_sequences
-from kaffect.data.batches.sequences import make_windows
 from kaffect.data.prepared.prepare import prepare_tree
 from kaffect.data.prepared.prepare_stills import prepare_stills
 from kaffect.data.prepared.records import FrameIndex, PreparedData, Scoring
@@ -24,15 +22,17 @@ from kaffect.errors import ConfigError, DatasetError, KaffectError, expected_rec
 from kaffect.files import atomic_write, home
 from kaffect.labels import VALENCE_AROUSAL, LabelSpace
 from kaffect.metrics.sums import ClusterSums
+from kaffect.studies.answers import answers_of
 from kaffect.studies.clusters import sums_of_answers
 from kaffect.studies.framewise.scores import score_frames
-from kaffect.studies.gan.discriminator import Judge, judge_frames, score_answers
+from kaffect.studies.gan.discriminator import score_answers
 from kaffect.studies.prepared_folder import is_prepared
 from kaffect.studies.scoring import HALF, score, units_present
 from kaffect.studies.stored_sums import intervals_of, parse_sums
-from kaffect.training.prediction import Predictions, frame_features, predict_rows, predictor
-from kaffect.training.runs import Run, RunDescription, SequenceNetworks
+from kaffect.training.prediction import Predictions
+from kaffect.training.runs import Run, RunDescription
 
+Answer = Callable[[Run, FrameIndex], Predictions]
 # Task -> what it has names for.
 _NAMED = {"expression": "expressions", "au": "action_units"}
 
@@ -65,7 +65,9 @@ class Evaluation:
         return intervals_of(self.metrics, self.sums)
 
 
-def evaluate_run(run: Run, prepared: PreparedData, split: str) -> Evaluation:
+def evaluate_run(
+    run: Run, prepared: PreparedData, split: str, answer: Answer = answers_of
+) -> Evaluation:
     """Score `run` on one split, by the rules of the tables.
 
     Batches, sequences, reset of the recurrent state and scoring are those of the run's own
@@ -75,6 +77,7 @@ def evaluate_run(run: Run, prepared: PreparedData, split: str) -> Evaluation:
     Args:
         run: from `load_run`.
         split: 'train', 'validation' or 'test'.
+        answer: run, frames -> its outputs for them, where not those for the pictures as they are.
 
     Raises:
         ConfigError: faces were cut out by another rule or at another rate.
@@ -91,7 +94,7 @@ def evaluate_run(run: Run, prepared: PreparedData, split: str) -> Evaluation:
         raise DatasetError(f"{prepared.root}: no annotated frame in the {split} set")
     common = common_space(described.label_space, prepared.label_space)
     tasks = tuple(t for t in described.config.loss.tasks if _shares(common, t))
-    answers = _common_answers(answers_of(run, index), described.label_space, common)
+    answers = _common_answers(answer(run, index), described.label_space, common)
     scoring = _common_labels(index.scoring(), prepared.label_space, common)
     cuts = [described.thresholds.get(name, HALF) for name in common.action_units]
     thresholds = np.array(cuts) if cuts and described.thresholds else HALF
@@ -104,25 +107,6 @@ def evaluate_run(run: Run, prepared: PreparedData, split: str) -> Evaluation:
     missing = not_scored(described.label_space, prepared.label_space, described.config.loss.tasks)
     sums = parse_sums(sums_of_answers(index, answers, tasks, thresholds, scoring))
     return Evaluation(metrics, missing, index, answers, common, tasks, thresholds, sums)
-
-
-def answers_of(run: Run, index: FrameIndex) -> Predictions:
-    """The outputs of a run's network for every row of `index` that counts: name -> [rows, k]."""
-    if run.description.kind == "gan":
-        return judge_frames(Judge(run.networks), index)
-    if run.description.kind == "framewise":
-        batches = evaluation_frames(index, batch=128)
-        return predict_rows(predictor(run.networks), batches, index.rows, inputs="images")
-    networks: SequenceNetworks = run.networks
-    data = run.description.config.data
-    # A picture of a list is no frame of a sequence: each stands alone.
-    windows = (
-        index.rows[:, None] if index.data.fps is None else make_windows(index, data.sequence_length)
-    )
-    features = frame_features(networks.encoder, index) if networks.encoder is not None else None
-    batches = evaluation_sequences(index, windows, batch=data.sequences, features=features)
-    inputs = "images" if features is None else "features"
-    return predict_rows(predictor(networks.trained), batches, index.rows, inputs=inputs)
 
 
 def _score(

@@ -24,7 +24,8 @@ from kaffect.data.prepared.prepare_stills import prepare_stills
 from kaffect.data.prepared.records import PreparedData
 from kaffect.errors import DatasetError
 from kaffect.labels import ACTION_UNITS_8, AFF_WILD2, EXPRESSIONS_7, EXPRESSIONS_8
-from kaffect.studies.evaluate import answers_of, evaluate_run, open_data
+from kaffect.studies.answers import answers_of
+from kaffect.studies.evaluate import evaluate_run, open_data
 from kaffect.training.framewise import build_framewise
 from kaffect.training.runs import Run, describe, load_run
 
