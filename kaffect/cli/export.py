@@ -30,6 +30,11 @@ def register(commands: Any) -> None:
     export.add_argument(
         "--tflite", action="store_true", help="a TensorFlow Lite file too, one frame at a time"
     )
+    export.add_argument(
+        "--onnx",
+        action="store_true",
+        help="an ONNX file too, one frame at a time; needs: pip install 'kaffect[onnx]'",
+    )
     export.set_defaults(run=run_export)
 
 
@@ -51,6 +56,7 @@ def run_export(options: argparse.Namespace) -> None:
         part=options.part,
         precision=options.precision,
         tflite=options.tflite,
+        onnx=options.onnx,
         extras=tf_serving_extras(),
     )
     print(f"exported and checked: {path}")

@@ -23,6 +23,7 @@ from kaffect.serving.golden import golden_pictures, write_golden
 from kaffect.serving.half_weights import read_in_half
 from kaffect.serving.loading import ARTIFACT, SCHEMA, check_export
 from kaffect.serving.mobile import check_tflite, write_tflite
+from kaffect.serving.onnx_model import check_onnx, require_onnx, write_onnx
 from kaffect.serving.outputs import columns, served_outputs
 from kaffect.serving.recognition_graph import RESET_EVERY, FrameGraph, SequenceGraph
 from kaffect.training.gan_images import normalise, to_pixels
@@ -42,6 +43,7 @@ def export_model(
     reset_every: int = RESET_EVERY,
     precision: str = "float32",
     tflite: bool = False,
+    onnx: bool = False,
     extras: Iterable[Extra] = (),
 ) -> Path:
     """Export a recognition network.
@@ -56,6 +58,7 @@ def export_model(
         reset_every: frames after which `serving_default` starts anew.
         precision: under which policy the model was built, for the record.
         tflite: write a TensorFlow Lite file for one frame at a time too (float32 only).
+        onnx: write an ONNX file for one frame at a time too (float32 only; needs tf2onnx).
         extras: write more files into the export before it is sealed.
 
     Returns:
@@ -76,9 +79,13 @@ def export_model(
         golden = _frame_golden(graph, model)
         more = {"kind": "frames"}
     more |= {"picture_shape": list(graph.picture_shape), "precision": precision}
-    if tflite and precision != "float32":
-        raise ConfigError(expected_received("Precision with TensorFlow Lite", "float32", precision))
-    return _write(graph, Path(out), facts, more, golden, extras, tflite)
+    one_frame = tuple(name for name, on in (("tflite", tflite), ("onnx", onnx)) if on)
+    if one_frame and precision != "float32":
+        what = "Precision with TensorFlow Lite or ONNX"
+        raise ConfigError(expected_received(what, "float32", precision))
+    if onnx:
+        require_onnx()
+    return _write(graph, Path(out), facts, more, golden, extras, one_frame)
 
 
 def export_generator(
@@ -159,15 +166,17 @@ def _write(
     more: dict[str, Any],
     golden: tuple[Arrays, Arrays],
     extras: Iterable[Extra],
-    tflite: bool = False,
+    one_frame: Collection[str] = (),
 ) -> Path:
     _require_version(out)
     with atomic_directory(out, replace=False) as folder:
         traced, parameters = save_graph(graph, folder)
         manifest = _manifest(graph, traced, out, facts, more)
-        if tflite:
+        if "tflite" in one_frame:
             path = write_tflite(graph, parameters, folder)
             check_tflite(path, manifest, *golden)
+        if "onnx" in one_frame:
+            check_onnx(write_onnx(graph, folder), manifest, *golden)
         write_golden(folder, *golden)
         write_text(folder / CARD, model_card(facts, manifest))
         for extra in extras:

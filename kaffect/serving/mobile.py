@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from kaffect.errors import ArtifactError, ConfigError
+from kaffect.errors import ConfigError
 from kaffect.files import atomic_write
-from kaffect.serving.golden import Arrays, difference_of, tolerance_of
+from kaffect.serving.golden import Arrays, tolerance_of
+from kaffect.serving.one_frame import check_one_frame, one_frame_specs
 from kaffect.serving.recognition_graph import FrameGraph, SequenceGraph
 
 FILE = "assets.extra/one_frame.tflite"
@@ -35,11 +35,7 @@ def write_tflite(
     Raises:
         ConfigError: the converter does not take this network.
     """
-    name = "serve_stream" if isinstance(graph, SequenceGraph) else "serving_default"
-    _, specs = graph.endpoints()[name]
-    single = {
-        key: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, key) for key, spec in specs.items()
-    }
+    single = one_frame_specs(graph)
     # A module that holds nothing else: the converter looks through all of it.
     module = tf.Module()
     module.parameters = parameters
@@ -47,7 +43,7 @@ def write_tflite(
     concrete = module.one.get_concrete_function(**single)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
     try:
-        with _quiet():
+        with quiet_stderr():
             content = converter.convert()
     except Exception as error:  # the converter's errors have no common type of their own
         reason = str(error).splitlines()[0][:200]
@@ -72,26 +68,12 @@ def check_tflite(path: Path, manifest: Mapping[str, Any], inputs: Arrays, output
         interpreter = tf.lite.Interpreter(model_path=str(path))
     (name,) = interpreter.get_signature_list()
     runner = interpreter.get_signature_runner(name)
-    signature = "serve_stream" if manifest["kind"] == "sequences" else "serving_default"
-
-    def run(_: str, **arrays: np.ndarray) -> Arrays:
-        answers: Arrays = runner(**arrays)
-        return dict(answers)
-
-    first = {name: value[:1] for name, value in inputs.items()}
-    wanted = {name: value[:1] for name, value in outputs.items()}
-    found = difference_of(signature, run, manifest, first, wanted)
-    if not found <= tolerance_of(manifest):
-        raise ArtifactError(
-            f"{path.name} does not give the golden outputs. Expected a difference of at most "
-            f"{tolerance_of(manifest):g}. Received: {found:g}"
-        )
-    return found
+    return check_one_frame(path, runner, manifest, (inputs, outputs), tolerance_of(manifest))
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The converter writes its progress past Python to standard error."""
+def quiet_stderr() -> Iterator[None]:
+    """Converters write their progress past Python to standard error."""
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, 2)

@@ -33,6 +33,7 @@ class _Request:
     out: str | Path
     part: str | None
     tflite: bool
+    onnx: bool
     extras: tuple[Extra, ...]
 
 
@@ -46,6 +47,7 @@ def export_run(
     part: str | None = None,
     precision: str = "float32",
     tflite: bool = False,
+    onnx: bool = False,
     extras: Iterable[Extra] = (),
 ) -> Path:
     """Export what was trained in `run`.
@@ -59,6 +61,7 @@ def export_run(
         part: of a GAN, "generator" (default) or "discriminator".
         precision: in which the exported graph computes; "run": the training's own.
         tflite: write a TensorFlow Lite file too (networks that read faces).
+        onnx: write an ONNX file too (likewise).
 
     Returns:
         `out`, checked.
@@ -71,13 +74,14 @@ def export_run(
         what = "--precision of an export"
         raise ConfigError(expected_received(what, EXPORT_PRECISIONS, precision))
     kind = RunDescription.read(folder).kind
-    if kind == "gan" and tflite:
-        raise ConfigError("--tflite: only for networks that read faces, not for a GAN")
+    if kind == "gan" and (tflite or onnx):
+        flag = "--tflite" if tflite else "--onnx"
+        raise ConfigError(f"{flag}: only for networks that read faces, not for a GAN")
     if kind != "gan" and part is not None:
         raise ConfigError(f"--part: {folder} is no GAN; it has one network")
     loaded = load_run(folder, which, None if precision == "run" else precision)
     write = _EXPORTS[kind]
-    return write(loaded, _Request(out, part, tflite, tuple(extras)))
+    return write(loaded, _Request(out, part, tflite, onnx, tuple(extras)))
 
 
 def cached_export(run: str | Path) -> Path:
@@ -114,6 +118,7 @@ def _export_sequences(run: Run, request: _Request) -> Path:
         reset_every=config.data.sequence_length,
         precision=run.precision,
         tflite=request.tflite,
+        onnx=request.onnx,
         extras=request.extras,
     )
 
@@ -125,6 +130,7 @@ def _export_framewise(run: Run, request: _Request) -> Path:
         facts_of(run),
         precision=run.precision,
         tflite=request.tflite,
+        onnx=request.onnx,
         extras=request.extras,
     )
 

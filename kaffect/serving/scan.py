@@ -29,7 +29,8 @@ GRAPH = "saved_model.pb"
 _FILES = {
     "manifest.json", "MODEL_CARD.md", GRAPH, "fingerprint.pb", "variables/variables.index",
     "variables/variables.data-00000-of-00001", "assets.extra/golden.npz",
-    "assets.extra/one_frame.tflite", "assets.extra/tf_serving_warmup_requests",
+    "assets.extra/one_frame.tflite", "assets.extra/one_frame.onnx",
+    "assets.extra/tf_serving_warmup_requests",
 }  # fmt: skip
 _LARGEST_GRAPH = 256 * 2**20
 

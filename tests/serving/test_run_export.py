@@ -21,6 +21,7 @@ from kaffect.serving.card import CARD
 from kaffect.serving.golden import golden_pictures, read_golden
 from kaffect.serving.loading import load_export
 from kaffect.serving.mobile import check_tflite
+from kaffect.serving.onnx_model import check_onnx
 from kaffect.serving.predict import run
 from kaffect.serving.run_export import cached_export, export_run
 from kaffect.training.checkpoints import CheckpointFolder
@@ -71,7 +72,7 @@ def write_results(root: Path, base: RecognitionConfig) -> Path:
 
 def test_the_best_row_is_exported(results: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "va" / "1"
-    assert main(["export", "--run", str(results), "--out", str(out), "--tflite"]) == 0
+    assert main(["export", "--run", str(results), "--out", str(out), "--tflite", "--onnx"]) == 0
     assert "exported and checked" in capsys.readouterr().out
     export = load_export(out)
     images = np.random.default_rng(1).integers(0, 256, (2, 8, 32, 32, 3), dtype=np.uint8)
@@ -87,6 +88,11 @@ def test_the_best_row_is_exported(results: Path, tmp_path: Path, capsys) -> None
     assert check_tflite(lite, manifest, inputs, outputs) <= 1e-5
     with pytest.raises(ArtifactError, match="does not give the golden outputs"):
         check_tflite(lite, manifest, inputs, {**outputs, "valence_arousal": inputs["images"]})
+    onnx = out / "assets.extra" / "one_frame.onnx"
+    assert check_onnx(onnx, manifest, inputs, outputs) <= 1e-4
+    with pytest.raises(ArtifactError, match="one_frame.onnx does not give the golden outputs"):
+        wrong = {**outputs, "valence_arousal": outputs["valence_arousal"] + 1e-3}
+        check_onnx(onnx, manifest, inputs, wrong)
     card = (out / "MODEL_CARD.md").read_text()
     assert "knows no real face" in card and "a note" in card
     assert main(["export", "--check", str(out)]) == 0
@@ -155,6 +161,8 @@ def test_a_gan_is_exported(tmp_path: Path) -> None:
     }
     with pytest.raises(ConfigError, match="--tflite"):
         export_run(tmp_path, tmp_path / "lite" / "1", tflite=True)
+    with pytest.raises(ConfigError, match="--onnx"):
+        export_run(tmp_path, tmp_path / "lite" / "1", onnx=True)
     assert main(["export", "--run", str(tmp_path / "no"), "--out", str(tmp_path / "m" / "1")]) == 2
     assert main(["export"]) == 2
 
