@@ -1,4 +1,4 @@
-"""`kaffect train`: one training from a file of settings or a table's row, for the researcher."""
+"""`kaffect train`: one training, for the researcher and for the user with pictures of his own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from kaffect.labels import TASKS
 from kaffect.studies.options import ENGINE, FLAGS, add_flags
 
 # What is said of a whole table and not of one training.
-_OF_TABLES = ("seeds", "shard", "report", "model", "criteria", *ENGINE)
+_OF_TABLES = ("seeds", "shard", "report", "model", "criteria", "task", *ENGINE)
 _FLAGS = tuple(name for name in FLAGS if name not in _OF_TABLES)
 
 
@@ -19,6 +20,7 @@ def register(commands: Any) -> None:
     what = train.add_mutually_exclusive_group(required=True)
     what.add_argument("--config", type=Path, metavar="FILE", help="settings as JSON")
     what.add_argument("--table", metavar="NAME", help="settings of a row of this table")
+    what.add_argument("--task", choices=TASKS, help="of a list of still pictures (--data LIST.csv)")
     add_flags(train, _FLAGS)
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(run=run_train, seeds=None, shard=None, criteria="official")

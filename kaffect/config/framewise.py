@@ -30,6 +30,7 @@ from kaffect.config.start import Start
 from kaffect.errors import ConfigError, expected_received
 
 Balance = Literal["none", "balanced"]
+ClassBalance = Literal["none", "balanced", "root"]
 _TITLES = {
     "resnet18": "ResNet-18",
     "mobilenet_v2": "MobileNetV2",
@@ -90,7 +91,8 @@ class FramewiseLoss(Settings):
     Attributes:
         va: 'mse' (the study) or 'ccc' (1 - CCC of the batch); expressions have cross entropy.
         au: 'cross_entropy' over units, or 'mse' of the probabilities (the study's joint network).
-        class_weights, positive_weights: 'balanced' counts rare expressions and units more.
+        class_weights, positive_weights: 'balanced' counts rare expressions and units more; of
+            expressions 'root' takes the square roots of these weights.
         weighting: 'fixed' takes `va_weight`, `expression_weight`, `au_weight`; 'uncertainty'
             learns the weights (Kendall et al. 2018).
         label_smoothing: of the expressions.
@@ -102,7 +104,7 @@ class FramewiseLoss(Settings):
     tasks: Annotated[tuple[Task, ...], Field(strict=False)] = ("va", "expression", "au")
     va: VaLoss = "mse"
     au: Literal["cross_entropy", "mse"] = "cross_entropy"
-    class_weights: Balance = "none"
+    class_weights: ClassBalance = "none"
     positive_weights: Balance = "none"
     weighting: Literal["fixed", "uncertainty"] = "fixed"
     va_weight: NotNegative = 1.0

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from kaffect.errors import ArtifactError
 from kaffect.files import write_text
+from kaffect.studies.calibration import calibration_note
 from kaffect.studies.experiment import loaded
 from kaffect.studies.plan import Plan
 from kaffect.studies.problems import Problem, explain
@@ -88,6 +89,7 @@ def summary_of(
     records, metrics = adapter.report_columns(plan, records, printed)
     notes = [plan.table.legend] if plan.table.legend else []
     notes += adapter.report_notes(records, metrics or ())
+    notes += calibration_note(records)
     study, title = plan.study, plan.table.title
     if variant:
         config: Any = study.config().changed(study.variants[variant])

@@ -202,6 +202,13 @@ def _drawings(
     if "expression" in details:
         png = drawings.confusion(details["expression"])
         drawn.append(Drawing(f"Confusion of expressions, {which}", png, splits))
+        png = drawings.class_scores(details["expression"])
+        drawn.append(Drawing(f"Scores of each expression, {which}", png, splits))
+    if "calibration" in details:
+        own = details["calibration"]
+        png = drawings.calibration(own)
+        chosen_on = f"temperature {own['temperature']:.2f}, found on validation"
+        drawn.append(Drawing(f"Calibration of expressions, {which} ({chosen_on})", png, splits))
     if "au" in details:
         png = drawings.unit_bars(details["au"])
         drawn.append(Drawing(f"Action Units, {which}", png, splits))

@@ -32,6 +32,8 @@ class Scored:
         split: their name; index: they; answers: the network's, in the order of `index.rows`.
         metrics: name -> value.
         thresholds: logit from which a unit counts as present, [units]; empty without units.
+        validation: the validation frames and the answers for them, by which probabilities are
+            calibrated; None where they are not.
         extra: more of the row's record.
     """
 
@@ -41,6 +43,7 @@ class Scored:
     metrics: Mapping[str, float]
     thresholds: Sequence[float] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    validation: tuple[FrameIndex, Predictions] | None = None
 
 
 class RowTraining:

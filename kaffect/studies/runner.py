@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from kaffect.files import write_json
 from kaffect.studies.baselines import baseline_records
+from kaffect.studies.calibration import ERRORS, calibration_of
 from kaffect.studies.clusters import sums_of_answers
 from kaffect.studies.details import details_of
 from kaffect.studies.engine import LOCAL, Engine
@@ -321,6 +322,10 @@ class TableRun:
         what = scored.index, scored.answers, tasks, cuts if len(cuts) else HALF
         name = f"{training.name}-{training.config.hash()}.json"
         found = {"clusters": sums_of_answers(*what), "details": details_of(*what)}
+        if "expression" in found["details"] and scored.validation is not None:
+            calibrated = calibration_of(*what[:2], *scored.validation)
+            found["details"]["calibration"] = calibrated
+            record["calibration"] = {k: calibrated[k] for k in ("temperature", *ERRORS)}
         files = {}
         for kind, contents in found.items():
             record[kind] = f"{kind}/{name}"

@@ -200,17 +200,21 @@ def label_weights(
     """Weights against rare classes and units, from the labels of `rows`.
 
     Expressions: frames / (classes x frames of the class), as scikit-learn's "balanced". Units:
-    frames without / frames with it. Both at most 20; 1 for what never occurs.
+    frames without / frames with it. Both at most 20; 1 for what never occurs. With `class_weights`
+    'root' expressions have the square roots.
 
     Returns:
         `class_weights` and `positive_weights`, where the configuration asks for them.
     """
     found = {}
-    if config.class_weights == "balanced" and "expression" in config.tasks:
+    if config.class_weights != "none" and "expression" in config.tasks:
         labels = index.expression[rows][index.expression_valid[rows]]
         classes = len(index.data.label_space.expressions)
         counts = np.bincount(labels, minlength=classes)
-        found["class_weights"] = _limited(len(labels), classes * counts)
+        weights = _limited(len(labels), classes * counts)
+        if config.class_weights == "root":
+            weights = tuple(float(w) for w in np.sqrt(weights))
+        found["class_weights"] = weights
     if config.positive_weights == "balanced" and "au" in config.tasks:
         units = index.action_units[rows][index.au_valid[rows]].astype(np.int64)
         present = units.sum(axis=0)

@@ -91,8 +91,8 @@ def test_the_page_has_every_picture_and_needs_nothing(shards: list[str], tmp_pat
     assert run.main(["--report", *shards, "--out", str(tmp_path / "out")]) == 0
     html = (tmp_path / "out" / "report.html").read_text()
     captions = re.findall(r"<figcaption>([^<]*)</figcaption><img", html)
-    kinds = ["Learning curves", "Confusion", "Action Units", "Valence and arousal", "CCC of each",
-             "Attention", "Labels of valence"]  # fmt: skip
+    kinds = ["Learning curves", "Confusion", "Scores of each", "Action Units",
+             "Valence and arousal", "CCC of each", "Attention", "Labels of valence"]  # fmt: skip
     assert [kind for kind in kinds if not any(c.startswith(kind) for c in captions)] == []
     assert html.count("data:image/png;base64,") == len(captions) == len(kinds)
     # Below every picture of a result, which frames trained, chose and scored it.

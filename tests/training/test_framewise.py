@@ -30,6 +30,8 @@ def test_weights_of_classes_and_units():
     found = label_weights(losses, index(**columns), np.arange(100))
     expected = compute_class_weight("balanced", classes=np.arange(8), y=expression)
     np.testing.assert_allclose(found["class_weights"], np.clip(expected, 0.05, 20))
+    root = label_weights(FramewiseLoss(class_weights="root"), index(**columns), np.arange(100))
+    np.testing.assert_allclose(root["class_weights"], np.clip(expected, 0.05, 20) ** 0.5)
     present = units.sum(axis=0)
     assert found["positive_weights"][0] == pytest.approx((100 - present[0]) / present[0])
     assert found["positive_weights"][3] == 1.0, "never seen: nothing to weigh"

@@ -93,4 +93,5 @@ def with_criteria(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def legend(metrics: Sequence[str]) -> list[str]:
     """What the columns mean, as one note."""
-    return ["; ".join(text for name, text in _LEGENDS.items() if name in metrics) + "."]
+    found = [text for name, text in _LEGENDS.items() if name in metrics]
+    return ["; ".join(found) + "."] if found else []

@@ -206,7 +206,8 @@ class FrameTraining(RowTraining):
         return score_frames(answers, index.rows, index.scoring(), tasks, space, thresholds)
 
     def score(self, progress: Progress) -> Scored:
-        thresholds = self.thresholds(self.answers(self.validation))
+        validated = self.answers(self.validation)
+        thresholds = self.thresholds(validated)
         split, index = self.source.scored_split, self.validation
         if self.config.data.scored == "next":
             split = "train"
@@ -228,7 +229,8 @@ class FrameTraining(RowTraining):
             "notes": self._scored_note(),
         }
         chosen = np.broadcast_to(np.asarray(thresholds, np.float64), units)
-        return Scored(split, index, answers, metrics, tuple(chosen.tolist()), extra)
+        chosen_by = self.validation, validated
+        return Scored(split, index, answers, metrics, tuple(chosen.tolist()), extra, chosen_by)
 
     def _scored_note(self) -> list[str]:
         """What the report says of a row that is scored on other frames than the rest."""

@@ -158,7 +158,8 @@ class SequenceTraining(RowTraining):
         split = self.source.scored_split
         answers, index = self.answers(split), self.source.split(split)
         metrics = score(answers, index.rows, index.scoring(), self.config.loss.tasks)
-        return Scored(split, index, answers, metrics)
+        validated = self._validation, self.answers("validation")
+        return Scored(split, index, answers, metrics, validation=validated)
 
     def draw(self, scored: Scored, record: Record, summaries: RunSummaries) -> None:
         step = record["steps"]

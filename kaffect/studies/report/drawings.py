@@ -91,6 +91,59 @@ def confusion(detail: Mapping[str, Any]) -> bytes:
     return png(figure, _DOTS)
 
 
+def scores_by_class(matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall and F1 of each class from the confusion matrix; 0 where undefined.
+
+    Args:
+        matrix: [classes, classes] frames; row: label, column: answer.
+    """
+    right, labels, answers = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    pairs = {"precision": answers, "recall": labels, "F1": (labels + answers) / 2}
+    return {
+        name: np.divide(right, total, out=np.zeros(len(matrix)), where=total > 0)
+        for name, total in pairs.items()
+    }
+
+
+def class_scores(detail: Mapping[str, Any]) -> bytes:
+    """Precision, recall and F1 of each expression, with the number of frames that have it."""
+    matrix, names = np.array(detail["matrix"]), detail["classes"]
+    figure = _new(1.6 + 0.95 * len(names), 3.6)
+    axes = figure.add_subplot()
+    _plain(axes)
+    axes.grid(False, axis="x")
+    for place, (name, values) in enumerate(scores_by_class(matrix).items()):
+        places = np.arange(len(names)) + 0.28 * (place - 1)
+        drawn = axes.bar(places, values, 0.26, color=(_ORANGE, _GREEN, _BLUE)[place], label=name)
+        axes.bar_label(drawn, [f"{value:.2f}"[1:] for value in values], fontsize=7, padding=1)
+    labels = [f"{name}\n{frames:,}" for name, frames in zip(names, matrix.sum(axis=1))]
+    axes.set_xticks(range(len(names)), labels, fontsize=8)
+    axes.set_xlabel("label, frames that have it", fontsize=9)
+    axes.set_ylim(0, 1.05)
+    figure.legend(loc="outside upper right", ncols=3, fontsize=8, frameon=False)
+    return png(figure, _DOTS)
+
+
+def calibration(detail: Mapping[str, Any]) -> bytes:
+    """Accuracy by confidence, as trained and after temperature scaling, above the counts."""
+    figure = _new(8.2, 3.6)
+    panels = figure.subplots(1, 2, sharey=True)
+    titles = ("as trained", "after temperature scaling")
+    for axes, part, error, title in zip(panels, ("before", "after"), ("ece", "ece_scaled"), titles):
+        own = {name: np.array(values) for name, values in detail[part].items()}
+        edges = np.arange(len(own["count"]) + 1) / len(own["count"])
+        _plain(axes)
+        axes.bar(edges[:-1], own["accuracy"], edges[1], align="edge", color=_BLUE, ec="white")
+        share = own["count"] / max(own["count"].sum(), 1)
+        axes.bar(edges[:-1], share, edges[1], align="edge", fill=False, ec=_ORANGE, lw=1.2)
+        axes.plot([0, 1], [0, 1], color=_QUIET, lw=0.8)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        axes.set_title(f"{title}: error {detail[error]:.3f}", fontsize=9)
+        axes.set_xlabel("confidence", fontsize=9)
+    panels[0].set_ylabel("accuracy; outlined: share of frames", fontsize=9)
+    return png(figure, _DOTS)
+
+
 def unit_bars(detail: Mapping[str, Any]) -> bytes:
     """F1 of each Action Unit, with the number of frames that have it."""
     names, values = detail["units"], detail["f1"]
