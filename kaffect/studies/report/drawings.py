@@ -39,30 +39,33 @@ def _plain(axes: Axes) -> None:
 def curves(records: Sequence[Mapping[str, Any]]) -> bytes | None:
     """Training loss and validation score of every row and seed by update; None without history.
 
-    Rows have one colour each; a dot is the chosen checkpoint.
+    Rows have one colour each; a dot is the chosen checkpoint. Of GANs it is the discriminator's
+    loss.
     """
-    rows = sorted({record["row"] for record in records if record.get("history")})
+    trained = [record for record in records if record.get("history")]
+    rows = sorted({record["row"] for record in trained})
     if not rows:
         return None
+    gans = all("discriminator_loss" in record["history"][0]["train"] for record in trained)
+    kind = "discriminator_loss" if gans else "loss"
     figure = _new(9.6, 3.6)
     loss, score = figure.subplots(1, 2)
     colours = colormaps["turbo"](np.linspace(0.05, 0.95, len(rows)))
-    for record in records:
-        history = record.get("history") or ()
+    for record in trained:
+        history = record["history"]
         steps = [entry["step"] for entry in history]
-        own = dict(color=colours[rows.index(record["row"])] if history else _QUIET, lw=1)
-        for axes, part, key in ((loss, "train", "loss"), (score, "validation", "score")):
+        own = dict(color=colours[rows.index(record["row"])], lw=1)
+        for axes, part, key in ((loss, "train", kind), (score, "validation", "score")):
             values = [entry[part].get(key) for entry in history]
             if values and None not in values:
                 axes.plot(steps, values, marker=".", ms=3, **own)
         best = [e["validation"]["score"] for e in history if e["step"] == record.get("best_step")]
         score.plot([record["best_step"]] * len(best), best, "o", ms=4, color=own["color"])
-    for axes, name in ((loss, "training loss"), (score, "validation score")):
+    losses = "loss of the discriminator" if gans else "training loss"
+    for axes, name in ((loss, losses), (score, "validation score")):
         _plain(axes)
         axes.set_xlabel("update", fontsize=9)
         axes.set_ylabel(name, fontsize=9)
-    if not loss.lines:
-        loss.set_visible(False)
     for row, colour in zip(rows, colours):
         score.plot([], [], color=colour, label=f"row {row}")
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)

@@ -1,11 +1,16 @@
-"""Scores of each class against scikit-learn; the drawn pictures of them and of calibration."""
+"""Pictures of a report: scores of each class, calibration, and what learning curves are of."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from kaffect.studies.report import drawings
 from kaffect.studies.report.drawings import calibration, class_scores, scores_by_class
 
 NAMES = ("Neutral", "Anger", "Fear", "Other")
@@ -42,3 +47,49 @@ def test_calibration_before_and_after_stand_side_by_side() -> None:
     other = picture(calibration({**detail, "after": own}))
     assert (shown[:, half:] != other[:, half:]).mean() > 0.01
     assert (shown[:, : half - 20] == other[:, : half - 20]).all()
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were drawn."""
+    found: list[Figure] = []
+    monkeypatch.setattr(drawings, "png", lambda figure, dots: found.append(figure) or b"")
+    return found
+
+
+def record(row: int, losses: dict[str, list[float]]) -> dict[str, Any]:
+    count = len(next(iter(losses.values())))
+    history = [
+        {
+            "step": 10 * (place + 1),
+            "train": {name: values[place] for name, values in losses.items()},
+            "validation": {"score": 0.1 * place},
+        }
+        for place in range(count)
+    ]
+    return {"row": row, "seed": 0, "history": history, "best_step": 10 * count}
+
+
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (["loss"], "training loss"),
+        (["generator_loss", "discriminator_loss"], "loss of the discriminator"),
+    ],
+)
+def test_curves_show_the_loss_of_every_row(
+    names: list[str], label: str, drawn: list[Figure]
+) -> None:
+    losses = {name: [3.0 - place, 2.0] for place, name in enumerate(names)}
+    assert drawings.curves([record(1, losses), {"row": "constant"}, record(2, losses)]) == b""
+    left, right = drawn[0].axes
+    assert left.get_ylabel() == label
+    wanted = losses[names[-1]]
+    assert [list(line.get_ydata()) for line in left.lines] == [wanted] * 2
+    chosen = [line for line in right.lines if line.get_marker() == "o"]
+    assert [(list(c.get_xdata()), list(c.get_ydata())) for c in chosen] == [([20], [0.1])] * 2
+
+
+def test_without_a_history_there_are_no_curves(drawn: list[Figure]) -> None:
+    assert drawings.curves([{"row": 1, "history": []}, {"row": "constant"}]) is None
+    assert not drawn
