@@ -21,14 +21,16 @@ def render_markdown(summary: Summary) -> str:
     lines = [f"## {escape(summary.heading)}", ""]
     lines += [f"- {escape(note)}" for note in summary.notes]
     names = [METRICS[metric][0] for metric in summary.metrics]
-    heads = ["#", "row"] + [f"{name}, {summary.paper_header}" for name in names]
+    printed_metrics = summary.metrics if summary.published else ()
+    heads = ["#", "row"]
+    heads += [f"{METRICS[metric][0]}, {summary.paper_header}" for metric in printed_metrics]
     for column in summary.columns:
         heads += [f"{name}, {column.header}" for name in names] if column.runs else [column.header]
     aligns = [":--" if head == "row" else "--:" for head in heads]
     lines += ["", f"| {' | '.join(map(escape, heads))} |", f"| {' | '.join(aligns)} |"]
     for line in [*summary.lines, *summary.baselines]:
         row = ["" if line.row is None else str(line.row), escape(line.label)]
-        row += [printed(line.paper.get(metric)) for metric in summary.metrics]
+        row += [printed(line.paper.get(metric)) for metric in printed_metrics]
         for column, cell in zip(summary.columns, line.cells, strict=True):
             if not column.runs:
                 row.append(NOT_RUN)

@@ -52,7 +52,7 @@ def notes_for(
     splits = dict.fromkeys(str(run.get("scored_split") or "test") for run in runs) or ["test"]
     notes.append(
         "Ours: mean ± sample standard deviation over n training seeds, "
-        f"{' or '.join(splits)} split; with n=1 there is no deviation. {wording.runs}"
+        f"{' or '.join(splits)} split; with n=1 there is no deviation. {wording.runs}".rstrip()
     )
     notes += marks
     notes.append("—: the row does not train this task.")

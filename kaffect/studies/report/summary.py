@@ -8,7 +8,7 @@ different profiles or settings are never averaged, and n is always known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaffect.errors import ArtifactError, expected_received
@@ -53,6 +53,11 @@ class Summary:
     baselines: tuple[Line, ...]
     notes: tuple[str, ...]
     provenance: tuple[str, ...]
+
+    @property
+    def published(self) -> bool:
+        """Whether there are published figures beside ours."""
+        return any(line.paper for line in self.lines)
 
     @property
     def synthetic(self) -> bool:
@@ -109,7 +114,10 @@ def summarise(
     ordered = [run for _, run in sorted(chosen, key=lambda pair: (_time(pair[1]), pair[0]))]
     groups, dropped = _newest(ordered)
     keys = list(dict.fromkeys(key[0] for key in groups))
-    columns = _columns(keys, ordered, paper_data)
+    published = any(row.metrics for row in reference)
+    columns = _columns(keys, ordered, paper_data, published)
+    if not published:
+        wording = replace(wording, runs="")
     names = [row.row for row in reference]
     names += sorted({r for _, r in groups if isinstance(r, int)} - set(names))
     extra = [r for r in BASELINES if any(r == name for _, name in groups)]
@@ -203,16 +211,17 @@ def _is_paper_data(key: Key, paper_data: str) -> bool:
 
 
 def _columns(
-    keys: Sequence[Key], runs: Sequence[Mapping[str, Any]], paper_data: str
+    keys: Sequence[Key], runs: Sequence[Mapping[str, Any]], paper_data: str, published: bool
 ) -> list[tuple[Key, Column]]:
-    """Our columns: the paper's data first and always, then other real data, then synthetic."""
+    """Our columns: the paper's data first (without runs too, where it has figures), then other
+    real data, then synthetic."""
     paper_key = ("real", paper_data, "paper", "")
     rank = {"real": 1, "synthetic": 2}
     present = [key for key in keys if _is_paper_data(key, paper_data) and key[2] == "paper"]
     others = [key for key in keys if key not in present]
     others.sort(key=lambda key: (not _is_paper_data(key, paper_data), rank[key[0]]))
     columns = []
-    for key in (present or [paper_key]) + others:
+    for key in (present or [paper_key] * published) + others:
         name = "synthetic" if key[0] == "synthetic" else key[1]
         if _is_paper_data(key, paper_data):
             name = paper_data

@@ -142,7 +142,9 @@ def _lines(summary: Summary) -> Iterator[tuple[Line, bool]]:
 
 def _block(summary: Summary, layout: _Layout, metrics: Sequence[str]) -> Table:
     """Names, the paper and our columns side by side, for some of the metrics."""
-    tables = [_names(layout, _lines(summary)), _paper(summary, metrics)]
+    tables = [_names(layout, _lines(summary))]
+    if summary.published:
+        tables.append(_paper(summary, metrics))
     for place, column in enumerate(summary.columns):
         if column.runs or layout.empty_columns:
             tables.append(_ours(summary, place, column, metrics))

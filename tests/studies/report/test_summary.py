@@ -8,11 +8,13 @@ import pytest
 
 from kaffect.errors import ArtifactError
 from kaffect.studies.report import (
+    ReferenceRow,
     render_html,
     render_markdown,
     render_terminal,
+    summarise,
 )
-from tests.studies.report.runs import cell, markdown_rows, run, summary
+from tests.studies.report.runs import BOTH, cell, markdown_rows, run, summary
 
 
 def headers(result) -> list[str]:
@@ -105,6 +107,18 @@ def test_best_row_is_chosen_on_validation_among_the_joint_rows() -> None:
     assert any(note.startswith("best: our best row on the validation") for note in result.notes)
     single = summary(run(1))
     assert not cell(single, 1, 1).mark  # the best of one row says nothing
+
+
+def test_a_table_without_published_figures_has_columns_of_ours_alone() -> None:
+    rows = [ReferenceRow(1, "mine", "mine", {}), ReferenceRow(2, "other", "other", {})]
+    result = summarise([run(1), run(2)], rows, table="XI", metrics=BOTH[:1])
+    assert headers(result) == ["ours (synthetic, demo)"] and not result.published
+    for text in (render_html(result), render_markdown(result), render_terminal(result, 100).plain):
+        assert "paper (Aff-Wild)" not in text and "single runs" not in text
+        assert "not run" not in text and "0.300" in text.replace(" .300", "0.300")
+    assert markdown_rows(result)[0] == {
+        "#": "1", "row": "mine", "CCC valence, ours (synthetic, demo)": "0.300 (n=1, best)"
+    }  # fmt: skip
 
 
 def test_a_table_may_name_the_row_that_others_are_compared_with() -> None:
