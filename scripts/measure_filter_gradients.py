@@ -21,7 +21,7 @@ from kaffect.files import write_text
 from kaffect.models.filter_gradient import TABLE, filter_gradient
 from kaffect.processor import processor_flags, processor_kind
 
-BATCH = 16
+BATCH = 64
 FILTERS = ((3, 1), (5, 2))
 CHANNELS = (64, 128, 256, 512)
 SIDES = (4, 6, 7, 8, 12, 14, 24, 28)  # of the smaller image

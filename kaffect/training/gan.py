@@ -20,6 +20,7 @@ from kaffect.models import (
 )
 from kaffect.models.gan_layers import LATENT
 from kaffect.models.normalization import statistics_untouched
+from kaffect.training.adam import make_adam
 from kaffect.training.determinism import derived_seed
 from kaffect.training.ema import ExponentialMovingAverage
 from kaffect.training.gan_images import normalise
@@ -119,7 +120,8 @@ class GanTrainer(keras.Model):
     def _adam(self, rate: float, network: keras.Model) -> keras.optimizers.Optimizer:
         config = self.config.train
         limit = {"norm": "global_clipnorm", "value": "clipvalue"}[config.clip_by]
-        adam = keras.optimizers.Adam(
+        adam = make_adam(
+            self.policy_name,
             rate,
             beta_1=config.beta_1,
             beta_2=config.beta_2,

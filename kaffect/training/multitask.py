@@ -11,6 +11,7 @@ import tensorflow as tf
 from kaffect.config.recognition import RecognitionLoss, RecognitionTraining
 from kaffect.losses import multitask_loss
 from kaffect.models.batch_share import whole_batch
+from kaffect.training.adam import make_adam
 from kaffect.training.guards import NonFiniteGuard
 from kaffect.training.loss_scaling import apply_gradients
 from kaffect.training.precision import scaled
@@ -119,7 +120,7 @@ def sequence_losses(config: RecognitionLoss) -> LossFunction:
 
 def adam(config: RecognitionTraining, policy: str) -> keras.optimizers.Optimizer:
     """Adam as TensorFlow 1 has it (epsilon 1e-8), with loss scaling where the policy needs it."""
-    optimizer = keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
+    optimizer = make_adam(policy, config.learning_rate, epsilon=config.adam_epsilon)
     return scaled(optimizer, policy)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 
 from kaffect.config.framewise import FramewiseTraining
+from kaffect.training.adam import make_adam
 from kaffect.training.precision import scaled
 
 
@@ -24,11 +25,11 @@ def make_optimizer(
     if config.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=decay)
     elif config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(
-            rate, weight_decay=config.weight_decay, epsilon=config.adam_epsilon
+        optimizer = make_adam(
+            policy, rate, weight_decay=config.weight_decay, epsilon=config.adam_epsilon
         )
     else:
-        optimizer = keras.optimizers.Adam(rate, epsilon=config.adam_epsilon)
+        optimizer = make_adam(policy, rate, epsilon=config.adam_epsilon)
     if config.optimizer != "adam":
         flat = [v for v in variables if len(v.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=flat)
