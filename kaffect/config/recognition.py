@@ -12,7 +12,7 @@ from kaffect.config.base import STRICT, Count, Positive, PositiveCount, Rate, Se
 from kaffect.config.choices import Precision, Selected, VaLoss
 from kaffect.config.preparation import Preparation
 from kaffect.config.start import Start
-from kaffect.errors import ConfigError
+from kaffect.errors import ConfigError, expected_received
 
 Implementation = Literal["fused", "cell"]
 CnnRegime = Literal["fixed", "end_to_end"]
@@ -162,6 +162,9 @@ class RecognitionTraining(Settings):
             before 10 and not after 250 steps).
         steps: where above 0, so many updates instead, in `epochs` equal parts.
         patience: stop after so many validation passes without a better score; 0 never does.
+        recompute: with 'end_to_end', frames whose activations of the CNN are kept at a time; those
+            of the others are computed again for the gradient. Needs less memory and about a third
+            more time; 0 keeps all.
         seed: initial weights, data order and dropout.
     """
 
@@ -170,11 +173,17 @@ class RecognitionTraining(Settings):
     learning_rate: Positive = 1e-3
     adam_epsilon: Positive = 1e-8
     cnn: CnnRegime = "fixed"
+    recompute: Count = 0
     epochs: PositiveCount = 60
     steps: Count = 0
     patience: Count = 6
     seed: Count = 0
     precision: Precision = "auto"
+
+    def check(self) -> None:
+        if self.recompute and self.cnn == "fixed":
+            what = "train.recompute of a CNN that is not trained (train.cnn)"
+            raise ConfigError(expected_received(what, "0", self.recompute))
 
 
 @dataclass(frozen=True, config=STRICT)

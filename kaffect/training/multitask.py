@@ -15,6 +15,7 @@ from kaffect.training.adam import make_adam
 from kaffect.training.guards import NonFiniteGuard
 from kaffect.training.loss_scaling import apply_gradients
 from kaffect.training.precision import scaled
+from kaffect.training.recomputation import call_recomputing
 from kaffect.training.replicas import in_shares, part_of, summed
 
 Batch = Mapping[str, tf.Tensor]
@@ -32,6 +33,8 @@ class MultiTaskTrainer(keras.Model):
             trainer itself is made outside. Each of its devices gets a share of every batch, and
             losses and updates are those of the whole batch (`kaffect.training.replicas`). None:
             TensorFlow's default device.
+        recompute: frames whose activations of the CNN are kept at a time; 0: all
+            (`kaffect.training.recomputation`, for networks from images to sequences of outputs).
 
     `train_step` returns every term of the loss and what `apply_gradients` says of the
     gradients, all of the step just made: a guard can stop within that step.
@@ -49,6 +52,7 @@ class MultiTaskTrainer(keras.Model):
         *,
         inputs: str,
         strategy: tf.distribute.Strategy | None = None,
+        recompute: int = 0,
     ) -> None:
         if tf.distribute.has_strategy():
             # There, `fit` would distribute the batches by itself, which Keras 3.15 cannot.
@@ -60,6 +64,7 @@ class MultiTaskTrainer(keras.Model):
         self.learner = network
         self.losses_of = losses
         self.inputs_key = inputs
+        self.recompute = recompute
 
     @property
     def trained_variables(self) -> list[Any]:
@@ -90,7 +95,10 @@ class MultiTaskTrainer(keras.Model):
     def _update(self, data: Batch, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """One update from the whole batch, of which this device computes `inputs`."""
         with tf.GradientTape() as tape:
-            outputs = self.learner(inputs, training=True)
+            if self.recompute:
+                outputs = call_recomputing(self.learner, inputs, self.recompute)
+            else:
+                outputs = self.learner(inputs, training=True)
             terms = self.losses_of(data, keras.tree.map_structure(whole_batch, outputs))
             scaled = self.optimizer.scale_loss(part_of(terms["loss"]))
         variables = self.trained_variables

@@ -37,7 +37,9 @@ class Workbench:
         self.network: keras.Model | None = None
         self._predict: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None
         self._attention: Callable[[tf.Tensor], tf.Tensor] | None = None
-        self._trainers: dict[RecognitionLoss, tuple[MultiTaskTrainer, list[np.ndarray]]] = {}
+        self._trainers: dict[
+            tuple[RecognitionLoss, int], tuple[MultiTaskTrainer, list[np.ndarray]]
+        ] = {}
 
     def trainer(self, config: RecognitionConfig, encoder: keras.Model | None) -> MultiTaskTrainer:
         """A trainer for `config` at step 0; it makes those returned before invalid.
@@ -53,9 +55,10 @@ class Workbench:
             # The state of dropout's generator is among the variables.
             for variable, beginning in zip(self.network.variables, fresh.variables, strict=True):
                 variable.assign(beginning)
-        if config.loss not in self._trainers:
-            self._trainers[config.loss] = self._compile(config)
-        trainer, beginnings = self._trainers[config.loss]
+        kind = (config.loss, config.train.recompute)
+        if kind not in self._trainers:
+            self._trainers[kind] = self._compile(config)
+        trainer, beginnings = self._trainers[kind]
         for variable, value in zip(trainer.optimizer.variables, beginnings, strict=True):
             variable.assign(value)
         trainer.optimizer.learning_rate = config.train.learning_rate
@@ -79,7 +82,11 @@ class Workbench:
     def _compile(self, config: RecognitionConfig) -> tuple[MultiTaskTrainer, list[np.ndarray]]:
         inputs = "features" if config.train.cnn == "fixed" else "images"
         trainer = MultiTaskTrainer(
-            self.network, sequence_losses(config.loss), inputs=inputs, strategy=self.strategy
+            self.network,
+            sequence_losses(config.loss),
+            inputs=inputs,
+            strategy=self.strategy,
+            recompute=config.train.recompute,
         )
         with self.strategy.scope():
             optimizer = adam(config.train, self.precision)

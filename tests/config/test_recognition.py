@@ -34,3 +34,16 @@ def test_tasks_follow_the_weights() -> None:
     assert tasks(1.0, 0.0) == ("va",)
     assert tasks(0.0, 1.0) == ("expression",)
     assert tasks(0.5, 0.5) == ("va", "expression")
+
+
+def test_a_setting_that_came_later_leaves_earlier_runs_their_identity() -> None:
+    plain = RecognitionConfig()
+    assert "recompute" in plain.to_dict()["train"] and "recompute" not in plain.identity()["train"]
+    whole = plain.changed({"train.cnn": "end_to_end"})
+    parts = whole.changed({"train.recompute": 100})
+    assert parts.identity()["train"]["recompute"] == 100 and parts.hash() != whole.hash()
+    earlier = whole.to_dict()
+    del earlier["train"]["recompute"]
+    assert RecognitionConfig.from_dict(earlier) == whole
+    with pytest.raises(ConfigError, match="a CNN that is not trained .* 0. Received: 5"):
+        plain.changed({"train.recompute": 5})
