@@ -116,12 +116,13 @@ def run(options: argparse.Namespace) -> int:
 def result(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """The results of one benchmark."""
     benchmark = find(name)
-    chosen = [v for v in benchmark.variants if not options.variants or v in options.variants]
+    wanted = [v for v in benchmark.variants if not options.variants or v in options.variants]
     steps, turns = options.steps or benchmark.steps, options.turns or benchmark.turns
     print(f"{name}: {benchmark.title}", flush=True)
 
     def start(variant: str) -> Process:
-        reason = missing(benchmark.variants[variant].needs)
+        chosen = benchmark.variants[variant]
+        reason = missing(chosen.needs, chosen.mib)
         if reason:
             raise LeftOut(reason)
         script = str(Path(__file__).resolve())
@@ -132,7 +133,7 @@ def result(name: str, options: argparse.Namespace) -> dict[str, Any]:
     def say(text: str) -> None:
         print(text, flush=True)
 
-    found, left_out = measure(chosen, start, turns, benchmark.resident, say)
+    found, left_out = measure(wanted, start, turns, benchmark.resident, say)
     spent = time.perf_counter() - begun
     return {
         "benchmark": name,

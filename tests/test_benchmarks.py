@@ -151,7 +151,9 @@ def test_the_command_measures_shows_and_keeps(
 ) -> None:
     monkeypatch.setattr(benchmark, "Process", Inside)
     monkeypatch.setattr(benchmark, "kind_here", lambda: "plain")
-    monkeypatch.setattr(benchmark, "missing", lambda needs: "PyTorch: pip install" if needs else "")
+    monkeypatch.setattr(
+        benchmark, "missing", lambda needs, _: "PyTorch: pip install" if needs else ""
+    )
     assert benchmark.main(["--turns", "1", "--keep"]) == 0
     shown = capsys.readouterr().out
     assert "| ours | 0.25 |" in shown and "| 256 | 512 | 2 |" in shown
@@ -163,7 +165,7 @@ def test_the_command_measures_shows_and_keeps(
     text = (run / "page.md").read_text()
     assert text.startswith("# Before\n") and text.endswith("\n# After\n") and "old" not in text
     # Measured again, now with the other library.
-    monkeypatch.setattr(benchmark, "missing", lambda needs: "")
+    monkeypatch.setattr(benchmark, "missing", lambda *_: "")
     assert benchmark.main(["made_up", "--turns", "3", "--keep"]) == 0
     (line,) = map(json.loads, (run / "lines.jsonl").read_text().splitlines())
     assert line["figures"]["theirs / ours"] == 2.0 and line["turns"] == 3
@@ -206,6 +208,9 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "processor_flags", lambda: frozenset({"avx512_bf16"}))
     assert machine.missing(["bfloat16"]) == ""
     assert machine.machine(1).endswith("avx512_bf16 without AMX, 1 processor")
+    monkeypatch.setattr(machine, "free_mib", lambda: 2000.0)
+    assert machine.missing([], 1999.0) == ""
+    assert machine.missing([], 3000.0) == "it takes about 3000 MiB of memory, 2000 MiB are free"
     monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: None)
     assert machine.missing(["torch"]) == "PyTorch is not installed: pip install torch==2.13.0"
 

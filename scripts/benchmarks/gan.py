@@ -59,4 +59,5 @@ BENCHMARK = Benchmark(
     figures=against_pytorch({"amx_bf16": 1.3, "else": 1.6}),
     amount=BATCH,
     unit="images",
+    warmup=1,
 )

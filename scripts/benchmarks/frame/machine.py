@@ -48,8 +48,10 @@ def instructions() -> list[str]:
     return [name for name in INSTRUCTIONS if name in flags]
 
 
-def missing(needs: Iterable[str]) -> str:
-    """Why a variant with these needs is left out here, or nothing."""
+def missing(needs: Iterable[str], mib: float = 0.0) -> str:
+    """Why a variant with these needs, and so much memory, is left out here, or nothing."""
+    if free_mib() < mib:
+        return f"it takes about {mib:.0f} MiB of memory, {free_mib():.0f} MiB are free"
     for need in needs:
         if need == "torch" and importlib.util.find_spec("torch") is None:
             return HOW_TO_GET_PYTORCH

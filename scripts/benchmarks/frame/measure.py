@@ -22,12 +22,14 @@ class Variant:
         needs: "torch" (PyTorch), "bfloat16" (instructions for it); without them it is left out.
         own_time: the step gives the seconds that count, as it measured them itself, or a pair of
             seconds and processor seconds.
+        mib: memory that must be free for it.
         steps, warmup: timed steps of a turn, untimed ones at the start; None: the benchmark's.
     """
 
     make: Callable[[], Step]
     needs: tuple[str, ...] = ()
     own_time: bool = False
+    mib: float = 0.0
     steps: int | None = None
     warmup: int | None = None
 
