@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kaffect.errors import ConfigError
 from kaffect.models import affect_network, affect_resnet18, load_torchvision_weights, resnet18
@@ -50,6 +51,39 @@ def test_padding_is_the_same_on_both_sides(kernel, stride, size):
                 for i in places]  # fmt: skip
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
     assert layer.compute_output_shape((1, size, size, 1)) == (1, *result.shape, 1)
+
+
+@pytest.mark.parametrize("channels,strided", [(3, 0), (15, 0), (16, 1)])
+def test_narrow_ways_around_a_block_have_no_strided_filter_gradient(channels, strided):
+    """That of oneDNN writes beyond its memory where channels are few and the batch is odd."""
+    layer = SymmetricConv2D(4, 1, 2)
+    layer.build((None, 16, 16, channels))
+
+    @tf.function(input_signature=[tf.TensorSpec((7, 16, 16, channels))])
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(layer(x, training=True) ** 2)
+        return tape.gradient(total, layer.kernel.value)
+
+    operations = gradient.get_concrete_function().graph.get_operations()
+    strides = [op.get_attr("strides") for op in operations if op.type == "Conv2DBackpropFilter"]
+    assert len(strides) == 1 and strides.count([1, 2, 2, 1]) == strided
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_a_narrow_way_around_a_block_trains_as_it_infers(size):
+    image = np.random.default_rng(0).standard_normal((7, size, size, 4)).astype("float32")
+    layer = SymmetricConv2D(8, 1, 2)
+    layer.build(image.shape)
+    expected = np.einsum("nhwc,cd->nhwd", image[:, ::2, ::2], layer.kernel[0, 0])
+    with tf.GradientTape() as tape:
+        result = layer(image, training=True)
+        total = tf.reduce_sum(result)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(layer(image), expected, rtol=0, atol=1e-5)
+    by_hand = np.broadcast_to(image[:, ::2, ::2].sum((0, 1, 2))[:, None], (4, 8))
+    found = tape.gradient(total, layer.kernel.value)[0, 0]
+    np.testing.assert_allclose(found, by_hand, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("stem,side", [("imagenet", 2), ("no_pool", 3), ("small", 3)])
