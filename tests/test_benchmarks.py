@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scripts import benchmark
+from scripts.benchmarks import ray_workers
 from scripts.benchmarks.frame import Benchmark, Figure, Samples, Variant, machine, page, ratio
 from scripts.benchmarks.frame.measure import LeftOut, figures_of, measure, order
 from scripts.benchmarks.frame.process import Process, timed
@@ -252,3 +253,18 @@ def test_every_benchmark_can_be_found(name: str) -> None:
     wanted = [figure.name for figure in found.figures]
     assert len(set(wanted)) == len(wanted)
     assert isinstance(benchmark.parser(), argparse.ArgumentParser)
+
+
+def test_only_the_training_of_rows_on_ray_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([10.0, 13.0, 99.0])
+    monkeypatch.setattr(ray_workers.time, "monotonic", lambda: next(clock))
+    script = tmp_path / "run.py"
+    script.write_text("for line in ('a', 'Ray: 2 jobs', 'row 1', 'report: a', 'report: b'):\n"
+                      "    print(line)\n")  # fmt: skip
+    command = [sys.executable, str(script)]
+    assert ray_workers.seconds_between(command, {}) == 3.0
+    script.write_text("raise SystemExit(3)\n")
+    with pytest.raises(RuntimeError, match="run.py: exit code 3"):
+        ray_workers.seconds_between(command, {})

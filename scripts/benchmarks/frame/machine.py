@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from kaffect.processor import BFLOAT16_FLAGS, processor_flags, processor_kind
+from kaffect.processor import (
+    BFLOAT16_FLAGS,
+    processor_flags,
+    processor_kind,
+    processor_name,
+    processors,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16")
-HOW_TO_GET_PYTORCH = "PyTorch is not installed: pip install torch==2.13.0"
-
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0))
+HOW_TO_GET = {
+    "torch": "PyTorch is not installed: pip install torch==2.13.0",
+    "ray": "Ray is not installed: pip install 'kaffect[ray]'",
+}
 
 
 def kind_here() -> str:
     """The kind of processor, as `kaffect.processor` names it."""
     return processor_kind(processor_flags())
-
-
-def processor_name(cpuinfo: str | Path = "/proc/cpuinfo") -> str:
-    """What the system calls the processor."""
-    for line in Path(cpuinfo).read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("model name"):
-            return " ".join(line.partition(":")[2].split())
-    return "unknown processor"
 
 
 def machine(count: int | None = None) -> str:
@@ -53,8 +48,8 @@ def missing(needs: Iterable[str], mib: float = 0.0) -> str:
     if free_mib() < mib:
         return f"it takes about {mib:.0f} MiB of memory, {free_mib():.0f} MiB are free"
     for need in needs:
-        if need == "torch" and importlib.util.find_spec("torch") is None:
-            return HOW_TO_GET_PYTORCH
+        if need in HOW_TO_GET and importlib.util.find_spec(need) is None:
+            return HOW_TO_GET[need]
         if need == "bfloat16" and kind_here() == "plain":
             return f"the processor has none of {', '.join(BFLOAT16_FLAGS)}"
     return ""
