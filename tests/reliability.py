@@ -105,6 +105,9 @@ CHECKS = {
             "tests/test_files.py::test_a_file_that_may_not_grow",
             "tests/test_full_disk.py::test_summaries_end_with_a_whole_event",
             "tests/test_full_disk.py::test_a_command_says_so_and_loses_nothing",
+            "tests/test_full_disk.py::test_a_preparation_says_so_and_goes_on",
+            "tests/test_full_disk.py::test_a_report_says_so_and_the_last_one_stays",
+            "tests/data/video/test_mp4.py::test_a_full_disk_is_told_as_such",
         ),
         ("tests/test_full_disk.py::test_a_training_on_a_small_disk",),
     ),
@@ -243,6 +246,9 @@ CHECKS = {
             "tests/serving/server/test_abuse.py::test_who_does_not_read_is_let_go",
             "tests/serving/server/test_abuse.py::"
             "test_admitted_bytes_are_bounded_over_both_protocols",
+            "tests/serving/server/test_garbage.py::"
+            "test_what_is_alive_is_set_apart_and_what_was_is_freed",
+            "tests/serving/server/test_garbage.py::test_refused_grpc_calls_leave_little_behind",
             "tests/serving/server/test_running.py::"
             "test_it_ends_after_the_grace_whatever_is_computed",
         ),

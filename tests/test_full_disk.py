@@ -23,8 +23,16 @@ from kaffect.data.prepared.shards import whole_records
 from kaffect.errors import StorageError
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.summaries import RunSummaries, state_hparams
-from tests.data.drawing import build_tree, draw, write_boxes, write_video
+from tests.data.drawing import (
+    build_tree,
+    contents,
+    draw,
+    write_boxes,
+    write_labels,
+    write_video,
+)
 from tests.full_disk import limited
+from tests.studies.report.test_cells import write
 
 
 @contextlib.contextmanager
@@ -138,6 +146,78 @@ def test_a_command_says_so_and_loses_nothing(
         assert all(whole[path] == size for path, size in left.items()), (limit, left)
         record_property("stopped", 1)
     record_property("half-written", 0)
+
+
+def _small_tree(root: Path) -> Path:
+    """Two videos of noise for training; the whole picture is a face."""
+    rng = np.random.default_rng(0)
+    for part in ("videos", "boxes"):
+        (root / part).mkdir(parents=True)
+    for name in ("a", "b"):
+        images = [rng.integers(0, 255, (96, 128, 3)).astype(np.uint8) for _ in range(30)]
+        write_video(root / "videos" / f"{name}.mp4", images, 30)
+        write_labels(root, "VA", "Training", name, ["0.5,-0.5"] * 30)
+        write_boxes(root, name, range(30))
+    return root
+
+
+# Largest file, what cannot be written then. Crops of a video take 27 KB, its copy 200 KB.
+PREPARATIONS = [(0, ".lock"), (10_000, ".records"), (40_000, ""), (60_000, ".mp4")]
+
+
+def test_a_preparation_says_so_and_goes_on(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Any,
+) -> None:
+    """At the start, while crops are stored and become shards, and while a video is copied."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power fails here
+    tree = _small_tree(tmp_path / "tree")
+    plain = ["data", "prepare", str(tree), "--encoding", "raw", "--image-size", "16"]
+    for limit, suffix in PREPARATIONS:
+        command = [*plain, "--reencode"] if suffix == ".mp4" else plain
+        whole, folder = tmp_path / f"whole {limit}", tmp_path / f"{limit}"
+        assert main([*command, "--out", str(whole / "data")]) == 0
+        capsys.readouterr()
+        with from_here_on("kaffect.data.prepared.prepare.prepare_tree", limit):
+            assert main([*command, "--out", str(folder / "data")]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+        assert line.startswith(f"error: {folder}") and "Needed: " in line and " Free: " in line
+        assert Path(line.split(": ")[1]).suffix == suffix, line
+        assert not (folder / "data").exists() and not list(folder.rglob(".unfinished-*"))
+        assert main([*command, "--out", str(folder / "data")]) == 0
+        assert contents(folder) == contents(whole)
+        record_property("stopped", 1)
+
+
+def test_a_report_says_so_and_the_last_one_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], record_property: Any
+) -> None:
+    def add(*seeds: int) -> None:
+        with open(tmp_path / "table_xi.jsonl", "a") as lines:
+            for row, seed in [(row, seed) for row in (1, 2) for seed in seeds]:
+                lines.write(json.dumps({**write(tmp_path, row, seed), "variant": ""}) + "\n")
+
+    command = ["--table", "XI", "--out", str(tmp_path), "--report"]
+    add(0)
+    assert run.main(command) == 0
+    reports = [tmp_path / f"table_xi.{kind}" for kind in ("md", "html")]
+    before = [report.read_bytes() for report in reports]
+    add(1, 2)
+    for limit, expected in ((100, 0), (reports[0].stat().st_size * 2, 1)):
+        capsys.readouterr()
+        with limited(limit):
+            assert run.main(command) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith(f"error: {reports[expected]}: cannot be written: ")
+        assert "Needed: " in line and " Free: " in line
+        assert reports[1].read_bytes() == before[1], "the page is whole, old or new"
+        assert (reports[0].read_bytes() == before[0]) == (expected == 0)
+        assert not list(tmp_path.rglob(".unfinished-*"))
+        record_property("stopped", 1)
+    assert run.main(command) == 0
+    assert reports[1].read_bytes() != before[1]
 
 
 @contextlib.contextmanager

@@ -76,6 +76,11 @@ class Mp4Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None and self.frames:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
+        try:
+            if kind is None and self.frames:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except av.error.FFmpegError:
+            # A disk that is full already is met again here; the first error says what it was.
+            if kind is None:
+                raise

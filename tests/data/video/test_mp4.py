@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -44,3 +47,33 @@ def test_a_frame_of_another_size_is_fitted(tmp_path: Path) -> None:
         writer.add(draw(5))
         writer.add(draw(9, 128, 96))
     assert [read_number(f.image) for f in VideoReader(tmp_path / "v.mp4")] == [5, 9]
+
+
+class Full(io.BytesIO):
+    """A file on a disk with so many bytes of room."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_full_disk_is_told_as_such(share: float) -> None:
+    """At the first frame, in the midst of them, and when the end is written."""
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (96, 128, 3), dtype=np.uint8) for _ in range(24)]
+    whole = Full(10_000_000)
+    with Mp4Writer(whole, 30, "ultrafast") as writer:
+        for image in images:
+            writer.add(image)
+    room = int(share * len(whole.getvalue()))
+    with pytest.raises(OSError) as caught, Mp4Writer(Full(room), 30, "ultrafast") as writer:
+        for image in images:
+            writer.add(image)
+    assert caught.value.errno == errno.ENOSPC
+    assert (writer.frames < 24) == (share < 0.9)
