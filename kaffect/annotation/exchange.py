@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kaffect.annotation.copies import Copy, open_copy
 from kaffect.annotation.export import ExportSettings, events_of, put_video, replay_all
@@ -90,6 +91,15 @@ def import_into(log: LogWriter, project: Project, labels: AnnotatorLabels, path:
     A `.csv` of `kaffect predict` becomes a proposal. A file that was imported already, byte
     for byte, is not imported twice.
     """
+    events, videos = import_events(project, labels, path)
+    labels.apply(log.append(events))
+    return videos
+
+
+def import_events(
+    project: Project, labels: AnnotatorLabels, path: Path
+) -> tuple[list[dict[str, Any]], int]:
+    """The events by which `import_into` takes a file into a log, and the number of videos."""
     if path.suffix == ".csv":
         copies = {name: open_copy(project, name) for name in project.videos}
         copy = _copy_of(path, copies)
@@ -103,5 +113,4 @@ def import_into(log: LogWriter, project: Project, labels: AnnotatorLabels, path:
             if mark is not None:
                 event["id"] = f"import-{mark}-{number}-{video}-{event['kind']}"
             events.append(event)
-    labels.apply(log.append(events))
-    return len(found)
+    return events, len(found)

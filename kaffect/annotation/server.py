@@ -191,12 +191,15 @@ class AnnotationSite:
             raise EventError(f"'events' lists at most {MAX_EVENTS} events")
         if body.get("project") != self.session.project.id:
             raise web.HTTPConflict(reason="This page belongs to another project; open it again")
-        checked = self.session.check(events)
+        return json_answer({"stored": await self.store(self.session.check(events))})
+
+    async def store(self, events: list[dict[str, Any]]) -> int:
+        """Write checked events into the log and apply them; give how many were new."""
         # One write at a time, in a thread: a slow disk must not stop the video.
         async with self._writing:
-            stored = await asyncio.to_thread(self.session.log.append, checked)
+            stored = await asyncio.to_thread(self.session.log.append, events)
             self.session.labels.apply(stored)
-        return json_answer({"stored": len(stored)})
+        return len(stored)
 
 
 class Listening:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from kaffect.labels import LABEL_SPACES, TASKS
 
 if TYPE_CHECKING:
     from kaffect.annotation.project import Project
-    from kaffect.annotation.server import Site
+    from kaffect.annotation.server import AnnotationSite, Site
+
+    Background = Callable[[], Coroutine[Any, Any, None]]
 
 
 def register(commands: Any) -> None:
@@ -50,6 +52,11 @@ def register(commands: Any) -> None:
         "--propose", type=Path, nargs="?", const=Path(), metavar="DIR",
         help="first let a network read the videos, and show what it says as a proposal beside "
         "the labels: an export (saved_models/NAME); default: the project's own network",
+    )  # fmt: skip
+    annotate.add_argument(
+        "--no-proposals", action="store_true",
+        help="no first proposals; otherwise the project's own network reads the videos in the "
+        "background while the page is open",
     )  # fmt: skip
     annotate.add_argument(
         "--export", type=Path, metavar="OUT",
@@ -104,10 +111,9 @@ def annotate_videos(options: argparse.Namespace) -> int:
         if options.propose is not None:
             folder = Path(files.enter_context(tempfile.TemporaryDirectory()))
             imported += _proposals(project, options.propose, folder)
-        _serve(
-            files.enter_context(_annotation_site(project, options.annotator, tasks, imported)),
-            options,
-        )
+        site = files.enter_context(_annotation_site(project, options.annotator, tasks, imported))
+        wanted = options.propose is None and not options.no_proposals and not options.demo
+        _serve(site, options, _proposing(site) if wanted else None)
     return 0
 
 
@@ -184,7 +190,7 @@ def _open_project(options: argparse.Namespace) -> Project:
 @contextlib.contextmanager
 def _annotation_site(
     project: Project, annotator: str, tasks: tuple[str, ...], imported: list[Path]
-) -> Iterator[Site]:
+) -> Iterator[AnnotationSite]:
     from kaffect.annotation.exchange import import_into
     from kaffect.annotation.log import open_log
     from kaffect.annotation.server import AnnotationSite
@@ -200,16 +206,31 @@ def _annotation_site(
         yield AnnotationSite(session)
 
 
-def _serve(site: Site, options: argparse.Namespace) -> None:
+def _proposing(site: AnnotationSite) -> Background | None:
+    """What makes the missing proposals, after one line for the user; None where none is missing."""
+    from kaffect.annotation.proposals import NOTE, propose, without_proposal
+
+    if not without_proposal(site):
+        return None
+    print(NOTE, flush=True)
+    return lambda: propose(site, lambda line: print(line, flush=True))
+
+
+def _serve(site: Site, options: argparse.Namespace, background: Background | None = None) -> None:
     import asyncio
 
     from kaffect.annotation.server import Listening
 
-    asyncio.run(_until_signal(Listening(site, options.port), not options.no_browser))
+    server = Listening(site, options.port)
+    asyncio.run(_until_signal(server, not options.no_browser, background))
 
 
-async def _until_signal(server: Any, browser: bool) -> None:
-    """Listen, print the address on a line of its own, and run until SIGTERM or Ctrl-C."""
+async def _until_signal(server: Any, browser: bool, background: Background | None) -> None:
+    """Listen, print the address on a line of its own, and run until SIGTERM or Ctrl-C.
+
+    Args:
+        background: what to do beside it; cancelled at the end.
+    """
     import asyncio
     import signal
     import webbrowser
@@ -222,7 +243,12 @@ async def _until_signal(server: Any, browser: bool) -> None:
     print(server.address, flush=True)
     if browser:
         await asyncio.to_thread(webbrowser.open, server.address)
+    beside = None if background is None else asyncio.ensure_future(background())
     await stopped.wait()
+    if beside is not None:
+        beside.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beside
     await server.stop()
 
 

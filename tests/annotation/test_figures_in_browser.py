@@ -179,7 +179,8 @@ def test_five_people_at_once(project: Project, capsys: pytest.CaptureFixture[str
     servers = []
     for name in names:
         command = [sys.executable, "-m", "kaffect.cli", "annotate", str(videos), "--project",
-                   str(project.root), "--annotator", name, "--no-browser"]  # fmt: skip
+                   str(project.root), "--annotator", name, "--no-browser",
+                   "--no-proposals"]  # fmt: skip
         servers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     people = []
     for server in servers:

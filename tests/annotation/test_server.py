@@ -146,7 +146,7 @@ def test_damage_is_told_on_the_page(project: Project) -> None:
 def start(project: Project, *flags: str) -> tuple[subprocess.Popen[str], int]:
     """The command in a process of its own; its port as it says it."""
     command = [sys.executable, "-m", "kaffect.cli", "annotate", "--project", str(project.root),
-               "--annotator", "anna", "--no-browser", *flags]  # fmt: skip
+               "--annotator", "anna", "--no-browser", "--no-proposals", *flags]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
