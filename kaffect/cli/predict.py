@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
 from kaffect.config.preparation import DETECTORS, NO_DETECTOR
 from kaffect.errors import ConfigError
+
+# Seconds; best on rendered validation videos (docs/predict.md).
+SMOOTH = 0.2
 
 
 def register(commands: Any) -> None:
@@ -46,6 +50,21 @@ def register(commands: Any) -> None:
         metavar="S",
         help="seconds without the face after which a person starts anew (default 1)",
     )
+    predict.add_argument("--start", default="0", metavar="T", help="seconds or [h:]mm:ss")
+    predict.add_argument("--end", metavar="T", help="seconds or [h:]mm:ss; default: the end")
+    predict.add_argument(
+        "--every", type=int, default=1, metavar="N", help="rows for every N-th frame of the source"
+    )
+    predict.add_argument(
+        "--smooth",
+        type=float,
+        nargs="?",
+        const=SMOOTH,
+        default=0.0,
+        metavar="S",
+        help="less flicker: a mean over the last moments, of time constant S seconds "
+        f"(without a number {SMOOTH:g}; default: none)",
+    )
     predict.set_defaults(run=run_predict)
 
 
@@ -68,9 +87,17 @@ def run_predict(options: argparse.Namespace) -> None:
     from kaffect.serving.own_detector import detector_of
     from kaffect.serving.own_model import announced_own_model
     from kaffect.serving.predict.run import PredictOptions, predict
+    from kaffect.serving.predict.segment import Segment, parse_time
+    from kaffect.serving.predict.smoothing import Smoother
     from kaffect.serving.predict.sources import find_sources
     from kaffect.serving.predictor import Predictor
 
+    start = parse_time(options.start, "--start")
+    end = math.inf if options.end is None else parse_time(options.end, "--end")
+    segment = Segment(start, end, options.every)
+    Smoother(options.smooth, options.max_gap)
+    if options.every > 1 and options.overlay:
+        raise ConfigError("--every: a film needs every frame; leave out --overlay")
     sources = find_sources(options.source)
     model = announced_own_model() if options.model is None else _export_of(options.model)
     predictor = Predictor.from_saved_model(model)
@@ -87,6 +114,8 @@ def run_predict(options: argparse.Namespace) -> None:
         detector_model=options.detector_model,
         batch=options.batch,
         max_gap=options.max_gap,
+        segment=segment,
+        smooth=options.smooth,
     )
     for source in sources:
         result = predict(source, predictor, settings)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from kaffect.data.video.media import MOST_WAITING_BYTES
 from kaffect.errors import VideoError
 from kaffect.faces import FaceDetector, FaceTracker, TrackedFace, TrackerConfig
 from kaffect.faces.crops import CropRule
+from kaffect.faces.reading import FaceReading, read_faces_of
 from kaffect.serving.predict.sources import SourceFrame
 from kaffect.serving.predictor import MAX_GAP, Predictor
 
@@ -31,10 +32,12 @@ class FaceAnswer:
     Attributes:
         face: person, box in pixels, detection score.
         outputs: output -> [k], float32.
+        reading: pose and quality, where they were asked for.
     """
 
     face: TrackedFace
     outputs: Arrays
+    reading: FaceReading | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,19 @@ class FrameAnswer:
 
 @dataclass(frozen=True)
 class CroppedFrame:
-    """A frame with its faces cut out."""
+    """A frame with its faces cut out.
+
+    Attributes:
+        readings: pose and quality of the faces, where they were asked for.
+        began: person -> frame at which the sequence began in which this face stands, where the
+            reader has not been given the person's earlier faces.
+    """
 
     frame: SourceFrame
     faces: tuple[TrackedFace, ...]
     crops: tuple[np.ndarray, ...]
+    readings: tuple[FaceReading | None, ...] = ()
+    began: Mapping[int, int] = field(default_factory=dict)
 
 
 def cropped_frames(
@@ -105,6 +116,26 @@ def _cropped(frame: SourceFrame, faces: list[TrackedFace], rule: CropRule) -> Cr
     return CroppedFrame(frame, tuple(kept), tuple(crops))
 
 
+def with_readings(
+    frames: Iterable[CroppedFrame], asked: Callable[[SourceFrame], bool]
+) -> Iterator[CroppedFrame]:
+    """The frames with the pose and quality of their faces.
+
+    Args:
+        asked: for which frames.
+    """
+    known: tuple[np.ndarray, ...] | None = None
+    readings: tuple[FaceReading | None, ...] = ()
+    for frame in frames:
+        if not asked(frame.frame):
+            yield frame
+            continue
+        if frame.crops is not known:  # else the same picture again
+            known = frame.crops
+            readings = read_faces_of(frame.frame.image, [face.box for face in frame.faces])
+        yield replace(frame, readings=readings)
+
+
 @dataclass
 class _Person:
     state: Mapping[str, Any]
@@ -129,6 +160,7 @@ class PeopleReader:
         self.predictor, self.batch = predictor, batch
         self._longest_gap = round(max_gap * predictor.facts.fps)
         self._people: dict[int, _Person] = {}
+        self._began: dict[int, int] = {}  # of people who were not seen yet
         self._blank: np.ndarray | None = None
         self._tail: tuple[tuple[np.ndarray, ...], list[Any]] = ((), [])
 
@@ -156,7 +188,11 @@ class PeopleReader:
             answers = dict(zip(_keys(held), computed))
         for frame in held:
             number = frame.frame.number
-            faces = (FaceAnswer(f, answers[number, f.person]) for f in frame.faces)
+            readings = itertools.chain(frame.readings, itertools.repeat(None))
+            faces = (
+                FaceAnswer(face, answers[number, face.person], reading)
+                for face, reading in zip(frame.faces, readings)
+            )
             yield FrameAnswer(frame.frame, tuple(faces))
 
     def _compute(self, held: list[CroppedFrame]) -> list[Any]:
@@ -186,6 +222,8 @@ class PeopleReader:
         self, held: list[CroppedFrame], features: list[np.ndarray]
     ) -> dict[tuple[int, int], Arrays]:
         """Run every person's sequence on, as far as these frames go."""
+        for frame in held:
+            self._began.update(frame.began)
         seen: dict[int, list[tuple[int, np.ndarray]]] = {}
         for (number, person), value in zip(_keys(held), features):
             seen.setdefault(person, []).append((number, value))
@@ -200,7 +238,7 @@ class PeopleReader:
     def _sequence(self, number: int, series: list[tuple[int, np.ndarray]]) -> Iterator[Arrays]:
         """Outputs for one person's (frame, features), grey pictures in between left out."""
         reset = self.predictor.reset_every or 1
-        person = self._people.pop(number, None) or _Person(self.predictor.zero_state())
+        person = self._people.pop(number, None) or self._new(number)
         self._people[number] = person  # last in the order: seen last
         wanted: list[bool] = []
         for frame, value in series:
@@ -219,6 +257,10 @@ class PeopleReader:
                 person.since += 1
             person.last = frame
         yield from self._run(person, wanted)
+
+    def _new(self, number: int) -> _Person:
+        last = self._began.pop(number, 0) - 1  # as if seen just before, and then reset
+        return _Person(self.predictor.zero_state(), last)
 
     def _run(self, person: _Person, wanted: list[bool]) -> Iterator[Arrays]:
         if not wanted:

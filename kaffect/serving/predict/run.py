@@ -20,7 +20,15 @@ from kaffect.serving.own_detector import detector_of
 from kaffect.serving.predict.drawing import Overlay
 from kaffect.serving.predict.film import Film
 from kaffect.serving.predict.live import Stopped, live_view
-from kaffect.serving.predict.people import CroppedFrame, FrameAnswer, PeopleReader, cropped_frames
+from kaffect.serving.predict.people import (
+    CroppedFrame,
+    FrameAnswer,
+    PeopleReader,
+    cropped_frames,
+    with_readings,
+)
+from kaffect.serving.predict.segment import Segment, needed_faces, only_asked
+from kaffect.serving.predict.smoothing import Smoother
 from kaffect.serving.predict.sources import Source, SourceFrame, find_sources
 from kaffect.serving.predict.summary import Summary
 from kaffect.serving.predict.tables import CsvTable, JsonLines, answer_columns, rows
@@ -41,6 +49,8 @@ class PredictOptions:
         detector, detector_model: of faces, see `detector_of`; None: the network's own.
         batch: faces that go through the CNN together.
         max_gap: seconds after which a person who returns starts anew.
+        segment: which part of the source gets rows.
+        smooth: time constant of `Smoother` in seconds; 0: none.
     """
 
     out: Path
@@ -52,6 +62,8 @@ class PredictOptions:
     detector_model: Path | None = None
     batch: int = 16
     max_gap: float = MAX_GAP
+    segment: Segment = Segment()
+    smooth: float = 0.0
     tracker: TrackerConfig = TrackerConfig()
 
 
@@ -79,7 +91,8 @@ def predict(source: Source, predictor: Predictor, options: PredictOptions) -> Pr
     Files appear when they are complete; a source that fails half-way leaves none.
 
     Raises:
-        VideoError: the source cannot be read.
+        VideoError: the source cannot be read, ends before the part that was asked for, or is
+            one picture without a face.
         ConfigError: an unknown detector, or one that is not installed.
     """
     started = time.monotonic()
@@ -101,6 +114,7 @@ def predict(source: Source, predictor: Predictor, options: PredictOptions) -> Pr
             # A camera ends when the user says so; a file was not read to its end.
             if not (source.live or options.live):
                 raise
+        _require_rows(source, detector, options.segment, summary)
         outputs.close()
     written = list(outputs.paths)
     if options.summary:
@@ -109,6 +123,18 @@ def predict(source: Source, predictor: Predictor, options: PredictOptions) -> Pr
     return PredictResult(
         summary.frames, summary.without_face, len(summary.people), seconds, tuple(written)
     )
+
+
+def _require_rows(
+    source: Source, detector: FaceDetector, segment: Segment, summary: Summary
+) -> None:
+    if not segment.whole and not summary.frames:
+        raise VideoError(f"{source.where}: has no frame at --start {segment.start:g} seconds")
+    if source.one_picture and not summary.people:
+        raise VideoError(
+            f"{source.where}: no face was found by {detector.name!r}; it finds none of less than "
+            "about 20 pixels. --detector takes another detector"
+        )
 
 
 def read_faces(
@@ -146,18 +172,27 @@ def answers(
     """The answers for every frame of `source`; reading and tracking run ahead in a thread."""
     at_once = source.live or options.live
     batch = 1 if at_once else options.batch
+    fps, segment = predictor.facts.fps, options.segment
     reader = PeopleReader(predictor, batch, options.max_gap)
+    smoother = Smoother(options.smooth, options.max_gap)
 
-    def frames() -> Iterator[SourceFrame]:
-        return source.frames(predictor.facts.fps)
+    def asked(frame: SourceFrame) -> bool:
+        return any(segment.wanted(*each) for each in frame.stands_for)
 
     cropped = cropped_frames(
-        frames(), detector, predictor.facts.crop_rule, options.tracker, at_once=at_once
+        source.frames(fps), detector, predictor.facts.crop_rule, options.tracker, at_once=at_once
     )
+    # A camera's frames come at any time, so that their numbers say nothing of it.
+    if not source.live and segment.start:
+        first = max(0, segment.first(fps) - smoother.memory(fps))
+        cropped = needed_faces(cropped, first, predictor.reset_every, round(options.max_gap * fps))
+    if segment.every > 1 and not predictor.recurrent and not smoother.seconds:
+        cropped = only_asked(cropped, asked)
     ahead = 1 if at_once else _AHEAD
-    ready = in_background(cropped, ahead, _bytes, MOST_WAITING_BYTES, name="frames")
+    read = with_readings(cropped, asked)
+    ready = in_background(read, ahead, _bytes, MOST_WAITING_BYTES, name="frames")
     with contextlib.closing(ready) as waiting:
-        yield from reader.read(waiting)
+        yield from segment.of_answers(smoother(reader.read(waiting)))
 
 
 def _bytes(cropped: CroppedFrame) -> int:

@@ -67,6 +67,11 @@ class Source:
         """Whether it ends only when the user says so."""
         return self.kind in ("camera", "stream")
 
+    @property
+    def one_picture(self) -> bool:
+        """Whether it is a single picture, not a folder of them."""
+        return self.kind == "pictures" and Path(self.where).is_file()
+
     def frames(self, fps: int = FPS) -> Iterator[SourceFrame]:
         """Its frames, in order.
 

@@ -7,12 +7,16 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from kaffect.faces.reading import FaceReading
 from kaffect.serving.outputs import LOGITS
 from kaffect.serving.predict.people import FrameAnswer
 from kaffect.serving.predictor import Predictor
 
 BOX = ("left", "top", "right", "bottom")
-FIXED = ("frame", "time", "face", "person", *BOX, "detection_score", "detected")
+READING = FaceReading._fields
+FIXED = ("frame", "time", "face", "person", *BOX, "detection_score", "detected", *READING)
+# Digits behind the point; the others have none, or are the network's.
+_DIGITS = {"yaw": 1, "pitch": 1, "roll": 1, "face_size": 1, "blur": 3, "occlusion": 3}
 
 
 def answer_columns(predictor: Predictor) -> tuple[str, ...]:
@@ -45,8 +49,15 @@ def rows(answer: FrameAnswer, predictor: Predictor) -> Iterator[dict[str, Any]]:
                 **dict(zip(BOX, (round(edge, 1) for edge in face.box))),
                 "detection_score": round(face.score, 4),
                 "detected": int(face.detected),
+                **_reading(found.reading),
                 **predictor.named(found.outputs),
             }
+
+
+def _reading(reading: FaceReading | None) -> dict[str, float]:
+    if reading is None:
+        return {}
+    return {name: round(value, _DIGITS[name]) for name, value in reading._asdict().items()}
 
 
 class CsvTable:
@@ -84,6 +95,7 @@ class JsonLines:
             "person": row.get("person"),
             "box": [row[edge] for edge in BOX] if face else None,
             "detection_score": row.get("detection_score"),
+            **{name: row.get(name) for name in READING},
             "outputs": {name: row[name] for name in self._columns if name in row} or None,
         }
         self._handle.write(json.dumps(line, allow_nan=False) + "\n")
