@@ -25,6 +25,7 @@ from tensorflow_serving.apis import (
 from kaffect.serving.server.checks import check_names, check_shape
 from kaffect.serving.server.limits import Limits, invalid
 from kaffect.serving.server.servable import Arrays, Servable, Signature, TensorSpec
+from kaffect.serving.server.wire import check_fields
 
 
 def parse(kind: type[Any], data: bytes) -> Any:
@@ -33,6 +34,7 @@ def parse(kind: type[Any], data: bytes) -> Any:
     Raises:
         RequestError: they are no such message.
     """
+    check_fields(data, kind.DESCRIPTOR)
     request = kind()
     try:
         request.ParseFromString(data)
@@ -83,11 +85,28 @@ def to_array(spec: TensorSpec, proto: tensor_pb2.TensorProto, limits: Limits) ->
     if held and (spec.is_string or held != count * spec.dtype.itemsize):
         raise invalid(f"Input {spec.name!r}: content and shape do not fit each other")
     try:
-        array = tf.make_ndarray(proto)
+        array = _listed(spec, proto, count)
+        array = tf.make_ndarray(proto) if array is None else array.reshape(shape)
     except (ValueError, TypeError, OverflowError) as error:
         raise invalid(f"Input {spec.name!r}: content and shape do not fit each other") from error
     if array.size != count:
         raise invalid(f"Input {spec.name!r}: content and shape do not fit each other")
+    return array
+
+
+# Lists of this dtype's numbers, where they are no content.
+_LISTS = {"float32": "float_val", "uint8": "int_val", "int32": "int_val", "int64": "int64_val"}
+_PIECE = 4096
+
+
+def _listed(spec: TensorSpec, proto: tensor_pb2.TensorProto, count: int) -> np.ndarray | None:
+    """A long list of numbers piece by piece, so that other threads are not kept waiting."""
+    values = getattr(proto, _LISTS.get(spec.dtype.name, ""), ())
+    if len(values) != count or count <= _PIECE or proto.tensor_content:
+        return None
+    array = np.empty(count, spec.dtype)
+    for start in range(0, count, _PIECE):
+        array[start : start + _PIECE] = np.array(values[start : start + _PIECE], spec.dtype)
     return array
 
 
