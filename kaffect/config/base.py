@@ -45,9 +45,6 @@ LATER = Later()
 _NONE = ("none", "null")
 # The settings that are paths of files, by part and name.
 _FILES = (("model", "weights"), ("prepare", "detector_model"))
-# Settings that came after results were published, with the value that changes nothing: there they
-# are no part of a configuration's identity, and earlier runs can be gone on with.
-_LATER = {("train", "recompute"): 0}
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
@@ -98,9 +95,6 @@ class Settings:
         for part, key in _FILES:
             if values.get(part, {}).get(key) is not None:
                 values[part][key] = content_of(values[part][key])
-        for (part, key), without in _LATER.items():
-            if values.get(part, {}).get(key) == without:
-                del values[part][key]
         return values
 
     def hash(self) -> str:

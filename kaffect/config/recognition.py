@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kaffect.config.base import STRICT, Count, Positive, PositiveCount, Rate, Settings, Share
+from kaffect.config.base import LATER, STRICT, Count, Positive, PositiveCount, Rate, Settings, Share
 from kaffect.config.choices import Precision, Selected, VaLoss
 from kaffect.config.preparation import Preparation
 from kaffect.config.start import Start
@@ -173,7 +173,7 @@ class RecognitionTraining(Settings):
     learning_rate: Positive = 1e-3
     adam_epsilon: Positive = 1e-8
     cnn: CnnRegime = "fixed"
-    recompute: Count = 0
+    recompute: Annotated[Count, LATER] = 0
     epochs: PositiveCount = 60
     steps: Count = 0
     patience: Count = 6

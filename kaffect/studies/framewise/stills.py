@@ -45,8 +45,8 @@ LOSSES: dict[str, Settings] = {
     "au": {"loss.positive_weights": "balanced", "train.thresholds": "validation"},
 }
 # Pictures that a training sees, whatever their number: more passes over fewer pictures.
-SEEN = 400_000
-FEWEST, MOST = 10, 100
+SEEN = 800_000
+FEWEST, MOST = 10, 150
 
 METRICS: dict[str, tuple[str, ...]] = {
     "va": ("ccc_valence", "ccc_arousal"),
@@ -59,7 +59,7 @@ def epochs_for(pictures: int) -> int:
     """Passes over so many labelled training pictures: `SEEN` pictures, `FEWEST` to `MOST` passes.
 
     >>> [epochs_for(n) for n in (50, 10_800, 300_000)]
-    [100, 37, 10]
+    [150, 74, 10]
     """
     return min(max(round(SEEN / max(pictures, 1)), FEWEST), MOST)
 

@@ -43,7 +43,7 @@ def test_settings_are_accepted_for_each_task(task: str) -> None:
 
 def test_the_length_follows_the_number_of_pictures() -> None:
     assert [epochs_for(n) for n in (0, 1, 8_000, 10_800, 40_000, 10**6)] == [
-        100, 100, 50, 37, 10, 10,
+        150, 150, 100, 74, 20, 10,
     ]  # fmt: skip
 
 
