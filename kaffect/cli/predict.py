@@ -11,7 +11,7 @@ from kaffect.config.preparation import DETECTORS, NO_DETECTOR
 from kaffect.errors import ConfigError
 
 # Seconds; best on rendered validation videos (docs/predict.md).
-SMOOTH = 0.2
+SMOOTH = 0.05
 
 
 def register(commands: Any) -> None:

@@ -69,6 +69,10 @@ def register(commands: Any) -> None:
         help="face detector of the page; default: the model's own, or haar where it states none",
     )  # fmt: skip
     serve.add_argument("--detector-model", type=Path, metavar="FILE", help="for mediapipe")
+    serve.add_argument(
+        "--smooth", type=float, default=0.0, metavar="S",
+        help="less flicker on the page: a mean over the last moments, of time constant S seconds",
+    )  # fmt: skip
     serve.set_defaults(run=serve_models)
 
 
@@ -162,7 +166,12 @@ def _add_demo(server: Any, models: Any, options: argparse.Namespace) -> None:
         raise ConfigError(expected_received("--demo: a model that reads faces", reading, name))
     servable = models.get(name)
     model = demo_model(
-        servable.keep, name, servable.version, options.detector, options.detector_model
+        servable.keep,
+        name,
+        servable.version,
+        options.detector,
+        options.detector_model,
+        options.smooth,
     )
     facts = servable.keep.facts
     finder = detector_of(facts, options.detector, options.detector_model)

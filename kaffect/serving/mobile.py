@@ -7,6 +7,7 @@ pictures), for one stream, with the same names, inputs and outputs; plain operat
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -62,13 +63,22 @@ def check_tflite(path: Path, manifest: Mapping[str, Any], inputs: Arrays, output
     Raises:
         ArtifactError: it is above the tolerance of the export.
     """
-    with warnings.catch_warnings():
-        # TensorFlow announces the move of its interpreter to another package.
-        warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
-        interpreter = tf.lite.Interpreter(model_path=str(path))
+    interpreter = _interpreter(path)
     (name,) = interpreter.get_signature_list()
     runner = interpreter.get_signature_runner(name)
     return check_one_frame(path, runner, manifest, (inputs, outputs), tolerance_of(manifest))
+
+
+def _interpreter(path: Path) -> Any:
+    """The one of the package ai-edge-litert, which devices have, or else TensorFlow's own."""
+    if importlib.util.find_spec("ai_edge_litert") is not None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter(model_path=str(path))
+    with warnings.catch_warnings():
+        # TensorFlow announces the move of its interpreter to that package.
+        warnings.filterwarnings("ignore", "[\\s\\S]*tf.lite.Interpreter is deprecated")
+        return tf.lite.Interpreter(model_path=str(path))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from kaffect.serving.demo.reading import DemoModel, FaceReading
 from kaffect.serving.facts import SYNTHETIC
 from kaffect.serving.loading import Export
 from kaffect.serving.own_detector import detector_of
-from kaffect.serving.predictor import Predictor, Stream
+from kaffect.serving.predict.smoothing import Smoother
+from kaffect.serving.predictor import MAX_GAP, Predictor, Stream
 
 # Beyond so many people in one frame the largest faces are read.
 MOST_FACES = 4
@@ -30,10 +31,12 @@ class TrackedReader:
     Args:
         predictor: the exported network.
         detector: finds the faces; frames between its looks are followed.
+        smooth: time constant of `Smoother` in seconds; 0: none.
     """
 
-    def __init__(self, predictor: Predictor, detector: FaceDetector) -> None:
+    def __init__(self, predictor: Predictor, detector: FaceDetector, smooth: float = 0.0) -> None:
         self._predictor = predictor
+        self._smoother = Smoother(smooth, MAX_GAP)
         self._tracker = FaceTracker(detector)
         self._streams: dict[int, tuple[Stream, float]] = {}
         # The side of the network's own pictures decides.
@@ -59,7 +62,8 @@ class TrackedReader:
             return None
         stream = self._streams.get(face.person, (None, 0.0))[0] or self._predictor.stream()
         self._streams[face.person] = (stream, seconds)
-        return self._reading(face, stream.step(crop, seconds))
+        outputs = self._smoother.outputs(face.person, seconds, stream.step(crop, seconds))
+        return self._reading(face, outputs)
 
     def _reading(self, face: TrackedFace, outputs: dict[str, np.ndarray]) -> FaceReading:
         va = outputs.get("valence_arousal")
@@ -89,11 +93,13 @@ def demo_model(
     version: int,
     detector: str | None = None,
     detector_model: Path | None = None,
+    smooth: float = 0.0,
 ) -> DemoModel:
     """An export as the demo shows it.
 
     Args:
         detector, detector_model: as of `detector_of`; None: the network's own.
+        smooth: as of `TrackedReader`.
 
     Raises:
         ConfigError: it reads no faces, or the detector is not to be had.
@@ -103,6 +109,7 @@ def demo_model(
         raise ConfigError(f"--demo: {name!r} says neither valence and arousal nor expressions")
     # A mistake is told now, not in the first session.
     detector_of(export.facts, detector, detector_model)
+    Smoother(smooth, MAX_GAP)
     labels = export.manifest["columns"]["expression_probabilities"]
     synthetic = export.facts.data.get("kind") == "synthetic"
     return DemoModel(
@@ -110,5 +117,7 @@ def demo_model(
         version,
         tuple(labels) if "expression_probabilities" in predictor.outputs else (),
         f"This model was {SYNTHETIC}." if synthetic else "",
-        lambda: TrackedReader(predictor, detector_of(export.facts, detector, detector_model)),
+        lambda: TrackedReader(
+            predictor, detector_of(export.facts, detector, detector_model), smooth
+        ),
     )

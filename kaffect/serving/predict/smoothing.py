@@ -1,7 +1,7 @@
 """Less flicker: each person's outputs as a weighted mean over the last moments (`--smooth`).
 
 Only frames up to the one that is answered count, so that streams are smoothed in the same way as
-files. docs/predict.md says how the strength was chosen.
+files. docs/predict.md says which strength was best on validation videos.
 """
 
 from __future__ import annotations
@@ -59,20 +59,29 @@ class Smoother:
             yield replace(answer, faces=faces)
 
     def _smoothed(self, found: FaceAnswer, time: float) -> FaceAnswer:
-        past = self._people.pop(found.face.person, None)
+        return replace(found, outputs=self.outputs(found.face.person, time, found.outputs))
+
+    def outputs(self, person: int, time: float, outputs: Arrays) -> Arrays:
+        """One person's next outputs, [k] each, smoothed.
+
+        Args:
+            time: in seconds; one before the last forgets what was seen.
+        """
+        if not self.seconds:
+            return outputs
+        past = self._people.pop(person, None)
         if past is None or not 0 <= time - past.last <= self.max_gap:
             past = _Past(time)
-        self._people[found.face.person] = past  # last in the order: seen last
-        for person in list(self._people)[:-_REMEMBERED]:
-            del self._people[person]
+        self._people[person] = past  # last in the order: seen last
+        for other in list(self._people)[:-_REMEMBERED]:
+            del self._people[other]
         past.last = time
-        past.seen.append((time, found.outputs))
+        past.seen.append((time, outputs))
         while time - past.seen[0][0] > _REACH * self.seconds + 1e-9:
             past.seen.popleft()
         weights = np.exp([(then - time) / self.seconds for then, _ in past.seen])
         weights = (weights / weights.sum()).astype(np.float32)
-        outputs = {
+        return {
             name: np.tensordot(weights, np.stack([o[name] for _, o in past.seen]), axes=1)
-            for name in found.outputs
+            for name in outputs
         }
-        return replace(found, outputs=outputs)

@@ -46,6 +46,20 @@ def frames(count: int) -> np.ndarray:
     return (scene + noise).astype(np.uint8)
 
 
+def test_readings_are_smoothed_where_that_is_asked_for(predictor: Predictor) -> None:
+    plain = tracked.TrackedReader(predictor, KnownFaces(BOXES[:1]))
+    smooth = tracked.TrackedReader(predictor, KnownFaces(BOXES[:1]), smooth=0.2)
+    raw = []
+    for number, frame in enumerate(frames(4)):
+        raw.append(plain.read(frame, number / 10)[0].valence)
+        (found,) = smooth.read(frame, number / 10)
+        weights = np.exp(-0.5 * np.arange(number, -1, -1))  # 0.1 seconds of 0.2
+        assert found.valence == pytest.approx(np.average(raw, weights=weights), abs=1e-5)
+    assert np.ptp(raw) > 1e-4
+    with pytest.raises(ConfigError, match="--smooth"):
+        tracked.demo_model(predictor.export, "narrow", 1, smooth=-1.0)
+
+
 def test_each_person_is_a_stream_of_their_own_crops(predictor: Predictor) -> None:
     reader = tracked.TrackedReader(predictor, KnownFaces(BOXES))
     streams = [predictor.stream(), predictor.stream()]
