@@ -16,8 +16,8 @@ from kaffect.serving.server.shares import Share, client_of
 
 # Beyond the limit so many HTTP connections may ask how the server is, and nothing else.
 SPARE = 16
-# What the kernel keeps of one connection for a client that does not read.
-_KERNEL_BYTES = 1 << 18
+# What the kernel keeps of one connection for a client that does not read (Linux: twice as much).
+_KERNEL_BYTES = 1 << 17
 _LOOK_SECONDS = 0.25
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
+import orjson
 from aiohttp import web
 
 from kaffect.serving.server import json_tensors, messages
@@ -41,6 +43,7 @@ class RestApi:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._metadata: WeakKeyDictionary[Servable, bytes] = WeakKeyDictionary()
         self._fixed: dict[str, Callable[[], web.Response]] = {
             "/healthz": lambda: json_response({"status": "alive"}),
             "/readyz": self._ready,
@@ -95,9 +98,15 @@ class RestApi:
     def _describe(self, name: str, version: int | None, metadata: bool) -> web.Response:
         models = self._engine.models
         if metadata:
-            return json_response(messages.metadata_json(models.get(name, version)))
+            return json_response(self._metadata_of(models.get(name, version)))
         chosen = models.versions(name) if version is None else [models.get(name, version)]
         return json_response(messages.status_json(chosen))
+
+    def _metadata_of(self, servable: Servable) -> bytes:
+        """Made once: who asks again and again must not keep the others waiting."""
+        if servable not in self._metadata:
+            self._metadata[servable] = orjson.dumps(messages.metadata_json(servable))
+        return self._metadata[servable]
 
     async def _predict(
         self, request: web.BaseRequest, name: str, version: int | None, memory: Memory

@@ -103,7 +103,7 @@ class _Upload:
 
 # An upload has so many seconds before others displace it; otherwise those who are displaced
 # and come again at once would keep the server busy.
-_PATIENCE = 1.0
+_PATIENCE = 3.0
 # For that time there may be more uploads, so many times the limit at the most.
 _CROWD = 4
 
