@@ -232,7 +232,7 @@ def test_the_page_has_a_section_for_each_machine(tmp_path: Path) -> None:
     lines = page.keep([a_line("Z", "gan", 2.5)], path)
     assert [line["machine"] for line in lines] == ["A", "Z"], "the newer line counts"
     text = page.tables(lines)
-    first, second = text.index("## A\n"), text.index("## Z\n")
+    first, second = text.index("### A\n"), text.index("### Z\n")
     assert first < text.index("| gan | f | not measured | >= 1 |") < second
     assert second < text.index("| gan | f | 2.5 | >= 1 |")
     assert "| v | 2 | 1 | 7 | 6 |" in text and "x: left out, why." in text

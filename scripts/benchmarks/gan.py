@@ -59,5 +59,6 @@ BENCHMARK = Benchmark(
     figures=against_pytorch({"amx_bf16": 1.3, "else": 1.6}),
     amount=BATCH,
     unit="images",
+    steps=1,
     warmup=1,
 )

@@ -114,5 +114,4 @@ BENCHMARK = Benchmark(
     ],
     amount=BATCH,
     unit="images",
-    steps=3,
 )

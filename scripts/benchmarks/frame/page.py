@@ -56,7 +56,7 @@ def tables(lines: Iterable[Line]) -> str:
 
 
 def _section(name: str, lines: list[Line]) -> list[str]:
-    parts = [f"## {name}\n", f"Instructions: {', '.join(lines[0]['instructions'])}.\n"]
+    parts = [f"### {name}\n", f"Instructions: {', '.join(lines[0]['instructions'])}.\n"]
     parts += ["| benchmark | figure | measured | wanted |", "|---|---|---|---|"]
     for line in lines:
         for figure, value in line["figures"].items():
@@ -65,7 +65,7 @@ def _section(name: str, lines: list[Line]) -> list[str]:
             parts.append(f"| {line['benchmark']} | {figure} | {shown} | {wanted} |")
     parts.append("")
     for line in lines:
-        parts += [f"### {line['benchmark']}\n", f"{_circumstances(line)}\n", *rows(line), ""]
+        parts += [f"#### {line['benchmark']}\n", f"{_circumstances(line)}\n", *rows(line), ""]
         parts += [f"{name}: left out, {why}.\n" for name, why in line["left_out"].items()]
     return parts
 
