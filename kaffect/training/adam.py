@@ -18,9 +18,9 @@ class _OneKernel:
     """The update of one variable by `ResourceApplyAdam`."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: Any) -> None:
-        """As Keras' own; on several devices it is that."""
+        """As Keras' own; within a distribution strategy it is that."""
         own: Any = self
-        if own._distribution_strategy.num_replicas_in_sync > 1 or own.amsgrad:
+        if tf.distribute.has_strategy() or own.amsgrad:
             super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
             return
         place, dtype = own._get_variable_index(variable), variable.dtype

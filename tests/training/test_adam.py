@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import keras
@@ -83,3 +84,27 @@ def test_gradients_are_clipped_before() -> None:
     # The first step: m = g / 10, v = g^2 / 1000, alpha = sqrt(0.001) / 0.1, for g = 0.6 and 0.8.
     expected = [-np.sqrt(0.001) * g / (np.sqrt(0.001) * g + 1.0) for g in (0.6, 0.8)]
     np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("distributed", [False, True])
+def test_one_kernel_updates_a_variable(distributed: bool) -> None:
+    """But not within a strategy, whose variables are several."""
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"]) if distributed else None
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        optimizer = make_adam("mixed_bfloat16", 0.5, epsilon=1e-8)
+        variable = keras.Variable(np.zeros(2), dtype="float32")
+        optimizer.build([variable])
+
+    @tf.function
+    def update() -> None:
+        optimizer.apply([tf.constant([3.0, -4.0])], [variable])
+
+    @tf.function
+    def everywhere() -> None:
+        strategy.run(update) if strategy else update()
+
+    function = everywhere if strategy else update
+    graph = str(function.get_concrete_function().graph.as_graph_def())
+    assert ("ResourceApplyAdam" in graph) is not distributed
+    function()
+    np.testing.assert_allclose(variable.numpy(), [-0.5, 0.5], rtol=1e-4)
