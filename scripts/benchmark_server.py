@@ -37,6 +37,9 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc  # 
 
 CLIENTS = (1, 8, 32)
 Ask = Callable[[], Awaitable[None]]
+# Seconds; a good client that waits longer has met a fault, and the measurement ends.
+_PATIENCE = 120.0
+_TIMEOUT = aiohttp.ClientTimeout(_PATIENCE)
 
 
 def export_narrow(root: Path, width: float) -> str:
@@ -91,7 +94,7 @@ def rest_ask(session: aiohttp.ClientSession, port: int, model: str) -> Ask:
 
     async def ask() -> None:
         url = f"http://127.0.0.1:{port}/v1/models/{model}:predict"
-        async with session.post(url, json=body) as answer:
+        async with session.post(url, json=body, timeout=_TIMEOUT) as answer:
             if answer.status != 200:
                 raise SystemExit(f"{answer.status}: {await answer.text()}")
             await answer.read()
@@ -107,7 +110,7 @@ def grpc_ask(channel: grpc.aio.Channel, model: str) -> Ask:
     request.inputs["images"].CopyFrom(tf.make_tensor_proto(crop))
 
     async def ask() -> None:
-        await stub.Predict(request)
+        await stub.Predict(request, timeout=_PATIENCE)
 
     return ask
 
@@ -228,6 +231,7 @@ async def drift_under_abuse(
 
             with attacked(name, model, ports):
                 await asyncio.gather(*(client(number) for number in range(8)))
+            print(f"memory: {await resident(session, ports[0]):.0f} MB after {name}", flush=True)
         await asyncio.sleep(5)
         held.append(await resident(session, ports[0]))
     change = held[1] / held[0] - 1

@@ -80,3 +80,18 @@ def test_a_report_is_read(nightly: ModuleType, tmp_path: Path) -> None:
         **found["tests/a/test_b.py::test_c"], "time": "2026-11-26T10:00:00+00:00",
     })  # fmt: skip
     assert "| 2 of 2 | flips: 1,000; share: 0.5 | 2026-11-26 |" in row
+
+
+def test_lines_take_the_place_of_earlier_ones(
+    nightly: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scripts of a check take long; its tests are kept before they run."""
+    monkeypatch.setattr(nightly, "LINES", tmp_path / "lines.jsonl")
+    read = nightly.read_lines
+    monkeypatch.setattr(nightly, "read_lines", lambda: read(nightly.LINES))
+    nightly.keep(1, {"other": {"cases": 1}})
+    nightly.keep(2, {"test": {"cases": 1}, "gone": {"cases": 1}, "script": {"cases": 1}})
+    nightly.keep(2, {"test": {"cases": 2}}, {"script"})
+    nightly.keep(2, {"script": {"cases": 3}}, {"test", "script"})
+    found = {key: line["cases"] for key, line in nightly.read_lines().items()}
+    assert found == {(1, "other"): 1, (2, "test"): 2, (2, "script"): 3}
