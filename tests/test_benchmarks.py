@@ -170,7 +170,10 @@ def test_the_command_measures_shows_and_keeps(
     assert benchmark.main(["made_up", "--turns", "3", "--keep"]) == 0
     (line,) = map(json.loads, (run / "lines.jsonl").read_text().splitlines())
     assert line["figures"]["theirs / ours"] == 2.0 and line["turns"] == 3
-    assert "| made_up | theirs / ours | 2 | >= 1.6 |" in (run / "page.md").read_text()
+    text = (run / "page.md").read_text()
+    assert "| made_up | theirs / ours | 2 | >= 1.6 |" in text
+    assert text.index("| ours |") < text.index("| theirs |") < text.index("# After"), "their order"
+    assert list(line["figures"]) == [figure.name for figure in BENCHMARK.figures]
 
 
 def test_wrong_words_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ def keep(new: Iterable[Line], path: Path | None = None) -> list[Line]:
     path = path or LINES
     kept = {(line["machine"], line["benchmark"]): line for line in [*read_lines(path), *new]}
     lines = [kept[key] for key in sorted(kept)]
-    write_text(path, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
     return lines
 
 
@@ -73,8 +73,9 @@ def _section(name: str, lines: list[Line]) -> list[str]:
 def _circumstances(line: Line) -> str:
     libraries = ", ".join(f"{name} {number}" for name, number in line["versions"].items())
     load = " to ".join(f"{value:.1f}" for value in line["load"])
+    turns = "1 turn" if line["turns"] == 1 else f"{line['turns']} turns"
     return (
-        f"{line['title']}. Medians of {line['turns']} turns, load {load}, {line['time'][:10]}, "
+        f"{line['title']}. Medians of {turns}, load {load}, {line['time'][:10]}, "
         f"commit {line['commit']}, {libraries}."
     )
 
