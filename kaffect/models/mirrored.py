@@ -21,7 +21,12 @@ class WithMirror(keras.layers.Layer):
     """
 
     def call(self, images: Tensor, training: bool | None = None) -> Tensor:
-        return images if training else tf.concat([images, tf.reverse(images, [2])], axis=0)
+        if training:
+            return images
+        # In floats, the type in which exports may do this (`allowed_operations.json`).
+        pixels = tf.cast(images, tf.float32)
+        both = tf.concat([pixels, tf.reverse(pixels, [2])], axis=0)
+        return tf.cast(both, images.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (None, *input_shape[1:])
@@ -38,7 +43,7 @@ class MeanOfMirrored(keras.layers.Layer):
         if training:
             return answers
         plain, mirrored = tf.split(answers, 2)
-        return (plain + mirrored) / 2.0
+        return (plain + mirrored) * 0.5
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (None, *input_shape[1:])

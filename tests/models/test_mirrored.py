@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import tensorflow as tf
 
 from kaffect.models import affect_network
+from kaffect.serving.recognition_graph import FrameGraph
+from kaffect.serving.scan_operations import problem_of
 
 SMALL = {"image_size": 16, "width": 0.1, "stem": "small", "preprocessing": "paper", "seed": 0}
 
@@ -24,3 +27,18 @@ def test_answers_are_the_mean_of_both_and_training_is_as_without() -> None:
         np.testing.assert_allclose(answers[name], mean, rtol=1e-5, atol=1e-6)
 
         assert trained[name].shape == value.shape
+
+
+def test_an_export_of_it_holds_only_operations_that_are_accepted() -> None:
+    graph = FrameGraph(affect_network(action_units=0, mirrored=True, **SMALL))
+    function, specs = graph.endpoints()["serving_default"]
+    traced = tf.function(function, autograph=False).get_concrete_function(**specs)
+    definition = traced.graph.as_graph_def()
+    parts = [definition.node, *(inner.node_def for inner in definition.library.function)]
+    layers = ("with_mirror", "_of_both")  # the others are in exports without them too
+    nodes = [node for part in parts for node in part if any(name in node.name for name in layers)]
+    for node in nodes:
+        for name in ("Truncate", "Tidx"):  # at their defaults, which files leave out
+            node.attr.pop(name, None)
+    assert {"ReverseV2", "ConcatV2", "Split"} <= {node.op for node in nodes}
+    assert [why for node in nodes if (why := problem_of(node, "compute"))] == []
