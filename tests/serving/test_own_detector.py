@@ -124,7 +124,7 @@ def test_the_page_takes_it(exported: Export, created: list[str], capsys: Any) ->
     server = SimpleNamespace(engine=SimpleNamespace(metrics=None))
     for asked in (None, "haar"):
         capsys.readouterr()
-        options = argparse.Namespace(demo="", detector=asked, detector_model=None)
+        options = argparse.Namespace(demo="", detector=asked, detector_model=None, smooth=0.0)
         serve._add_demo(server, models, options)
         assert capsys.readouterr().out.startswith("note: faces are found by haar") == bool(asked)
 
