@@ -16,8 +16,8 @@ from kaffect.training.prediction import Predictions
 from kaffect.training.summaries import (
     RunSummaries,
     attention_figure,
-    faces_figure,
     figure_pixels,
+    labelled_faces,
 )
 
 FACES = 18
@@ -69,7 +69,7 @@ def picture_faces(
         )
         for place in places
     ]
-    summaries.image(step, "faces", faces_figure(read_images(index, rows), true, predicted))
+    summaries.pixels(step, "faces", labelled_faces(read_images(index, rows), true, predicted))
 
 
 def picture_attention(
