@@ -40,7 +40,7 @@ TABLE = Table(
     rows=tuple(row(*names) for names in product(VA_LOSSES, EXPRESSION_LOSSES, LEARNING_RATES)),
     expected="CCC 0.616 / 0.510, accuracy 0.645, F1 0.643 / 0.514 (Aff-Wild, row 2)",
     cost=(
-        "smoke: under 1 minute; demo: three seeds in about 25 processor minutes; "
+        "smoke: under 1 minute; demo: three seeds in about 30 processor minutes; "
         "paper: with Aff-Wild and a GPU"
     ),
     row_minutes={"smoke": 0.2, "demo": 0.6},
