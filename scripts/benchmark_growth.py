@@ -8,6 +8,10 @@ process holds beyond files that are mapped, above what it held before. Pixels of
 cannot be had are simulated: the feature cache is filled for as many frames as Aff-Wild2 has, with
 short features. A slope of 1 in processor time is in proportion; memory should not grow (slope 0)
 where results go to disk or are handed on frame by frame.
+
+What was freed earlier is used again and not counted: where the work is done once before (the
+recurrence is, to be traced), memory is a lower bound. The cache's 8 bytes a frame are a copy of the
+row numbers, of which its name is a hash.
 """
 
 from __future__ import annotations
