@@ -23,6 +23,8 @@ def test_faces_and_their_captions_are_whole_and_apart(count: int) -> None:
     inks = [(image != bare).any(-1) for image in (above, below)]
     assert not (inks[0] & inks[1]).any() and not ((inks[0] | inks[1]) & red).any()
     assert ((both != bare).any(-1) == inks[0] | inks[1]).all()
+    # The same words: none is cut off by a face that is drawn later.
+    assert inks[0].sum() == pytest.approx(inks[1].sum(), rel=0.03)
     for ink in inks:
         assert ink.sum() % count == 0 and ink.sum() > 100 * count
         assert not (ink[0].any() or ink[-1].any() or ink[:, -1].any())
