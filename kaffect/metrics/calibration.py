@@ -43,7 +43,8 @@ def reliability(y_true: ArrayLike, logits: ArrayLike, bins: int = BINS) -> Relia
     """The answers of a softmax classifier in bins of equal width by their confidence.
 
     Args:
-        y_true: [n] class numbers; logits: [n, classes], finite.
+        y_true: [n] class numbers.
+        logits: [n, classes], finite.
 
     Raises:
         DatasetError: other shapes, or nothing.
@@ -63,7 +64,15 @@ def reliability(y_true: ArrayLike, logits: ArrayLike, bins: int = BINS) -> Relia
 
 
 def expected_calibration_error(y_true: ArrayLike, logits: ArrayLike, bins: int = BINS) -> float:
-    """In [0, 1]; arguments and errors as of `reliability`.
+    """The mean gap of confidence and accuracy over all answers, in [0, 1].
+
+    Args:
+        y_true: [n] class numbers.
+        logits: [n, classes], finite.
+        bins: of equal width.
+
+    Raises:
+        DatasetError: as of `reliability`.
 
     >>> expected_calibration_error([0, 0], [[10.0, 0.0], [0.0, 10.0]])  # sure, right half the time
     0.49995...
@@ -77,7 +86,12 @@ def best_temperature(y_true: ArrayLike, logits: ArrayLike) -> float:
     Found on validation and used on other data. Answers do not change, only how sure they are: above
     1 less. The search ends at 1/50 and 50, where all answers are right or all are useless.
 
-    Args, Raises: as of `reliability`.
+    Args:
+        y_true: [n] class numbers.
+        logits: [n, classes], finite.
+
+    Raises:
+        DatasetError: as of `reliability`.
     """
     true, given = _checked(y_true, logits)
 

@@ -63,13 +63,13 @@ def check_tflite(path: Path, manifest: Mapping[str, Any], inputs: Arrays, output
     Raises:
         ArtifactError: it is above the tolerance of the export.
     """
-    interpreter = _interpreter(path)
+    interpreter = lite_interpreter(path)
     (name,) = interpreter.get_signature_list()
     runner = interpreter.get_signature_runner(name)
     return check_one_frame(path, runner, manifest, (inputs, outputs), tolerance_of(manifest))
 
 
-def _interpreter(path: Path) -> Any:
+def lite_interpreter(path: Path) -> Any:
     """The one of the package ai-edge-litert, which devices have, or else TensorFlow's own."""
     if importlib.util.find_spec("ai_edge_litert") is not None:
         from ai_edge_litert.interpreter import Interpreter

@@ -15,6 +15,7 @@ import numpy as np
 from kaffect.layers import AttentionGRU, AttentionGRUCell
 from kaffect.models.biased import Conv2D, Conv2DTranspose, Dense
 from kaffect.models.dropout import Dropout
+from kaffect.models.mirrored import WithMirror
 from kaffect.models.normalization import FusedBatchNormalization
 from kaffect.models.preprocessing import ImagePreprocessing
 from kaffect.models.resnet18 import SymmetricConv2D
@@ -113,6 +114,9 @@ CASES: dict[str, LayerCase] = {
         ImagePreprocessing,
         np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3)).astype(np.uint8), unknown=(2,),
         arguments={"mode": "imagenet"}, no_gradient="whole numbers come in",
+    ),
+    "WithMirror": _plain(
+        WithMirror, _numbers(3, 4, 5, 3), unknown=(2,), no_gradient="in training it does nothing",
     ),
     "FoldTime": _plain(FoldTime, _numbers(3, 4, 5), unknown=(1,), output="input"),
     "UnfoldTime": _plain(

@@ -94,6 +94,7 @@ CHECKS: dict[str, dict[str, Check]] = {
         "model.extra_normalization": (True, SMALL, network),
         "model.dropout": (0.5, SMALL, network),
         "model.preprocessing": ("paper", SMALL, network),
+        "model.mirrored": (True, SMALL, network),
         "model.weights": ("none.npz", SMALL, network),
         "loss.va_weight": (2.0, {}, loss),
         "loss.expression_weight": (2.0, {}, loss),
@@ -138,8 +139,9 @@ def test_every_setting_is_used(
     study: str, table: str, request: pytest.FixtureRequest, reads: dict[str, set[str]]
 ) -> None:
     request.getfixturevalue(table)
-    # Those of the preparation are handed on as one: tests/studies/test_preparation.py.
-    known = {name for name in settings_of(study) if name.startswith("prepare.")}
+    # Those of the preparation are handed on as one (tests/studies/test_preparation.py), and those
+    # of the start are read together where there is one (tests/studies/test_starting.py).
+    known = {name for name in settings_of(study) if name.startswith(("prepare.", "start."))}
     forgotten = settings_of(study) - known - reads[study] - set(CHECKS.get(study, ()))
     assert not forgotten, "settings that nobody reads"
 
