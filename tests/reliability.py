@@ -254,10 +254,6 @@ CHECKS = {
             "test_it_ends_after_the_grace_whatever_is_computed",
         ),
         measured=("benchmark_server.py --abuse --seconds 2",),
-        note="the script's figures are of before collections of garbage, pages of metrics and "
-        "silent messages were made cheap, and were measured beside about 13 other programs on "
-        "2 cores; measured again beside about 19, no_reading, large_json and silent_calls gave "
-        "0.88 to 1.17",
     ),
     21: Check(
         "Exports answer as their networks; artefacts of an earlier commit",
