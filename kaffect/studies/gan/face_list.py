@@ -5,6 +5,8 @@ The labels are what the GAN's own discriminator says, so they are only as good a
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -77,8 +79,11 @@ def write_faces(
             rows.append({"path": path, **labels, **about})
         expression = ["expression"] if beside is not None else []
         columns = ["path", *names, *expression, "split", "confidence", "seed"]
-        lines = [columns, *([row.get(name, "") for name in columns] for row in rows)]
-        write_text(folder / LIST, "".join(",".join(line) + "\n" for line in lines))
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        write_text(folder / LIST, text.getvalue())
     return len(kept)
 
 

@@ -32,10 +32,11 @@ def real(tmp_path: Path) -> Path:
     folder.mkdir()
     lines = [f"path,valence,arousal,expression,{','.join(ACTION_UNITS_8)}"]
     for number in range(40):
-        cv2.imwrite(str(folder / f"{number}.png"), np.full((6, 6), number, np.uint8))
+        name = f"{number}, smiling" if number == 1 else str(number)
+        cv2.imwrite(str(folder / f"{name}.png"), np.full((6, 6), number, np.uint8))
         units = ",".join(str(int(number % 2 == place % 2)) for place in range(8))
         va = f"{number / 40},-0.5" if number % 3 else ","
-        lines.append(f"{number}.png,{va},{'Fear' if number % 5 else ''},{units}")
+        lines.append(f'"{name}.png",{va},{"Fear" if number % 5 else ""},{units}')
     (folder / "list.csv").write_text("\n".join(lines) + "\n")
     return folder / "list.csv"
 
