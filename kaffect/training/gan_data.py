@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from kaffect.config.gan import GanConfig
 from kaffect.data.batches.augment import Augmentation
 from kaffect.data.batches.pipeline import labelled_rows, training_frames
 from kaffect.data.prepared.records import FrameIndex
@@ -71,6 +72,28 @@ class GanBatches:
         # At least one frame with labels, whatever is rounded.
         self.without = min(round(batch * unlabelled), batch - 1) if len(self.hidden) else 0
         self.batch, self.seed, self.augment = batch, seed, augment
+
+    @classmethod
+    def of(
+        cls,
+        config: GanConfig,
+        train: FrameIndex,
+        partition: str,
+        labelled: np.ndarray | None = None,
+    ) -> GanBatches:
+        """Those that a configuration asks for; other arguments as above."""
+        data = config.data
+        return cls(
+            train,
+            partition=partition,
+            batch=data.batch,
+            unlabelled=data.unlabelled,
+            select=data.select,
+            selection_seed=data.seed,
+            labelled=labelled,
+            seed=derived_seed(config.train.seed, "frame order"),
+            augment=MIRROR if data.flip else None,
+        )
 
     def __call__(self, first: int, steps: int) -> tf.data.Dataset:
         """The batches of the updates `first` to `first + steps - 1`.

@@ -23,13 +23,14 @@ from kaffect.studies.gan import DEMO, ONE
 from kaffect.studies.gan.discriminator import Judge, score_discriminator
 from kaffect.studies.gan.face_list import LIST, write_faces
 from kaffect.studies.gan.generation import faces_of
+from kaffect.studies.gan.study import schedule_of
 from kaffect.studies.sources import Source
 from kaffect.training.checkpoints import CheckpointFolder
 from kaffect.training.determinism import derived_seed
 from kaffect.training.frame_choice import training_rows
 from kaffect.training.gan import GanTrainer
-from kaffect.training.gan_data import MIRROR, GanBatches
-from kaffect.training.loop import Schedule, train
+from kaffect.training.gan_data import GanBatches
+from kaffect.training.loop import train
 from kaffect.training.progress import training_progress
 
 # Validation passes of the GAN; the last weights draw, whatever they say.
@@ -94,18 +95,8 @@ def generated_faces(config: FramewiseConfig, source: Source) -> FrameIndex:
 def _trained(config: GanConfig, source: Source, rows: np.ndarray, folder: Path) -> GanTrainer:
     trainer = GanTrainer(config, source.prepared.label_space)
     judge, validation = Judge(trainer), source.split("validation")
-    batches = GanBatches(
-        source.prepared.split("train"),
-        batch=config.data.batch,
-        unlabelled=config.data.unlabelled,
-        labelled=rows,
-        seed=derived_seed(config.train.seed, "frame order"),
-        augment=MIRROR if config.data.flip else None,
-    )
-    checkpoints = CheckpointFolder(folder)
-    schedule = Schedule(
-        config.in_rounds(config.train.steps), config.in_rounds(config.train.evaluate_every)
-    )
+    batches = GanBatches.of(config, source.prepared.split("train"), source.partition, rows)
+    checkpoints, schedule = CheckpointFolder(folder), schedule_of(config)
 
     def validate() -> dict[str, float]:
         return score_discriminator(judge, validation).metrics

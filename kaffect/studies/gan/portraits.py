@@ -79,14 +79,7 @@ class TrainingFaces:
         self.index: FrameIndex = source.prepared.split("train")
         self.data_hash, self.size = source.prepared.hash, config.model.image_size
         self.mirror = config.data.flip
-        batches = GanBatches(
-            self.index,
-            partition=source.partition,
-            batch=config.data.batch,
-            unlabelled=config.data.unlabelled,
-            select=config.data.select,
-            selection_seed=config.data.seed,
-        )
+        batches = GanBatches.of(config, self.index, source.partition)
         hidden = batches.hidden if batches.without else batches.hidden[:0]
         self.labelled, self.rows = batches.labelled, np.union1d(batches.labelled, hidden)
         if not len(self.labelled):

@@ -23,9 +23,8 @@ from kaffect.studies.plan import Plan, Training
 from kaffect.studies.row import Adapter, Record, RowTraining, Scored
 from kaffect.studies.sources import Source, open_planned
 from kaffect.training.checkpoints import CheckpointFolder
-from kaffect.training.determinism import derived_seed
 from kaffect.training.gan import GanTrainer
-from kaffect.training.gan_data import MIRROR, GanBatches
+from kaffect.training.gan_data import GanBatches
 from kaffect.training.loop import Progress, Schedule
 from kaffect.training.summaries import RunSummaries
 
@@ -93,16 +92,8 @@ class GanTraining(RowTraining):
         self.judge = Judge(self.trainer)
         self.schedule = schedule_of(config)
         self.frames_per_step = config.data.batch
-        self._batches = GanBatches(
-            source.prepared.split("train"),
-            partition=source.partition,
-            batch=config.data.batch,
-            unlabelled=config.data.unlabelled,
-            select=config.data.select,
-            selection_seed=config.data.seed,
-            seed=derived_seed(config.train.seed, "frame order"),
-            augment=MIRROR if config.data.flip else None,
-        )
+        train = source.prepared.split("train")
+        self._batches = GanBatches.of(config, train, source.partition)
         real, _ = real_faces(source, config.model.image_size, REAL_FACES)
         self.watch = GanWatch(self.trainer, folder, real)
         self._validation = source.split("validation")

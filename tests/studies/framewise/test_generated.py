@@ -47,10 +47,13 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_faces_are_drawn_once_and_all_train(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
-    batches = generated.GanBatches
-    monkeypatch.setattr(
-        generated, "GanBatches", lambda *a, **k: asked.append(k) or batches(*a, **k)
-    )
+
+    class Batches(generated.GanBatches):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            asked.append(named)
+            super().__init__(*arguments, **named)
+
+    monkeypatch.setattr(generated, "GanBatches", Batches)
     faces = generated.generated_faces(CONFIG, source)
     assert len(faces) == 5 and faces.name == "train"
     assert faces.va_valid.all() and faces.au_valid.all() and not faces.expression_valid.any()
